@@ -1,0 +1,1 @@
+"""What callers of Model Pool install: submit completion jobs and get their results."""

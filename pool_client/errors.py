@@ -1,0 +1,124 @@
+"""What can go wrong with a job, as its caller sees it.
+
+::
+
+    PoolError
+    ├── InvalidRequestError      the job itself is wrong: nothing was sent
+    ├── ConfigurationError       the pool is set up wrongly
+    ├── PoolUnavailableError     Redis cannot be reached, or refuses to write
+    ├── JobTimeoutError          the wait ended, the job goes on
+    ├── JobCancelledError        somebody cancelled the job
+    ├── DeadlineExceededError    the job's own deadline passed
+    └── CompletionError          the pool tried and could not finish the job
+        ├── RateLimitError           every quota is spent and the job asked not to wait
+        ├── BudgetExceededError      the money set aside for this is spent
+        ├── ModelUnavailableError    no model fits the job's constraints
+        ├── AuthenticationError      no key was accepted
+        ├── ProviderError            a provider failed in a way that no other attempt mended
+        ├── FailoverError            every candidate was tried, and each failed
+        ├── CacheError               the answer cache failed where it was required
+        └── QualityThresholdError    no answer was good enough
+
+A stored failure is rebuilt on the caller's side from `Failure.type`, so these names are part of the contract.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pool_client.job import Failure
+
+
+class PoolError(Exception):
+    """Something about the pool or a job of it went wrong."""
+
+    retryable = False
+    """Whether the same job, submitted again later, may well succeed."""
+
+    def __init__(self, message: str = "", failure: Failure | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+        self.failure = failure
+        """The whole error answer (attempted models, reason per model, …) where the pool gave one."""
+
+
+class InvalidRequestError(PoolError):
+    """The job is not valid."""
+
+
+class ConfigurationError(PoolError):
+    """The pool is not configured correctly."""
+
+
+class PoolUnavailableError(PoolError):
+    """Redis cannot be reached or refuses writes."""
+
+    retryable = True
+
+
+class JobTimeoutError(PoolError, TimeoutError):
+    """The job did not end within the time given; it goes on."""
+
+    retryable = True
+
+
+class JobCancelledError(PoolError):
+    """The job was cancelled."""
+
+
+class DeadlineExceededError(PoolError):
+    """The job's deadline passed before it could be completed."""
+
+
+class CompletionError(PoolError):
+    """The pool could not complete the job."""
+
+
+class RateLimitError(CompletionError):
+    """Every quota that fits the job is spent."""
+
+    retryable = True
+
+
+class BudgetExceededError(CompletionError):
+    """The budget does not cover the job."""
+
+
+class ModelUnavailableError(CompletionError):
+    """No active model fits the job's constraints."""
+
+
+class AuthenticationError(CompletionError):
+    """No provider accepted a key for this job."""
+
+
+class ProviderError(CompletionError):
+    """A provider failed."""
+
+    retryable = True
+
+
+class FailoverError(CompletionError):
+    """Every candidate was tried and each failed."""
+
+    retryable = True
+
+
+class CacheError(CompletionError):
+    """The answer cache failed."""
+
+    retryable = True
+
+
+class QualityThresholdError(CompletionError):
+    """No answer reached the quality that was asked for."""
+
+
+def from_failure(failure: Failure) -> PoolError:
+    """The exception that a stored failure stands for; a `CompletionError` if its type is unknown here."""
+    known = {cls.__name__: cls for cls in _family(PoolError)}
+    return known.get(failure.type, CompletionError)(failure.message, failure)
+
+
+def _family(root: type[PoolError]) -> list[type[PoolError]]:
+    return [root, *(cls for child in root.__subclasses__() for cls in _family(child))]

@@ -1,0 +1,210 @@
+"""The contract between callers and workers: what a job, a result and a failure are.
+
+Plain data, no I/O. A worker and a caller of different releases meet here, so every record carries `version`: a worker refuses
+a version that it does not know with a reason, and never guesses.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+CONTRACT_VERSION: Literal[1] = 1
+
+
+class Priority(StrEnum):
+    """How urgent a job is. A higher one is always claimed first."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Tier(StrEnum):
+    """Which capacity a job starts on."""
+
+    FREE = "free"
+    PAID = "paid"
+    PREMIUM = "premium"
+    LOCAL = "local"
+
+
+class OnExhausted(StrEnum):
+    """What to do when no key has quota left for the job."""
+
+    PARK = "park"
+    """Wait, durably, until quota returns."""
+    DEGRADE = "degrade"
+    """Take a lesser answer (cached, local model, guidance text), marked `degraded`."""
+    FAIL = "fail"
+    """End with a `RateLimitError` that says when to come back."""
+
+
+class JobState(StrEnum):
+    """Where a job is. The last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PARKED = "parked"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+
+
+class Message(_Record):
+    """One turn of the conversation, in the shape of the chat completions API."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[dict[str, Any]] | None = None
+    name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.content and not self.tool_calls and self.role != "tool":
+            msg = "a message needs content (or, from the assistant, tool_calls)"
+            raise ValueError(msg)
+        return self
+
+
+Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\w.:/@+-]+$")]
+
+
+class Job(_Record):
+    """A completion job: what a caller asks for."""
+
+    version: Literal[1] = CONTRACT_VERSION
+    id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w-]+$")] = Field(default_factory=lambda: str(uuid.uuid4()))
+    messages: Annotated[list[Message], Field(min_length=1)]
+    agent: Name = "default"
+    task_type: Name | None = None
+    priority: Priority = Priority.NORMAL
+    tier: Tier = Tier.FREE
+    model: Name | None = None
+    """Pin: only this model of the registry may answer."""
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    stop: Annotated[list[str], Field(max_length=4)] | None = None
+    seed: int | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    stream: bool = False
+    deadline_at: AwareDatetime | None = None
+    """The caller has no use for an answer after this."""
+    max_cost_usd: Annotated[Decimal, Field(ge=0)] | None = None
+    required_capabilities: frozenset[Name] = frozenset()
+    excluded_providers: frozenset[Name] = frozenset()
+    max_latency_ms: Annotated[int, Field(ge=1)] | None = None
+    on_exhausted: OnExhausted = OnExhausted.PARK
+    cache: bool | None = None
+    """True: cache also when not deterministic; False: never; None: only at temperature 0."""
+    idempotency_key: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    submitted_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class Usage(_Record):
+    """Tokens as the provider counted them."""
+
+    input_tokens: Annotated[int, Field(ge=0)] = 0
+    output_tokens: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+class Attempt(_Record):
+    """One step in the trail of a job: a call to a provider, or a hop to a sibling queue."""
+
+    number: Annotated[int, Field(ge=1)]
+    outcome: Name
+    """`ok`, `moved`, or the name of the error class that ended the attempt."""
+    provider: str | None = None
+    model_id: str | None = None
+    key_id: str | None = None
+    queue: str
+    reason: str = ""
+    """In the provider's or our own words; never a secret."""
+    status_code: int | None = None
+    started_at: AwareDatetime
+    latency_ms: Annotated[float, Field(ge=0)] = 0.0
+    added_ms: Annotated[float, Field(ge=0)] = 0.0
+    """Time from the end of the previous attempt to the start of this one: what failing over cost."""
+    usage: Usage = Usage()
+    cost_usd: Decimal = Decimal(0)
+
+
+class Result(_Record):
+    """A completed job."""
+
+    version: Literal[1] = CONTRACT_VERSION
+    job_id: str
+    content: str
+    model_id: str
+    provider: str
+    finish_reason: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    usage: Usage = Usage()
+    cost_usd: Decimal = Decimal(0)
+    latency_ms: Annotated[float, Field(ge=0)] = 0.0
+    """The provider's own time for the attempt that answered."""
+    cached: bool = False
+    degraded: bool = False
+    quota_warning: str | None = None
+    attempts: list[Attempt] = Field(default_factory=list)
+
+
+class Failure(_Record):
+    """The error answer of a job that ended without a result."""
+
+    version: Literal[1] = CONTRACT_VERSION
+    job_id: str
+    type: str
+    """Name of a class in `pool_client.errors`."""
+    message: str
+    model: str | None = None
+    retryable: bool = False
+    retry_after_s: float | None = None
+    attempted_models: list[str] = Field(default_factory=list)
+    reasons: dict[str, str] = Field(default_factory=dict)
+    """Model id → why it did not answer."""
+    attempts: list[Attempt] = Field(default_factory=list)
+    at: AwareDatetime
+
+
+class Status(_Record):
+    """Where a job is now."""
+
+    job_id: str
+    state: JobState
+    agent: str
+    priority: Priority
+    queue: str
+    submitted_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    waits_until: AwareDatetime | None = None
+    wait_reason: str | None = None
+    hops: int = 0
+    model_id: str | None = None
+    attempts: list[Attempt] = Field(default_factory=list)

@@ -1,0 +1,34 @@
+"""The redis keys that callers and workers share. The workers' own are in `pool_worker/redis_keys.py`.
+
+Times are milliseconds of Redis's own clock; a *redis key* is always called so: a bare "key" is a provider's API key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+AGENTS = "pool:agents"
+"""Hash: agent → JSON of its defaults, as published by the workers from `agents.yaml`. No TTL: rewritten at every start."""
+
+RESULT_TTL_MS = 24 * 3600 * 1000
+"""How long a finished job, its result and its idempotency key are kept."""
+
+
+def job(job_id: str) -> str:
+    """Hash: one job's record. No TTL until the job has ended, `RESULT_TTL_MS` from then.
+
+    Fields: spec (JSON of `Job`), agent, state, queue, priority, submitted_ms; later started_ms, finished_ms, hops, deliveries,
+    trail (JSON list of `Attempt`), due_ms and wait_reason (while parked), cancel ("1" once asked for), model_id.
+    """
+    return f"pool:job:{job_id}"
+
+
+def result(job_id: str) -> str:
+    """String: the outcome as Celery's Redis result backend writes it; TTL `RESULT_TTL_MS`. Also the channel that tells of it."""
+    return f"celery-task-meta-{job_id}"
+
+
+def idempotency(agent: str, idempotency_key: str) -> str:
+    """String: id of the job first submitted under this key by this agent; TTL `RESULT_TTL_MS`, renewed when the job ends."""
+    digest = hashlib.sha256(f"{agent}\0{idempotency_key}".encode()).hexdigest()
+    return f"pool:idempotency:{digest}"

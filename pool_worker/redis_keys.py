@@ -1,0 +1,66 @@
+"""Every redis key of the workers, with its type and TTL. What callers share is in `pool_client/redis_keys.py`.
+
+Times are milliseconds of Redis's own clock. Keys marked *lasting* have no TTL: they hold what must not be lost.
+"""
+
+from __future__ import annotations
+
+# --- messages (pool_worker/broker) -----------------------------------------------------------------------------------------
+
+UNACKED = "pool:unacked"
+"""Hash: claim tag → "list name \\n message". *Lasting.*"""
+
+UNACKED_INDEX = "pool:unacked:index"
+"""Sorted set: claim tag → when its lease on the message ends. *Lasting.*"""
+
+DELIVERIES = "pool:deliveries"
+"""Hash: task id → how often its message was claimed; the field goes with the acknowledgement. *Lasting.*"""
+
+PARKED = "pool:parked"
+"""Sorted set: job id → when it is due. *Lasting.*"""
+
+PARKED_MESSAGES = "pool:parked:messages"
+"""Hash: job id → "list name \\n message". *Lasting.*"""
+
+# --- limits (pool_worker/limits) -------------------------------------------------------------------------------------------
+
+
+def ready_keys(provider: str, model: str) -> str:
+    """Sorted set: key id → when it is next ready (or was last used), so the least recently used is first. *Lasting*."""
+    return f"pool:ready:{provider}:{model}"
+
+
+def key_facts(key_id: str) -> str:
+    """Hash: priority, quota group and own daily limit of an API key. *Lasting*, rebuilt from the vault."""
+    return f"pool:key:{key_id}"
+
+
+def window(group: str, model: str, unit: str, period: str) -> str:
+    """One window of a quota group for one model (`*`: all). Type by kind; TTL: its period and a little."""
+    return f"pool:window:{group}:{model}:{unit}:{period}"
+
+
+def in_flight(key_id: str) -> str:
+    """Sorted set: lease id → its deadline. TTL: the longest lease."""
+    return f"pool:in_flight:{key_id}"
+
+
+def lease(lease_id: str) -> str:
+    """Hash: what a lease reserved. TTL: the lease's own."""
+    return f"pool:lease:{lease_id}"
+
+
+def hold(scope: str) -> str:
+    """String: why nobody is to call this scope (`provider`, `provider/model`, `key`, …) until the key's TTL ends."""
+    return f"pool:hold:{scope}"
+
+
+# --- statistics and books ----------------------------------------------------------------------------------------------------
+
+OUTBOX = "pool:outbox"
+"""Stream: rows on their way to the ledger. *Lasting*: trimmed by the ledger writer after its commit."""
+
+
+def key_day(key_id: str, day: str) -> str:
+    """Hash: requests, tokens, refusals, failures, cost and latency of an API key on one UTC day. TTL 8 days."""
+    return f"pool:stats:{key_id}:{day}"

@@ -1,0 +1,236 @@
+"""What the pool knows about providers, models, keys and agents: frozen facts, read from `configs/` and asked by everybody.
+
+No I/O here; `pool_worker.config` reads the files, `pool_worker.vault` the keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from pool_client.job import OnExhausted, Priority, Tier, Usage
+from pool_client.queues import provider_queue
+
+MILLION = Decimal(1_000_000)
+
+
+class Unit(StrEnum):
+    """What a window counts."""
+
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    INPUT_TOKENS = "input_tokens"
+    OUTPUT_TOKENS = "output_tokens"
+    UNITS = "units"
+    """The provider's own unit (Cloudflare: neurons)."""
+    USD = "usd"
+
+
+class Period(StrEnum):
+    """How long a window is; a month is a calendar month and so only of kind `fixed`."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+class WindowKind(StrEnum):
+    """How a window frees up again."""
+
+    SLIDING = "sliding"
+    """At most `limit` in any period."""
+    REFILL = "refill"
+    """A bucket of `limit` that refills continuously, full after one period."""
+    FIXED = "fixed"
+    """At most `limit` in each calendar period of `timezone`."""
+
+
+class Charges(StrEnum):
+    """When a provider counts tokens."""
+
+    ACTUAL = "actual"
+    """What was used, once it is known."""
+    UPFRONT = "upfront"
+    """Input plus `max_tokens`, before it admits the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One limit over one period. The limit is in whole units; USD in millionths."""
+
+    unit: Unit
+    limit: int
+    per: Period
+    kind: WindowKind
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens, and per request."""
+
+    input_usd_per_mtok: Decimal = Decimal(0)
+    output_usd_per_mtok: Decimal = Decimal(0)
+    usd_per_request: Decimal = Decimal(0)
+
+    def cost_usd(self, usage: Usage) -> Decimal:
+        """What this usage costs."""
+        tokens = self.input_usd_per_mtok * usage.input_tokens + self.output_usd_per_mtok * usage.output_tokens
+        return tokens / MILLION + self.usd_per_request
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A service: an address, a header and its quirks."""
+
+    id: str
+    base_url: str
+    protocol: str = "chat"
+    tier: Tier = Tier.FREE
+    priority: int = 50
+    concurrency: int = 16
+    """Calls in flight per key."""
+    timeout_s: float = 60.0
+    limits: tuple[Window, ...] = ()
+    """Per quota group and model, unless `limits_shared` says that all models share them."""
+    limits_shared: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    api_key_header: str | None = None
+    """Header that carries the bare key; None: `Authorization: Bearer …`."""
+    needs_key: bool = True
+    daily_unit: Unit = Unit.REQUESTS
+    """What a key's `…_DAILY_LIMIT` counts."""
+    charges: Charges = Charges.ACTUAL
+    enabled: bool = True
+    disabled_reason: str | None = None
+    aliases: tuple[str, ...] = ()
+    """Other names for it in files and variables (`google` is `gemini`)."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def queue(self) -> str:
+        """The queue of the workers that call it."""
+        return provider_queue(self.tier, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as one provider serves it."""
+
+    id: str
+    provider: str
+    name: str
+    """What the provider calls it."""
+    tier: Tier = Tier.FREE
+    priority: int = 50
+    capabilities: frozenset[str] = frozenset()
+    price: Price = Price()
+    price_known: bool = True
+    limits: tuple[Window, ...] | None = None
+    """Its own windows; None: its provider's."""
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    is_active: bool = True
+    is_experimental: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key without its secret."""
+
+    id: str
+    """`groq#1`: shown in trails, tables and statistics."""
+    provider: str
+    priority: int = 1
+    """1 is used before 2."""
+    quota_group: str = ""
+    """The account whose limits it shares; a key that names none is a group of its own."""
+    daily_limit: int | None = None
+    """In the provider's `daily_unit`; overrides its daily window of that unit."""
+    last4: str = ""
+    is_active: bool = True
+
+    @property
+    def group(self) -> str:
+        """The quota group, never empty."""
+        return self.quota_group or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The defaults of one of the platform's agents, and its weight when capacity is scarce."""
+
+    id: str
+    priority: Priority = Priority.NORMAL
+    tier: Tier = Tier.FREE
+    task_type: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    deadline_s: float | None = None
+    on_exhausted: OnExhausted = OnExhausted.PARK
+    daily_budget_usd: Decimal | None = None
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much may be spent in a day."""
+
+    daily_usd: Decimal = Decimal(10)
+    alert_threshold: Decimal = Decimal("0.8")
+    auto_pause: bool = True
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """How a job goes on after a failed attempt."""
+
+    tiers: tuple[Tier, ...] = (Tier.FREE, Tier.PAID, Tier.PREMIUM)
+    retry_attempts: int = 3
+    """Attempts that may fail for reasons other than a spent quota before the job fails."""
+    fallback_model: str | None = None
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything that was configured, ready to be asked."""
+
+    providers: Mapping[str, Provider]
+    models: Mapping[str, Model]
+    agents: Mapping[str, Agent] = field(default_factory=dict)
+    keys: tuple[Key, ...] = ()
+    task_capabilities: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Task type → capabilities that a model needs for it."""
+    budget: Budget = Budget()
+    failover: Failover = Failover()
+
+    def provider_of(self, model: Model) -> Provider:
+        """The provider that serves a model."""
+        return self.providers[model.provider]
+
+    def windows_of(self, model: Model) -> tuple[Window, ...]:
+        """The limits that calls of this model count against, per quota group."""
+        return self.provider_of(model).limits if model.limits is None else model.limits
+
+    def keys_of(self, provider: str) -> tuple[Key, ...]:
+        """The active keys of a provider."""
+        return tuple(key for key in self.keys if key.provider == provider and key.is_active)
+
+    def queues(self) -> tuple[str, ...]:
+        """Every queue: the tiers' entry queues, then the enabled providers'."""
+        entries = [tier.value for tier in Tier]
+        return (*entries, *sorted(provider.queue for provider in self.providers.values() if provider.enabled))
+
+    def usable_models(self) -> Iterable[Model]:
+        """Active models whose provider is enabled and has a key (or needs none)."""
+        keyed = {key.provider for key in self.keys if key.is_active}
+        for model in self.models.values():
+            provider = self.provider_of(model)
+            if model.is_active and provider.enabled and (provider.id in keyed or not provider.needs_key):
+                yield model
