@@ -56,6 +56,7 @@ class AttemptError(Exception):
         status_code: int | None = None,
         retry_at: datetime | None = None,
         charged: bool = False,
+        observed: tuple[object, ...] = (),
     ) -> None:
         self.reason = reason or (self.__doc__ or "").strip()
         self.status_code = status_code
@@ -63,6 +64,8 @@ class AttemptError(Exception):
         """When the one to blame may be tried again, in the provider's own words; None if it named no time."""
         self.charged = charged
         """Whether money or quota was (or may have been) spent all the same."""
+        self.observed = observed
+        """Limits that the refusal told about (`pool_worker.providers.observed.Observed`)."""
         super().__init__(self.reason)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from pool_client.job import OnExhausted, Priority, Tier, Usage
@@ -222,6 +223,11 @@ class Registry:
         """The active keys of a provider."""
         return tuple(key for key in self.keys if key.provider == provider and key.is_active)
 
+    @cached_property
+    def keyed_providers(self) -> frozenset[str]:
+        """Providers with at least one active key; counted once, so that routing costs the same however many keys there are."""
+        return frozenset(key.provider for key in self.keys if key.is_active)
+
     def queues(self) -> tuple[str, ...]:
         """Every queue: the tiers' entry queues, then the enabled providers'."""
         entries = [tier.value for tier in Tier]
@@ -229,7 +235,7 @@ class Registry:
 
     def usable_models(self) -> Iterable[Model]:
         """Active models whose provider is enabled and has a key (or needs none)."""
-        keyed = {key.provider for key in self.keys if key.is_active}
+        keyed = self.keyed_providers
         for model in self.models.values():
             provider = self.provider_of(model)
             if model.is_active and provider.enabled and (provider.id in keyed or not provider.needs_key):
