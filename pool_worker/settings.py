@@ -1,0 +1,157 @@
+"""How one process is set up: environment variables with the prefix `MODEL_POOL_`, and `ENCRYPTION_KEY`.
+
+What the pool is to do (providers, models, agents) is not here but in `configs/`, read by `pool_worker.config`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pool_client.errors import ConfigurationError
+
+PREFIX = "MODEL_POOL_"
+_PACKAGE = Path(__file__).parent
+
+
+def shipped_config_dir() -> Path:
+    """The configuration that comes with the package: inside a wheel, or beside the package in a checkout."""
+    packaged = _PACKAGE / "default_configs"
+    return packaged if packaged.is_dir() else _PACKAGE.parent / "configs"
+
+
+def default_config_dir() -> Path:
+    """`./configs` where there is one, else the shipped configuration."""
+    here = Path("configs")
+    return here.absolute() if here.is_dir() else shipped_config_dir()
+
+
+def _existing_dir(path: Path) -> Path:
+    if not path.is_dir():
+        msg = "is not a folder"
+        raise ValueError(msg)
+    return path
+
+
+def _with_scheme(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        if url.partition("://")[0] not in schemes:
+            msg = f"does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+            raise ValueError(msg)
+        return url
+
+    return AfterValidator(check)
+
+
+def _name_psycopg(url: str) -> str:
+    """PostgreSQL is spoken through psycopg 3, whatever the short forms of the URL would choose."""
+    for short in ("postgres://", "postgresql://"):
+        if url.startswith(short):
+            return "postgresql+psycopg://" + url.removeprefix(short)
+    return url
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+RedisUrl = Annotated[str, _with_scheme("redis", "rediss", "unix")]
+DatabaseUrl = Annotated[str, AfterValidator(_name_psycopg), _with_scheme("sqlite", "postgresql+psycopg")]
+HttpUrl = Annotated[str, _with_scheme("http", "https"), AfterValidator(lambda url: url.rstrip("/"))]
+
+_RIGHT = {
+    "redis_url": "write e.g. redis://localhost:6379/0, or leave it out to use the embedded Redis",
+    "database_url": "write e.g. postgresql+psycopg://user@host/model_pool, or leave it out to use SQLite in the home folder",
+    "config_dir": "name a folder with providers.yaml, models.yaml, agents.yaml and pool.yaml",
+    "home": "name a folder for the embedded data, e.g. ~/.model-pool",
+    "visibility_s": "write seconds, 1 or more, e.g. 45",
+    "drain_s": "write seconds, 0 or more, e.g. 25",
+    "concurrency": "write a whole number from 1 to 10000, e.g. 200",
+    "simulator_url": "write e.g. http://127.0.0.1:8900",
+    "profile": "write the name of a file in configs/profiles without .yaml, e.g. thirty-two-keys",
+    "log_format": "write text or json",
+    "log_level": "write debug, info, warning or error",
+    "encryption_key": "write one or more Fernet keys, separated by commas, the newest first",
+}
+
+
+class Settings(BaseSettings):
+    """What the environment says; keyword arguments (of a command line) win over it.
+
+    Raises:
+        ConfigurationError: naming every wrong variable, its value and what would be right.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
+
+    redis_url: RedisUrl | None = Field(default=None, repr=False)
+    """None: the embedded Redis."""
+    database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """None: SQLite in `home`; see `ledger_url`."""
+    config_dir: Annotated[AbsolutePath, AfterValidator(_existing_dir)] = Field(default_factory=default_config_dir)
+    home: AbsolutePath = Field(default_factory=lambda: Path.home() / ".model-pool")
+    """Where the embedded Redis, SQLite and the vault keep their data."""
+    visibility_s: Annotated[float, Field(ge=1, le=86_400)] = 45.0
+    """How long a message stays with a silent worker before another gets it."""
+    drain_s: Annotated[float, Field(ge=0, le=86_400)] = 25.0
+    """How long a leaving worker waits for its jobs in flight."""
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """Jobs in flight per worker process."""
+    simulator_url: HttpUrl | None = None
+    """Calls go to this simulator instead of to the providers."""
+    profile: Annotated[str, Field(pattern=r"^[\w-]+$")] | None = None
+    """A file of `configs/profiles` that overrides the configuration."""
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    encryption_key: SecretStr | None = Field(default=None, validation_alias="ENCRYPTION_KEY")
+    """The vault's master keys, comma-separated, the newest first."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigurationError(_readable(error)) from None
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger: the configured one, else SQLite in `home`."""
+        return self.database_url or f"sqlite:///{self.home / 'ledger.db'}"
+
+
+def misspelt_variables(environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each `MODEL_POOL_` variable that no setting reads but that looks like one that exists."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields if name != "encryption_key"]
+    strange = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    near = ((name, difflib.get_close_matches(name, known, n=1, cutoff=0.85)) for name in strange)
+    return [f"{name} is not read by anything; did you mean {match[0]}?" for name, match in near if match]
+
+
+def _readable(error: ValidationError) -> str:
+    return "\n".join(_sentence(detail) for detail in error.errors(include_url=False, include_context=False))
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    field = str(detail["loc"][0]).lower()
+    if detail["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(field, _RIGHT, n=1)
+        return f"{field} is not a setting; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(_RIGHT)}")
+    name = "ENCRYPTION_KEY" if field == "encryption_key" else PREFIX + field.upper()
+    problem = detail["msg"].removeprefix("Value error, ") if detail["type"] == "value_error" else "is wrong"
+    return f"{name}: {_shown(field, detail['input'])} {problem}; {_RIGHT[field]}"
+
+
+def _shown(field: str, value: object) -> str:
+    """The value as it may be printed: no master key, nothing of a URL in which a password can stand."""
+    if field == "encryption_key":
+        return "the value"
+    return '"' + re.sub(r"//.*@|\?.*", lambda part: "//***@" if part[0].endswith("@") else "?***", str(value)) + '"'
