@@ -14,7 +14,8 @@ TASK_NAME = "pool.complete"
 MAINTENANCE_QUEUE = "maintenance"
 """Where beat's tasks go."""
 
-_KOMBU_SEPARATOR = "\x06\x16"
+KOMBU_SEPARATOR = "\x06\x16"
+"""What kombu puts between a queue's name and a priority in the name of a list."""
 
 CELERY_PRIORITY: dict[Priority, int] = {
     Priority.CRITICAL: 0,
@@ -37,7 +38,7 @@ def provider_queue(tier: Tier, provider: str) -> str:
 
 def list_name(queue: str, celery_priority: int) -> str:
     """The Redis list (claimed from its right end) that holds this queue's messages of one priority."""
-    return f"{queue}{_KOMBU_SEPARATOR}{celery_priority}" if celery_priority else queue
+    return f"{queue}{KOMBU_SEPARATOR}{celery_priority}" if celery_priority else queue
 
 
 def list_names(queue: str) -> list[str]:
@@ -47,4 +48,4 @@ def list_names(queue: str) -> list[str]:
 
 def queue_of_list(name: str) -> str:
     """The queue to which a Redis list belongs."""
-    return name.split(_KOMBU_SEPARATOR, 1)[0]
+    return name.split(KOMBU_SEPARATOR, 1)[0]

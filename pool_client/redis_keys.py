@@ -13,6 +13,16 @@ AGENTS = "pool:agents"
 RESULT_TTL_MS = 24 * 3600 * 1000
 """How long a finished job, its result and its idempotency key are kept."""
 
+BELL_TTL_MS = 60_000
+
+
+def bell(list_name: str) -> str:
+    """List of at most one item, rung whenever a message enters this list: idle workers wait here and take nothing but the sound.
+
+    TTL `BELL_TTL_MS`; a bell that nobody heard costs at most the workers' one-second look-round.
+    """
+    return f"pool:bell:{list_name}"
+
 
 def job(job_id: str) -> str:
     """Hash: one job's record. No TTL until the job has ended, `RESULT_TTL_MS` from then.

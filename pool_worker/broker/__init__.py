@@ -1,0 +1,1 @@
+"""The queue underneath: how messages are claimed, moved, parked and finished without ever being nowhere."""

@@ -1,0 +1,161 @@
+"""A Celery worker pool on one asyncio loop: any number of jobs in flight, one thread for all of them.
+
+Celery's consumer (the *hub*, main thread) hands over a task; its coroutine runs on the *loop* (second thread); its end is told
+to the hub through a pipe that the hub reads, so that everything of Celery's (events, acknowledgements) happens on the hub's thread.
+Ordinary functions run in a few threads by Celery's own tracer. Use it with `-P custom` and
+`CELERY_CUSTOM_WORKER_POOL=pool_worker.broker.asyncio_pool:TaskPool`.
+
+The app may carry a `lifespan`: an async context manager factory, entered on the loop before the first task and left after the last,
+where what the tasks share (connections, clients) is opened and closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
+from typing import Any
+
+import uvloop
+from billiard.einfo import ExceptionInfo
+from celery.concurrency.base import BasePool
+from celery.utils.log import get_logger
+
+from pool_worker.broker.delivery import Delivery, current_delivery
+
+logger = get_logger(__name__)
+
+THREADS_FOR_FUNCTIONS = 4
+CANCELLED_WITHIN_S = 3.0
+"""How long cancelled tasks may take to give their messages back."""
+
+Callback = Callable[[tuple[bool, Any, float]], None]
+
+
+class TaskPool(BasePool):  # type: ignore[misc] - Celery has no types
+    """See the module's docstring."""
+
+    body_can_be_buffer = True
+    signal_safe = False  # a drain must not run inside a signal handler
+    task_join_will_block = False
+
+    def on_start(self) -> None:
+        """Start the loop's thread and enter the app's lifespan.
+
+        Raises:
+            Exception: whatever the lifespan raises: a worker that cannot work does not start.
+        """
+        self._running: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        self._ended: deque[tuple[Callback, tuple[bool, Any, float]]] = deque()
+        self._reads, self._writes = os.pipe()
+        os.set_blocking(self._reads, False)
+        os.set_blocking(self._writes, False)
+        self._functions = ThreadPoolExecutor(THREADS_FOR_FUNCTIONS, thread_name_prefix="function")
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="asyncio-pool", daemon=True)
+        self._thread.start()
+        self._lifespan: contextlib.AbstractAsyncContextManager[None] = getattr(self.app, "lifespan", contextlib.nullcontext)()
+        self._on_loop(self._lifespan.__aenter__()).result()
+
+    def register_with_event_loop(self, loop: Any) -> None:
+        """Have the hub read the pipe through which ends are told."""
+        loop.add_reader(self._reads, self._tell_ends)
+
+    def on_apply(self, target: Callable[..., Any], args: Any, kwargs: Any, **options: Any) -> None:
+        """Start one task (hub's thread). `args` are the tracer's: (name, id, request, body, content type, content encoding)."""
+        options["accept_callback"](os.getpid(), monotonic())
+        self._under_way += 1
+        run = self.app.tasks[args[0]].run
+        if inspect.iscoroutinefunction(run):
+            self._loop.call_soon_threadsafe(self._spawn, run, args, options["callback"])
+        else:
+            self._functions.submit(self._trace, target, args, kwargs, options["callback"])
+
+    def _spawn(self, run: Callable[..., Any], args: Any, callback: Callback) -> None:
+        task = self._loop.create_task(self._run(run, args, callback))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run(self, run: Callable[..., Any], args: Any, callback: Callback) -> None:
+        task_id, request = args[1], args[2]
+        started = monotonic()
+        try:
+            current_delivery.set(_delivery(task_id, request))
+            failed, outcome = False, await run(*request["args"], **request["kwargs"])
+        except asyncio.CancelledError:
+            failed, outcome = False, "cancelled"
+        except Exception:  # noqa: BLE001 - the edge: whatever a task raises is Celery's to report
+            failed, outcome = True, ExceptionInfo()
+        self._end(callback, (failed, outcome, monotonic() - started))
+
+    def _trace(self, target: Callable[..., Any], args: Any, kwargs: Any, callback: Callback) -> None:
+        """Run an ordinary function through Celery's tracer (a thread of its own)."""
+        try:
+            self._end(callback, target(*args, **kwargs))
+        except Exception:  # noqa: BLE001 - the edge, as above
+            self._end(callback, (True, ExceptionInfo(), 0.0))
+
+    def _end(self, callback: Callback, outcome: tuple[bool, Any, float]) -> None:
+        """Tell the hub. The byte is written after the entry: no end is ever left lying without a wake-up behind it."""
+        self._ended.append((callback, outcome))
+        with contextlib.suppress(BlockingIOError):  # a full pipe wakes the hub just as well
+            os.write(self._writes, b"\0")
+
+    def _tell_ends(self) -> None:
+        """Have Celery acknowledge and announce what has ended (hub's thread)."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._reads, 65536)
+        while self._ended:
+            callback, outcome = self._ended.popleft()
+            self._under_way -= 1
+            callback(outcome)
+
+    def on_stop(self) -> None:
+        """Let what runs finish until the drain's deadline, then cancel it: cancelled jobs give their messages back."""
+        drain_s = self.app.conf.get("pool_drain_s", 25.0)
+        self._wait_for_ends(drain_s)
+        if self._under_way:
+            logger.warning("%d tasks still run after %g s: they go back to their queues", self._under_way, drain_s)
+            self._cancel_all()
+        self._on_loop(self._lifespan.__aexit__(None, None, None)).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._functions.shutdown(wait=False, cancel_futures=True)
+
+    on_terminate = on_stop
+
+    def _cancel_all(self) -> None:
+        for task in list(self._running):
+            self._loop.call_soon_threadsafe(task.cancel)
+        self._wait_for_ends(CANCELLED_WITHIN_S)
+
+    def _wait_for_ends(self, seconds: float) -> None:
+        """The hub no longer runs: read the pipe here."""
+        until = monotonic() + seconds
+        while self._under_way and (left_s := until - monotonic()) > 0:
+            select.select([self._reads], [], [], left_s)
+            self._tell_ends()
+
+    def _on_loop(self, coroutine: Any) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def _get_info(self) -> dict[str, Any]:
+        return {**super()._get_info(), "under-way": self._under_way}
+
+
+def _delivery(task_id: str, request: dict[str, Any]) -> Delivery:
+    properties = request["properties"]
+    return Delivery(
+        task_id=task_id,
+        tag=properties["delivery_tag"],
+        queue=request["delivery_info"]["routing_key"],
+        deliveries=properties.get("deliveries", 1),
+    )

@@ -1,0 +1,25 @@
+"""What a worker knows about the message that brought it a job: its claim on it is its right to act."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One claim of one message."""
+
+    task_id: str
+    tag: str
+    """The claim. Unique per delivery, so it also fences: a script that finds it gone does nothing."""
+    queue: str
+    deliveries: int
+    """How often this message has been claimed since its job last made progress."""
+
+
+current_delivery: ContextVar[Delivery] = ContextVar("current_delivery")
+"""Of the task whose coroutine is running; set by the asyncio pool."""
+
+released_tags: set[str] = set()
+"""Claims of this process whose message a script has already moved, parked or finished, so that no acknowledgement is owed."""

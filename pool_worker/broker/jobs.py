@@ -1,0 +1,135 @@
+"""The life of a job in Redis, one typed function per script: open, move, park, finish.
+
+Each acts under the claim of the message (`Delivery.tag`) and does nothing when that claim is lost: then another worker owns the job.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+
+from pool_client import redis_keys as shared_keys
+from pool_client.job import Attempt, Failure, Job, JobState, Result
+from pool_client.outcome import render_outcome
+from pool_client.queues import KOMBU_SEPARATOR
+from pool_worker import redis_keys
+from pool_worker.broker.delivery import Delivery, released_tags
+from pool_worker.lua import read_script
+
+MESSAGE_KEYS = (redis_keys.UNACKED, redis_keys.UNACKED_INDEX, redis_keys.DELIVERIES)
+Row = tuple[str, str, str]
+"""A row on its way to the ledger: kind, id, data (JSON)."""
+
+
+class LostClaimError(Exception):
+    """The message's lease ended while the job was being worked on: another worker owns the job now."""
+
+
+class UnknownJobError(Exception):
+    """The message names a job that has no record."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedJob:
+    """A job at the start of its work here."""
+
+    state: JobState
+    """As it was before it was opened; a final state means that there is nothing left to do."""
+    spec: str
+    trail: tuple[Attempt, ...]
+    cancel_requested: bool
+
+    def job(self) -> Job:
+        """The job itself.
+
+        Raises:
+            pydantic.ValidationError: if it is not of a contract version that this release knows.
+        """
+        return Job.model_validate_json(self.spec)
+
+
+class Jobs:
+    """The scripts, bound to a Redis client."""
+
+    def __init__(self, client: redis.asyncio.Redis, *, worker: str) -> None:
+        self._worker = worker
+        self._client = client
+        self._open, self._move, self._park, self._finish, self._ack, self._requeue = (
+            client.register_script(read_script("pool_worker.broker", name))
+            for name in ("open", "move", "park", "finish", "ack", "requeue")
+        )
+
+    async def open(self, job_id: str, delivery: Delivery) -> OpenedJob:
+        """Read the job's record and mark it as running.
+
+        Raises:
+            LostClaimError: if the message is no longer ours.
+            UnknownJobError: if there is no such job.
+        """
+        keys = [shared_keys.job(job_id), redis_keys.UNACKED]
+        state, *fields = await self._open(keys=keys, args=[delivery.tag, self._worker, ""])
+        if state == "lost":
+            raise LostClaimError
+        if state == "unknown":
+            raise UnknownJobError(job_id)
+        spec, trail, cancel = fields
+        attempts = tuple(Attempt.model_validate(attempt) for attempt in json.loads(trail or "[]"))
+        return OpenedJob(JobState(state), spec, attempts, cancel == "1")
+
+    async def move(self, job_id: str, delivery: Delivery, *, queue: str, trail: Sequence[Attempt]) -> None:
+        """Send the job on to a sibling queue, at its head.
+
+        Raises:
+            LostClaimError: if the message is no longer ours.
+        """
+        arguments = [delivery.tag, job_id, queue, KOMBU_SEPARATOR, render_trail(trail)]
+        moved = await self._move(keys=[*MESSAGE_KEYS, shared_keys.job(job_id)], args=arguments)
+        self._released(delivery, done=moved)
+
+    async def park(self, job_id: str, delivery: Delivery, *, due_ms: int, reason: str, trail: Sequence[Attempt]) -> None:
+        """Let the job wait until a time of Redis's clock, with the reason that `status` shows.
+
+        Raises:
+            LostClaimError: if the message is no longer ours.
+        """
+        keys = [*MESSAGE_KEYS, shared_keys.job(job_id), redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
+        parked = await self._park(keys=keys, args=[delivery.tag, job_id, due_ms, reason, render_trail(trail)])
+        self._released(delivery, done=parked)
+
+    async def finish(self, delivery: Delivery, outcome: Result | Failure, *, state: JobState, rows: Sequence[Row]) -> None:
+        """End the job: store its outcome, acknowledge, put the rows into the outbox, wake the caller.
+
+        Raises:
+            LostClaimError: if the message is no longer ours or the job had ended; only the attempts' rows are kept.
+        """
+        job_id = outcome.job_id
+        keys = [*MESSAGE_KEYS, shared_keys.job(job_id), shared_keys.result(job_id), redis_keys.OUTBOX]
+        arguments: list[Any] = [delivery.tag, job_id, state.value, render_outcome(outcome), shared_keys.RESULT_TTL_MS]
+        arguments += [render_trail(outcome.attempts), outcome.model_id if isinstance(outcome, Result) else "", ""]
+        finished = await self._finish(keys=keys, args=[*arguments, *(part for row in rows for part in row)])
+        self._released(delivery, done=finished)
+
+    async def drop(self, delivery: Delivery) -> None:
+        """Acknowledge a message whose job needs no work any more."""
+        await self._ack(keys=list(MESSAGE_KEYS), args=[delivery.tag, delivery.task_id])
+        released_tags.add(delivery.tag)
+
+    async def requeue(self, delivery: Delivery) -> None:
+        """Give the message back to the head of its queue, as if it had not been claimed."""
+        await self._requeue(keys=list(MESSAGE_KEYS), args=[delivery.tag, delivery.task_id])
+        released_tags.add(delivery.tag)
+
+    @staticmethod
+    def _released(delivery: Delivery, *, done: int) -> None:
+        released_tags.add(delivery.tag)
+        if not done:
+            raise LostClaimError
+
+
+def render_trail(trail: Sequence[Attempt]) -> str:
+    """The trail as JSON, for the job's record."""
+    return json.dumps([attempt.model_dump(mode="json") for attempt in trail])

@@ -1,0 +1,12 @@
+-- Puts a message at the head of a list, where the next claim takes it, and rings the list's bell for idle workers.
+local function ring(list)
+  local bell = 'pool:bell:' .. list
+  redis.call('LPUSH', bell, 1)
+  redis.call('LTRIM', bell, 0, 0)
+  redis.call('PEXPIRE', bell, 60000)
+end
+
+local function push_first(list, message)
+  redis.call('RPUSH', list, message)
+  ring(list)
+end
