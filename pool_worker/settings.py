@@ -1,5 +1,7 @@
 """How one process is set up: environment variables with the prefix `MODEL_POOL_`, and `ENCRYPTION_KEY`.
 
+They are also read from a file `.env` in the working folder; the environment itself wins.
+
 What the pool is to do (providers, models, agents) is not here but in `configs/`, read by `pool_worker.config`.
 """
 
@@ -91,7 +93,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
 
     redis_url: RedisUrl | None = Field(default=None, repr=False)
@@ -117,10 +119,17 @@ class Settings(BaseSettings):
     """The vault's master keys, comma-separated, the newest first."""
 
     def __init__(self, **values: Any) -> None:
+        for name in values:
+            if name not in _RIGHT and not name.startswith("_"):
+                msg = f"{name} is not a setting; there are {', '.join(_RIGHT)}"
+                raise ConfigurationError(msg)
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise ConfigurationError(_readable(error)) from None
+        except UnicodeDecodeError:
+            msg = ".env is not UTF-8 text; save it as UTF-8"
+            raise ConfigurationError(msg) from None
 
     @property
     def ledger_url(self) -> str:
@@ -142,9 +151,6 @@ def _readable(error: ValidationError) -> str:
 
 def _sentence(detail: ErrorDetails) -> str:
     field = str(detail["loc"][0]).lower()
-    if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(field, _RIGHT, n=1)
-        return f"{field} is not a setting; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(_RIGHT)}")
     name = "ENCRYPTION_KEY" if field == "encryption_key" else PREFIX + field.upper()
     problem = detail["msg"].removeprefix("Value error, ") if detail["type"] == "value_error" else "is wrong"
     return f"{name}: {_shown(field, detail['input'])} {problem}; {_RIGHT[field]}"
