@@ -5,6 +5,7 @@ No I/O here; `pool_worker.config` reads the files, `pool_worker.vault` the keys.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -85,6 +86,19 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitRate:
+    """A provider's own units (Cloudflare: neurons) per million tokens; zero where it has none."""
+
+    input_per_mtok: Decimal = Decimal(0)
+    output_per_mtok: Decimal = Decimal(0)
+
+    def units(self, usage: Usage) -> int:
+        """What this usage counts against windows of `Unit.UNITS`, rounded up."""
+        exact = (self.input_per_mtok * usage.input_tokens + self.output_per_mtok * usage.output_tokens) / MILLION
+        return math.ceil(exact)
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """A service: an address, a header and its quirks."""
 
@@ -99,7 +113,7 @@ class Provider:
     limits: tuple[Window, ...] = ()
     """Per quota group and model, unless `limits_shared` says that all models share them."""
     limits_shared: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     api_key_header: str | None = None
     """Header that carries the bare key; None: `Authorization: Bearer …`."""
     needs_key: bool = True
@@ -131,6 +145,7 @@ class Model:
     capabilities: frozenset[str] = frozenset()
     price: Price = Price()
     price_known: bool = True
+    unit_rate: UnitRate = UnitRate()
     limits: tuple[Window, ...] | None = None
     """Its own windows; None: its provider's."""
     context_window: int | None = None
@@ -198,6 +213,57 @@ class Failover:
     fallback_model: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CacheRules:
+    """How answers are kept."""
+
+    enabled: bool = True
+    ttl_s: int = 3600
+    max_entries: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class WarningRules:
+    """When something is worth telling."""
+
+    quota_thresholds: tuple[Decimal, ...] = (Decimal("0.75"), Decimal("0.9"))
+    """Shares of a window at which its use is warned of, ascending."""
+    failovers_per_hour: int = 3
+    """More than these on one model raise an alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRules:
+    """Who is told, and how often."""
+
+    targets: tuple[str, ...] = field(default=(), repr=False)
+    """Apprise URLs; they hold tokens and are shown nowhere."""
+    repeat_after_s: int = 3600
+    """The same alert is not sent again before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long the ledger keeps rows, in days."""
+
+    jobs_days: int = 30
+    attempts_days: int = 90
+    alerts_days: int = 90
+    events_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRules:
+    """What `pool.yaml` says beside the task types."""
+
+    timezone: str = "UTC"
+    """Whose days the budget and the daily summaries count."""
+    cache: CacheRules = CacheRules()
+    warnings: WarningRules = WarningRules()
+    alerts: AlertRules = AlertRules()
+    retention: Retention = Retention()
+
+
 @dataclass(frozen=True)
 class Registry:
     """Everything that was configured, ready to be asked."""
@@ -210,6 +276,7 @@ class Registry:
     """Task type → capabilities that a model needs for it."""
     budget: Budget = Budget()
     failover: Failover = Failover()
+    rules: PoolRules = PoolRules()
 
     def provider_of(self, model: Model) -> Provider:
         """The provider that serves a model."""
