@@ -10,6 +10,9 @@ import hashlib
 AGENTS = "pool:agents"
 """Hash: agent → JSON of its defaults, as published by the workers from `agents.yaml`. No TTL: rewritten at every start."""
 
+CANCEL_CHANNEL = "pool:cancel"
+"""Channel: ids of running jobs whose caller asked to cancel them."""
+
 RESULT_TTL_MS = 24 * 3600 * 1000
 """How long a finished job, its result and its idempotency key are kept."""
 
