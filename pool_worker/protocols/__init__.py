@@ -1,0 +1,15 @@
+"""Wire formats: what a request looks like as JSON, and what an answer's JSON means. No URL, no key, no I/O.
+
+`PROTOCOLS` maps the word in a provider's `protocol:` to the format; a new one is a module here and a line below.
+"""
+
+from __future__ import annotations
+
+from pool_worker.protocols.chat import CHAT
+from pool_worker.protocols.protocol import Protocol
+
+PROTOCOLS: dict[str, Protocol] = {
+    "chat": CHAT,
+}
+
+__all__ = ["PROTOCOLS"]
