@@ -1,12 +1,12 @@
 """A Celery worker pool on one asyncio loop: any number of jobs in flight, one thread for all of them.
 
 Celery's consumer (the *hub*, main thread) hands over a task; its coroutine runs on the *loop* (second thread); its end is told
-to the hub through a pipe that the hub reads, so that everything of Celery's (events, acknowledgements) happens on the hub's thread.
+to the hub through a pipe, so that everything of Celery's (events, acknowledgements) happens on the hub's thread.
 Ordinary functions run in a few threads by Celery's own tracer. Use it with `-P custom` and
 `CELERY_CUSTOM_WORKER_POOL=pool_worker.broker.asyncio_pool:TaskPool`.
 
-The app may carry a `lifespan`: an async context manager factory, entered on the loop before the first task and left after the last,
-where what the tasks share (connections, clients) is opened and closed.
+The app may carry a `lifespan`: an async context manager factory, entered on the loop before the first task and left after the
+last, where what the tasks share (connections, clients) is opened and closed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CANCELLED_WITHIN_S = 3.0
 Callback = Callable[[tuple[bool, Any, float]], None]
 
 
-class TaskPool(BasePool):  # type: ignore[misc] - Celery has no types
+class TaskPool(BasePool):
     """See the module's docstring."""
 
     body_can_be_buffer = True

@@ -1,6 +1,6 @@
 """The life of a job in Redis, one typed function per script: open, move, park, finish.
 
-Each acts under the claim of the message (`Delivery.tag`) and does nothing when that claim is lost: then another worker owns the job.
+Each acts under the claim of the message (`Delivery.tag`) and does nothing when that is lost: then another worker owns the job.
 """
 
 from __future__ import annotations

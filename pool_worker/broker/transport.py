@@ -1,8 +1,8 @@
 """Celery's Redis transport with two steps replaced: how messages are taken, and how they are given back.
 
 kombu's own pops a message in one round trip and records it in a second; a worker killed in between loses it (kombu#305). Here one
-Lua call claims: taken, recorded with a lease, counted. Idle workers wait at bells (`redis_keys.bell`), which carry no message. The
-lease is renewed while the worker lives and swept when it ended, so a dead worker's messages are back within `visibility_timeout`.
+Lua call claims: taken, recorded with a lease, counted. Idle workers wait at bells (`redis_keys.bell`), which carry no message.
+The lease is renewed while the worker lives and swept when it ended: a dead worker's messages are back within that time.
 
 Everything else (publishing, fan-out, remote control, reconnecting) stays kombu's, and clients and Flower use plain `redis://`.
 """
@@ -10,6 +10,7 @@ Everything else (publishing, fan-out, remote control, reconnecting) stays kombu'
 from __future__ import annotations
 
 import uuid
+from queue import Empty
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -73,7 +74,7 @@ class Channel(kombu_redis.Channel):
     _in_claim = False
     """Whether the command under way is a claim; else it is a wait at the bells."""
     _may_find_messages = True
-    """Whether to claim next, rather than to wait for a bell: at first, after a bell or a look-round, and while messages are left."""
+    """Whether to claim next rather than wait for a bell: at first, after a bell or a look-round, and while messages are left."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._scripts = {}
@@ -140,7 +141,7 @@ class Channel(kombu_redis.Channel):
             answer = self.client.parse_response(self.client.connection, "EVALSHA" if self._in_claim else "BRPOP", **options)
         except redis.exceptions.NoScriptError:
             self._loaded_claim_sha = None  # Redis was restarted or its scripts flushed: load it again
-            raise kombu_redis.Empty from None
+            raise Empty from None
         except self.connection_errors:
             self.client.connection.disconnect()
             raise
@@ -148,11 +149,11 @@ class Channel(kombu_redis.Channel):
             self._in_poll = None
         if not self._in_claim:
             self._may_find_messages = True
-            raise kombu_redis.Empty
+            raise Empty
         left, *claimed = answer
         self._may_find_messages = bool(left)
         if not claimed:
-            raise kombu_redis.Empty
+            raise Empty
         for tag, list_name, deliveries, message in zip(*[iter(claimed)] * 4, strict=True):
             self._deliver_claimed(tag.decode(), list_name.decode(), deliveries, message)
         return True
