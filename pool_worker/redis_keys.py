@@ -60,6 +60,14 @@ def hold(scope: str) -> str:
 OUTBOX = "pool:outbox"
 """Stream: rows on their way to the ledger. *Lasting*: trimmed by the ledger writer after its commit."""
 
+OUTBOX_REJECTED = "pool:outbox:rejected"
+"""Stream: entries of the outbox that are no rows, with `reason` and `entry` before their own fields. *Lasting*: the newest ~10,000."""
+
+
+def alert_told(cause: str) -> str:
+    """String "1": this cause was told. TTL: for as long as it is not to be told again."""
+    return f"pool:alert:told:{cause}"
+
 
 def key_day(key_id: str, day: str) -> str:
     """Hash: requests, tokens, refusals, failures, cost and latency of an API key on one UTC day. TTL 8 days."""
