@@ -61,7 +61,7 @@ OUTBOX = "pool:outbox"
 """Stream: rows on their way to the ledger. *Lasting*: trimmed by the ledger writer after its commit."""
 
 OUTBOX_REJECTED = "pool:outbox:rejected"
-"""Stream: entries of the outbox that are no rows, with `reason` and `entry` before their own fields. *Lasting*: the newest ~10,000."""
+"""Stream: entries of the outbox that are no rows, after their `reason` and `entry` id. *Lasting*: the newest ~10,000."""
 
 
 def alert_told(cause: str) -> str:
