@@ -26,18 +26,46 @@ PARKED_MESSAGES = "pool:parked:messages"
 
 
 def ready_keys(provider: str, model: str) -> str:
-    """Sorted set: key id → when it is next ready (or was last used), so the least recently used is first. *Lasting*."""
+    """String: the priorities of a model's keys ("1 2"), best first; there as long as the model is enrolled. *Lasting*.
+
+    `<this>:<priority>`, sorted set: key id → when it is next ready, or was last used, whichever is later: the least
+    recently used of the ready keys is first. *Lasting*.
+    """
     return f"pool:ready:{provider}:{model}"
 
 
+def enrolled_models(provider: str) -> str:
+    """Set: names of the models that have a ready index. *Lasting*."""
+    return f"pool:enrolled:models:{provider}"
+
+
+def enrolled_keys(provider: str) -> str:
+    """Set: ids of the keys in the ready indexes. *Lasting*."""
+    return f"pool:enrolled:keys:{provider}"
+
+
+def group_keys(provider: str, group: str) -> str:
+    """Set: ids of the keys that share a quota group. *Lasting*."""
+    return f"pool:group:{provider}:{group}"
+
+
 def key_facts(key_id: str) -> str:
-    """Hash: priority, quota group and own daily limit of an API key. *Lasting*, rebuilt from the vault."""
+    """Hash: priority, group and daily_limit ("" = none) of an API key. *Lasting*, rebuilt from the vault."""
     return f"pool:key:{key_id}"
 
 
-def window(group: str, model: str, unit: str, period: str) -> str:
-    """One window of a quota group for one model (`*`: all). Type by kind; TTL: its period and a little."""
-    return f"pool:window:{group}:{model}:{unit}:{period}"
+def window(provider: str, model: str, unit: str, period: str, kind: str, group: str) -> str:
+    """One window of a quota group for one model (`*`: all). Type by kind; TTL: its period and the longest lease.
+
+    The group is last, so that a script can append it. `fixed` windows are strings named `<this>:<start of the period>`
+    and `<this>:pending`; the other kinds are one redis key each (`sliding`: sorted set, `refill`: hash).
+    """
+    return f"pool:window:{provider}:{model}:{unit}:{period}:{kind}:{group}"
+
+
+def budget(scope: str) -> str:
+    """`<this>:<start of the day>`, string: micro-USD spent and reserved by a scope (`all`, `agent:x`). TTL: two days."""
+    return f"pool:budget:{scope}"
 
 
 def in_flight(key_id: str) -> str:
@@ -46,12 +74,16 @@ def in_flight(key_id: str) -> str:
 
 
 def lease(lease_id: str) -> str:
-    """Hash: what a lease reserved. TTL: the lease's own."""
+    """Hash: what a lease reserved. TTL: a day after its deadline; 10 minutes once it is settled."""
     return f"pool:lease:{lease_id}"
 
 
+LEASES = "pool:leases"
+"""Sorted set: lease id → its deadline, until it is settled. *Lasting.*"""
+
+
 def hold(scope: str) -> str:
-    """String: why nobody is to call this scope (`provider`, `provider/model`, `key`, …) until the key's TTL ends."""
+    """String: "until_ms reason" why nobody is to call this scope (see `pool_worker.limits.holds`). TTL: until then."""
     return f"pool:hold:{scope}"
 
 
