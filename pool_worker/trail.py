@@ -1,0 +1,135 @@
+"""The trail of a job: every attempt and every hop, in order, and what follows from it for the next step. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from pool_client.job import Attempt, Usage
+from pool_worker import errors
+from pool_worker.errors import AttemptError, Scope
+from pool_worker.registry import Model
+
+OK = "ok"
+MOVED = "moved"
+PAUSED = "paused"
+"""Every candidate had failed: the job waited before it tried them again."""
+
+_SCOPES: dict[str, Scope] = {
+    name: kind.scope
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, AttemptError) and kind is not AttemptError
+}
+
+
+class Trail:
+    """What has been tried for a job, here and on the workers before."""
+
+    def __init__(self, attempts: Iterable[Attempt], *, queue: str, now: Callable[[], datetime]) -> None:
+        self.attempts = list(attempts)
+        self._queue = queue
+        self._now = now
+
+    def answered(self, model: Model, *, key_id: str, started_at: datetime, usage: Usage, cost_usd: Decimal) -> Attempt:
+        """A provider answered."""
+        return self._add(OK, started_at=started_at, model=model, key_id=key_id, usage=usage, cost_usd=cost_usd)
+
+    def failed(self, error: AttemptError, model: Model, *, key_id: str, started_at: datetime, cost_usd: Decimal) -> Attempt:
+        """A provider did not answer, or not usefully."""
+        return self._add(
+            type(error).__name__,
+            started_at=started_at,
+            model=model,
+            key_id=key_id,
+            reason=error.reason,
+            status_code=error.status_code,
+            cost_usd=cost_usd,
+        )
+
+    def moved(self, queue: str) -> Attempt:
+        """The job goes on to a sibling queue, whose workers have capacity."""
+        return self._add(MOVED, started_at=self._now(), reason=f"capacity is free at {queue}")
+
+    def paused(self, reason: str) -> Attempt:
+        """Every candidate failed; the job rests before it tries them again."""
+        return self._add(PAUSED, started_at=self._now(), reason=reason)
+
+    @property
+    def pauses(self) -> int:
+        """How often every candidate had failed."""
+        return sum(attempt.outcome == PAUSED for attempt in self.attempts)
+
+    @property
+    def hops(self) -> int:
+        """How often the job was sent to a sibling queue."""
+        return sum(attempt.outcome == MOVED for attempt in self.attempts)
+
+    @property
+    def calls(self) -> list[Attempt]:
+        """The attempts that called a provider."""
+        return [attempt for attempt in self.attempts if attempt.outcome not in {MOVED, PAUSED}]
+
+    @property
+    def excluded_models(self) -> frozenset[str]:
+        """Models that are not to be tried: never again if they cannot serve this request, else until the next pause."""
+        never = self._blamed(self.attempts, Scope.REQUEST_ON_MODEL, "model_id")
+        return never | self._blamed(self._since_pause(), Scope.MODEL, "model_id")
+
+    @property
+    def excluded_providers(self) -> frozenset[str]:
+        """Providers that failed since the last pause."""
+        return self._blamed(self._since_pause(), Scope.PROVIDER, "provider")
+
+    def reasons(self) -> dict[str, str]:
+        """Model id → why it did not answer, the latest reason."""
+        return {call.model_id: f"{call.outcome}: {call.reason}" for call in self.calls if call.model_id and call.outcome != OK}
+
+    def _since_pause(self) -> list[Attempt]:
+        pauses = [index for index, attempt in enumerate(self.attempts) if attempt.outcome == PAUSED]
+        return self.attempts[pauses[-1] + 1 :] if pauses else self.attempts
+
+    @staticmethod
+    def _blamed(attempts: Iterable[Attempt], scope: Scope, who: str) -> frozenset[str]:
+        return frozenset(getattr(attempt, who) for attempt in attempts if _SCOPES.get(attempt.outcome) is scope)
+
+    def _add(
+        self,
+        outcome: str,
+        *,
+        started_at: datetime,
+        model: Model | None = None,
+        key_id: str | None = None,
+        reason: str = "",
+        status_code: int | None = None,
+        usage: Usage | None = None,
+        cost_usd: Decimal = Decimal(0),
+    ) -> Attempt:
+        attempt = Attempt(
+            number=len(self.attempts) + 1,
+            outcome=outcome,
+            provider=model.provider if model else None,
+            model_id=model.id if model else None,
+            key_id=key_id,
+            queue=self._queue,
+            reason=reason,
+            status_code=status_code,
+            started_at=started_at,
+            latency_ms=_ms(self._now() - started_at),
+            added_ms=self._added_ms(started_at),
+            usage=usage or Usage(),
+            cost_usd=cost_usd,
+        )
+        self.attempts.append(attempt)
+        return attempt
+
+    def _added_ms(self, started_at: datetime) -> float:
+        if not self.attempts:
+            return 0.0
+        last = self.attempts[-1]
+        return _ms(started_at - last.started_at - timedelta(milliseconds=last.latency_ms))
+
+
+def _ms(duration: timedelta) -> float:
+    """Milliseconds, never below zero: two workers' clocks may differ."""
+    return max(0.0, round(duration / timedelta(milliseconds=1), 3))
