@@ -54,7 +54,7 @@ def key_facts(key_id: str) -> str:
     return f"pool:key:{key_id}"
 
 
-def window(provider: str, model: str, unit: str, period: str, kind: str, group: str) -> str:
+def window(provider: str, model: str, *, unit: str, period: str, kind: str, group: str) -> str:
     """One window of a quota group for one model (`*`: all). Type by kind; TTL: its period and the longest lease.
 
     The group is last, so that a script can append it. `fixed` windows are strings named `<this>:<start of the period>`
