@@ -1,0 +1,107 @@
+"""What the simulated models say: the digest of the prompt, so that a test can tell the right answer, and plausible words."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+DIGEST_DIGITS = 12
+MESSAGE_TOKENS = 3
+"""Overhead of each message (https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken)."""
+PART_TOKENS = 85
+"""An image or another part that is not text (OpenAI's price of a low-detail image)."""
+FILLER = (
+    "the job waited in the queue until a worker of its tier claimed it and the first provider with room took it "
+    "while the backup of the orders database ran late because a lock was held for longer than the window allows "
+    "so check the slow query log for the statement that holds it and move the report to a quieter hour "
+    "memory use is steady and no alert is open apart from the certificate that ends next week "
+)
+_WORDS = FILLER.split(" ")[:-1]
+_STARTS = [sum(len(word) + 1 for word in _WORDS[:index]) for index in range(len(_WORDS))]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model will say, known as soon as the request arrives."""
+
+    content: str
+    finish_reason: str
+    input_tokens: int
+    output_tokens: int
+
+
+def expected_digest(prompt: str) -> str:
+    """What stands after `echo ` at the head of the right answer to a prompt (the last user message's text)."""
+    return hashlib.sha256(prompt.encode()).hexdigest()[:DIGEST_DIGITS]
+
+
+def prompt_of(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The text of the last user message, or of the last message when no user spoke."""
+    for message in reversed(messages):
+        if message.get("role") == "user":
+            return _text(message.get("content"))
+    return _text(messages[-1].get("content"))
+
+
+def count_tokens(text: str, *, bytes_per_token: float = 4.0) -> int:
+    """Tokens of a text: its UTF-8 bytes, four to a token; no real tokenizer."""
+    return math.ceil(len(text.encode()) / bytes_per_token)
+
+
+def count_input(body: Mapping[str, Any], *, bytes_per_token: float = 4.0) -> int:
+    """Tokens that a request brings: messages, tool calls and tools."""
+    tokens = 0
+    for message in body["messages"]:
+        content = message.get("content")
+        tokens += MESSAGE_TOKENS + count_tokens(_text(content), bytes_per_token=bytes_per_token)
+        if isinstance(content, list):
+            tokens += PART_TOKENS * sum(1 for part in content if _part_text(part) is None)
+        tokens += _count_json(message.get("tool_calls"), bytes_per_token)
+    return tokens + _count_json(body.get("tools"), bytes_per_token)
+
+
+def plan_answer(
+    body: Mapping[str, Any],
+    *,
+    max_tokens: int | None = None,
+    answer_tokens: tuple[int, int] = (20, 160),
+    bytes_per_token: float = 4.0,
+) -> Answer:
+    """The answer to a request body; always the same one. Cut at `max_tokens`, like a model, even inside the digest."""
+    digest = expected_digest(prompt_of(body["messages"]))
+    shortest, longest = answer_tokens
+    head = f"echo {digest}"
+    number = int(digest, 16)
+    wanted = max(shortest + number % (longest - shortest + 1), count_tokens(head, bytes_per_token=bytes_per_token))
+    start = _STARTS[number % len(_STARTS)]
+    wanted_bytes = int(wanted * bytes_per_token)
+    words = (FILLER * (2 + wanted_bytes // len(FILLER)))[start : start + wanted_bytes - len(head) - 1]
+    content, finish_reason = f"{head} {words}"[:wanted_bytes].rsplit(" ", 1)[0], "stop"
+    if max_tokens is not None and wanted > max_tokens:
+        content, finish_reason = content[: int(max_tokens * bytes_per_token)], "length"
+    return Answer(
+        content=content,
+        finish_reason=finish_reason,
+        input_tokens=count_input(body, bytes_per_token=bytes_per_token),
+        output_tokens=count_tokens(content, bytes_per_token=bytes_per_token),
+    )
+
+
+def _part_text(part: Any) -> str | None:
+    text = part.get("text") if isinstance(part, dict) else None
+    return text if isinstance(text, str) else None
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(_part_text(part) or "" for part in content)
+    return content if isinstance(content, str) else ""
+
+
+def _count_json(value: Any, bytes_per_token: float) -> int:
+    return math.ceil(len(orjson.dumps(value)) / bytes_per_token) if value else 0

@@ -1,0 +1,160 @@
+"""What is simulated: the accounts, windows, models and habits of each provider. Facts only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from pool_worker.registry import Charges, Model, Price, Provider, Window
+
+QUICK_MEDIAN_MS = 40.0
+"""Groq and Cerebras, on hardware of their own."""
+USUAL_MEDIAN_MS = 120.0
+MEDIANS_MS: Mapping[str, float] = {
+    "cerebras": QUICK_MEDIAN_MS,
+    "groq": QUICK_MEDIAN_MS,
+    "mistral": 80.0,
+    "codestral": 80.0,
+    "cloudflare": 150.0,
+    "openrouter": 180.0,
+    "github": 180.0,
+    "gemini": 200.0,
+    "huggingface": 200.0,
+}
+FREE = Price()
+FAILED_CALLS_COUNT = frozenset({"openrouter"})
+"""Providers whose request windows also count calls that failed at their side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitRates:
+    """How many of the provider's own units (Cloudflare: neurons) a request takes."""
+
+    per_request: float = 0.0
+    per_1k_input: float = 0.0
+    per_1k_output: float = 0.0
+
+    def units(self, *, input_tokens: int, output_tokens: int) -> float:
+        """The units of one request."""
+        return self.per_request + (self.per_1k_input * input_tokens + self.per_1k_output * output_tokens) / 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedModel:
+    """What is particular to one model of a provider."""
+
+    windows: tuple[Window, ...] | None = None
+    """Its own windows, never shared with other models; None: its provider's."""
+    price: Price = FREE
+    context_window: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedProvider:
+    """One provider: who may call it, how much, and how it behaves."""
+
+    id: str
+    keys: tuple[str, ...] = ()
+    """Accepted secrets. Each is an account of its own, called `<id>#<n>` (n from 1) in all counts."""
+    windows: tuple[Window, ...] = ()
+    """Per key and model, unless `windows_shared`."""
+    windows_shared: bool = False
+    """All models of a key count against the same windows."""
+    models: Mapping[str, SimulatedModel] = field(default_factory=dict)
+    """The models that exist; empty: every name does."""
+    concurrency: int | None = None
+    """Calls in flight per key; None: any number."""
+    charges: Charges = Charges.ACTUAL
+    default_max_tokens: int = 1024
+    """What a request without `max_tokens` is charged for when the provider charges upfront."""
+    failed_calls_count: bool = False
+    """A call that ends in an injected status still counts against the windows."""
+    latency_ms: float = USUAL_MEDIAN_MS
+    """Median time to an answer."""
+    latency_sigma: float = 0.3
+    """Spread: standard deviation of the logarithm."""
+    answer_tokens: tuple[int, int] = (20, 160)
+    """Shortest and longest answer that it gives of its own accord."""
+    bytes_per_token: float = 4.0
+    unit_rates: UnitRates = UnitRates()
+    api_key_header: str | None = None
+    """Header with the bare key; None: `Authorization: Bearer …`."""
+    needs_key: bool = True
+
+    def model(self, name: str) -> SimulatedModel | None:
+        """What is particular to a model; None when the model does not exist."""
+        if not self.models:
+            return SimulatedModel()
+        return self.models.get(name)
+
+    def label(self, secret: str) -> str | None:
+        """The name of an account in counts and messages; None when the secret is unknown."""
+        if not self.needs_key:
+            return f"{self.id}#0"
+        return f"{self.id}#{self.keys.index(secret) + 1}" if secret in self.keys else None
+
+    def labels(self) -> tuple[str, ...]:
+        """The names of all accounts."""
+        return tuple(f"{self.id}#{number}" for number in range(1, len(self.keys) + 1)) or (f"{self.id}#0",)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedProfile:
+    """Everything that one simulator serves, by provider id."""
+
+    providers: Mapping[str, SimulatedProvider]
+
+
+def secret_of(provider: str, number: int) -> str:
+    """The secret of a simulated account, n from 1: `sim-groq-1`."""
+    return f"sim-{provider}-{number}"
+
+
+def base_url_at(root: str, provider: Provider) -> str:
+    """Where a provider's API is found at a simulator: `<root>/<id><path of its real base URL>`."""
+    path = urlsplit(provider.base_url).path.rstrip("/").replace("{account_id}", "simulated")
+    return f"{root.rstrip('/')}/{provider.id}{path}"
+
+
+def simulated_providers(root: str, providers: Iterable[Provider]) -> tuple[Provider, ...]:
+    """The same providers with their addresses at a simulator."""
+    return tuple(replace(provider, base_url=base_url_at(root, provider)) for provider in providers)
+
+
+def profile_from(
+    providers: Iterable[Provider], key_counts: Mapping[str, int], *, models: Iterable[Model] = ()
+) -> SimulatedProfile:
+    """Describe providers to the simulator, with as many accounts each as `key_counts` says (secrets: `secret_of`).
+
+    Of `models`, each provider takes its own: windows, prices, context windows; a provider without any accepts every name.
+    Units come from `extra["unit_rates"]`: `{per_request, per_1k_input, per_1k_output}`.
+    """
+    of_provider: dict[str, dict[str, SimulatedModel]] = {}
+    for model in models:
+        facts = SimulatedModel(windows=model.limits, price=model.price, context_window=model.context_window)
+        of_provider.setdefault(model.provider, {})[model.name] = facts
+    described = (
+        _describe(provider, keys=key_counts.get(provider.id, 0), models=of_provider.get(provider.id, {}))
+        for provider in providers
+    )
+    return SimulatedProfile({provider.id: provider for provider in described})
+
+
+def _describe(provider: Provider, *, keys: int, models: Mapping[str, SimulatedModel]) -> SimulatedProvider:
+    rates: Mapping[str, Any] = provider.extra.get("unit_rates", {})
+    return SimulatedProvider(
+        id=provider.id,
+        keys=tuple(secret_of(provider.id, number) for number in range(1, keys + 1)),
+        windows=provider.limits,
+        windows_shared=provider.limits_shared,
+        models=models,
+        concurrency=provider.concurrency,
+        charges=provider.charges,
+        failed_calls_count=provider.id in FAILED_CALLS_COUNT,
+        latency_ms=MEDIANS_MS.get(provider.id, USUAL_MEDIAN_MS),
+        unit_rates=UnitRates(**rates),
+        api_key_header=provider.api_key_header,
+        needs_key=provider.needs_key,
+    )
