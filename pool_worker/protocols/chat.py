@@ -11,7 +11,7 @@ from typing import Any, Never
 from pool_client.job import Job, Message, Usage
 from pool_worker.errors import BadAnswerError
 from pool_worker.protocols.answer import Answer
-from pool_worker.protocols.error_body import find_error, parse_error
+from pool_worker.protocols.error_body import find_error
 from pool_worker.protocols.protocol import Protocol
 
 _OPTIONAL_FIELDS = ("temperature", "top_p", "stop", "seed", "tools", "tool_choice", "response_format")
@@ -141,5 +141,4 @@ CHAT = Protocol(
     render_request=render_request,
     parse_answer=parse_answer,
     find_error=find_error,
-    parse_error=parse_error,
 )

@@ -30,5 +30,3 @@ class Protocol:
     """Reads the decoded body of a 2xx; raises `BadAnswerError`."""
     find_error: Callable[[object], ErrorBody | None]
     """The error that a 2xx body carries in place of an answer, if it does."""
-    parse_error: Callable[[object], ErrorBody]
-    """Reads the decoded body (text, if it was no JSON) of a refusal; never fails."""

@@ -1,0 +1,117 @@
+"""HTTP to providers: one client for the whole process, one call at a time, nothing hidden in between.
+
+No retries (a POST is never repeated by aiohttp), no redirects, no cookies (they would tie keys together), no proxies or
+credentials from the environment. What the transport raises is translated here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib.metadata import version
+
+import aiohttp
+import httpx2
+from httpx_aiohttp.httpx2 import AiohttpTransport
+
+from pool_worker.errors import ProviderFailedError
+from pool_worker.providers.safe_text import safe_text
+
+MAX_BODY_BYTES = 20 * 2**20
+MAX_CONNECT_S = 10.0
+KEEPALIVE_S = 4.0
+"""Shorter than the 5 s after which common servers close an idle connection, so that we do not write into a closing one."""
+USER_AGENT = f"model-pool/{version('model-pool')}"
+"""Some providers' proxies answer 403 "error 1010" to the default names of libraries (PROVIDERS.md §2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    """Decompressed; what arrived of it, if there is a flaw."""
+    flaw: str | None = None
+    """Why the body is not whole: cut off, too large, or not decodable."""
+
+
+def open_http(*, concurrency: int) -> httpx2.AsyncClient:
+    """The client for at most so many calls in flight. Use it as a context manager, inside the loop that it is to serve."""
+    limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=KEEPALIVE_S)
+    tls = httpx2.create_ssl_context(trust_env=False)
+
+    def open_session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=concurrency, keepalive_timeout=KEEPALIVE_S, ssl=tls)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+
+    return httpx2.AsyncClient(
+        transport=AiohttpTransport(verify=tls, trust_env=False, limits=limits, client=open_session),
+        headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
+        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+async def post(http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], content: bytes, timeout_s: float) -> Reply:
+    """One POST, and the whole reply within `timeout_s`.
+
+    Raises:
+        ProviderFailedError: No status arrived: not connected, timed out, or cut off. `charged` says whether the request may
+            have reached the provider. Nothing of the request hangs on the exception.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _exchange(http, url, headers=headers, content=content, timeout_s=timeout_s)
+    except TimeoutError:
+        failure = ProviderFailedError(f"no answer within {timeout_s:g} s", charged=True)
+    except (httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError, ValueError) as error:
+        failure = _translate(error, timeout_s=timeout_s)
+    raise failure  # outside of the except blocks: a chained transport error would carry the request and so the key
+
+
+async def _exchange(http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], content: bytes, timeout_s: float) -> Reply:
+    timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, MAX_CONNECT_S))
+    request = http.build_request("POST", url, headers=headers, content=content, timeout=timeout)
+    response = await http.send(request, stream=True)
+    try:
+        body, flaw = await _read(response)
+    finally:
+        await response.aclose()
+    return Reply(status=response.status_code, headers=dict(response.headers), body=body, flaw=flaw)
+
+
+async def _read(response: httpx2.Response) -> tuple[bytes, str | None]:
+    """The body, and what is wrong with it; stops at the limit, so a bomb costs no more memory than that."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async for piece in response.aiter_bytes():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_BODY_BYTES:
+                return b"", f"the answer is larger than {MAX_BODY_BYTES // 2**20} MiB"
+    except httpx2.DecodingError:
+        return b"".join(pieces), "the answer's compression is broken"
+    except (httpx2.TransportError, aiohttp.ClientError):
+        return b"".join(pieces), f"the answer was cut off after {size} bytes"
+    return b"".join(pieces), None
+
+
+def _translate(error: Exception, *, timeout_s: float) -> ProviderFailedError:
+    unsent = isinstance(error, httpx2.ConnectError | httpx2.UnsupportedProtocol | httpx2.InvalidURL | ValueError) or isinstance(
+        error.__cause__, aiohttp.ConnectionTimeoutError
+    )
+    if isinstance(error.__cause__, aiohttp.ServerDisconnectedError):
+        return ProviderFailedError("the connection was closed without an answer", charged=True)
+    if isinstance(error, httpx2.TimeoutException):
+        reason = "no connection" if unsent else "no answer"
+        return ProviderFailedError(
+            f"{reason} within {min(timeout_s, MAX_CONNECT_S) if unsent else timeout_s:g} s", charged=not unsent
+        )
+    return ProviderFailedError(safe_text(f"{'not connected' if unsent else 'connection broken'}: {error}"), charged=not unsent)
