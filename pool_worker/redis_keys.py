@@ -104,3 +104,20 @@ def alert_told(cause: str) -> str:
 def key_day(key_id: str, day: str) -> str:
     """Hash: requests, tokens, refusals, failures, cost and latency of an API key on one UTC day. TTL 8 days."""
     return f"pool:stats:{key_id}:{day}"
+
+
+# --- who runs ----------------------------------------------------------------------------------------------------------------
+
+WORKER_TTL_MS = 30_000
+
+
+def worker(name: str) -> str:
+    """String: JSON of a worker (`pid`, `queues`, `since`) by its Celery name, `worker-1@host`; "*" gives the pattern of all.
+
+    Set when the worker is ready to claim jobs and every 10 s from then. TTL `WORKER_TTL_MS`.
+    """
+    return f"pool:worker:{name}"
+
+
+BEAT_LOCK = "pool:beat::lock"
+"""String: held by the beat that is active. TTL 30 s; redbeat's own, under the prefix that `celery_settings` gives it."""
