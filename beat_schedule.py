@@ -15,5 +15,6 @@ CADENCE_S: dict[str, float] = {
 }
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    task: {"task": task, "schedule": seconds, "options": {"expires": seconds, "priority": 0}} for task, seconds in CADENCE_S.items()
+    task: {"task": task, "schedule": seconds, "options": {"expires": seconds, "priority": 0}}
+    for task, seconds in CADENCE_S.items()
 }

@@ -91,7 +91,8 @@ class TaskPool(BasePool):
             current_delivery.set(_delivery(task_id, request))
             failed, outcome = False, await run(*request["args"], **request["kwargs"])
         except asyncio.CancelledError:
-            failed, outcome = False, "cancelled"
+            callback = _give_back
+            failed, outcome = False, None
         except Exception:  # noqa: BLE001 - the edge: whatever a task raises is Celery's to report
             failed, outcome = True, ExceptionInfo()
         self._end(callback, (failed, outcome, monotonic() - started))
@@ -149,6 +150,10 @@ class TaskPool(BasePool):
 
     def _get_info(self) -> dict[str, Any]:
         return {**super()._get_info(), "under-way": self._under_way}
+
+
+def _give_back(_outcome: tuple[bool, Any, float]) -> None:
+    """Say nothing to Celery: what is not acknowledged when the channel closes returns to the head of its queue."""
 
 
 def _delivery(task_id: str, request: dict[str, Any]) -> Delivery:

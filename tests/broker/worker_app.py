@@ -1,0 +1,74 @@
+"""A Celery app on our transport and pool, whose tasks say in Redis what they did."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import redis
+import redis.asyncio
+from celery import Celery
+from kombu import Exchange, Queue
+
+URL = os.environ["TEST_REDIS_URL"]
+
+
+class App(Celery):
+    redis: redis.asyncio.Redis
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        async with redis.asyncio.Redis.from_url(URL, decode_responses=True) as self.redis:
+            yield
+            await self.redis.rpush("log", "left")
+
+
+app = App("test", set_as_current=False)
+app.conf.update(
+    broker_url=URL,
+    broker_transport="pool_worker.broker.transport:Transport",
+    broker_transport_options={"visibility_timeout": 1, "unacked_restore_interval": 0.2, "unacked_restore_throttle": 1},
+    worker_pool="pool_worker.broker.asyncio_pool:TaskPool",
+    worker_prefetch_multiplier=1,
+    task_acks_late=True,
+    task_ignore_result=True,
+    task_queues=[Queue("free", Exchange(""), routing_key="free")],
+    task_default_queue="free",
+    task_default_exchange="",
+    task_default_routing_key="free",
+    pool_drain_s=float(os.environ.get("TEST_DRAIN_S", "10")),
+)
+
+
+@app.task(name="count")
+async def count(number: int) -> str:
+    await app.redis.hincrby("done", str(number), 1)
+    return "counted"
+
+
+@app.task(name="wait_for")
+async def wait_for(name: str) -> str:
+    """Runs until somebody pushes to the list `name`."""
+    await app.redis.rpush("log", f"{name} started")
+    try:
+        await app.redis.blpop([name], timeout=60)
+    except asyncio.CancelledError:
+        await app.redis.rpush("log", f"{name} cancelled")
+        raise
+    await app.redis.hincrby("done", name, 1)
+    return "went on"
+
+
+@app.task(name="plain")
+def plain(number: int) -> str:
+    with redis.Redis.from_url(URL) as client:
+        client.hincrby("done", str(number), 1)
+    return "counted"
+
+
+@app.task(name="fail")
+async def fail() -> None:
+    msg = "as planned"
+    raise RuntimeError(msg)
