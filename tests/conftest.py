@@ -16,6 +16,8 @@ from sqlalchemy.engine import make_url
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
 from pool_worker.ledger.database import default_url, migrate, open_database
 
+pytest_plugins = ["simulator_fixture"]
+
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:

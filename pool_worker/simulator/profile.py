@@ -76,7 +76,7 @@ class SimulatedProvider:
     latency_sigma: float = 0.3
     """Spread: standard deviation of the logarithm."""
     answer_tokens: tuple[int, int] = (20, 160)
-    """Shortest and longest answer that it gives of its own accord."""
+    """About the shortest and the longest answer that it gives of its own accord."""
     bytes_per_token: float = 4.0
     unit_rates: UnitRates = UnitRates()
     api_key_header: str | None = None
