@@ -133,12 +133,25 @@ class Usage(_Record):
         return self.input_tokens + self.output_tokens
 
 
-class Attempt(_Record):
-    """One step in the trail of a job: a call to a provider, or a hop to a sibling queue."""
+class Step(StrEnum):
+    """Outcomes of attempts that are no errors; any other outcome is the name of an error class of the workers."""
 
+    OK = "ok"
+    """The provider answered."""
+    MOVED = "moved"
+    """The job went on to a sibling queue."""
+    PAUSED = "paused"
+    """Every candidate had failed; the job rested before it tried them again."""
+
+
+class Attempt(_Record):
+    """One step in the trail of a job: a call to a provider, a hop to a sibling queue, or a rest."""
+
+    id: str = Field(default_factory=lambda: uuid.uuid4().hex)
+    """Unique also when two workers, of which one was thought dead, both tried."""
     number: Annotated[int, Field(ge=1)]
     outcome: Name
-    """`ok`, `moved`, or the name of the error class that ended the attempt."""
+    """A `Step`, or the name of the error class that ended the attempt."""
     provider: str | None = None
     model_id: str | None = None
     key_id: str | None = None
@@ -152,6 +165,11 @@ class Attempt(_Record):
     """Time from the end of the previous attempt to the start of this one: what failing over cost."""
     usage: Usage = Usage()
     cost_usd: Decimal = Decimal(0)
+
+    @property
+    def is_call(self) -> bool:
+        """Whether a provider was called."""
+        return self.outcome not in {Step.MOVED, Step.PAUSED}
 
 
 class Result(_Record):

@@ -6,15 +6,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from pool_client.job import Attempt, Usage
+from pool_client.job import Attempt, Step, Usage
 from pool_worker import errors
 from pool_worker.errors import AttemptError, Scope
 from pool_worker.registry import Model
-
-OK = "ok"
-MOVED = "moved"
-PAUSED = "paused"
-"""Every candidate had failed: the job waited before it tried them again."""
 
 _SCOPES: dict[str, Scope] = {
     name: kind.scope
@@ -33,7 +28,7 @@ class Trail:
 
     def answered(self, model: Model, *, key_id: str, started_at: datetime, usage: Usage, cost_usd: Decimal) -> Attempt:
         """A provider answered."""
-        return self._add(OK, started_at=started_at, model=model, key_id=key_id, usage=usage, cost_usd=cost_usd)
+        return self._add(Step.OK, started_at=started_at, model=model, key_id=key_id, usage=usage, cost_usd=cost_usd)
 
     def failed(self, error: AttemptError, model: Model, *, key_id: str, started_at: datetime, cost_usd: Decimal) -> Attempt:
         """A provider did not answer, or not usefully."""
@@ -49,26 +44,26 @@ class Trail:
 
     def moved(self, queue: str) -> Attempt:
         """The job goes on to a sibling queue, whose workers have capacity."""
-        return self._add(MOVED, started_at=self._now(), reason=f"capacity is free at {queue}")
+        return self._add(Step.MOVED, started_at=self._now(), reason=f"capacity is free at {queue}")
 
     def paused(self, reason: str) -> Attempt:
         """Every candidate failed; the job rests before it tries them again."""
-        return self._add(PAUSED, started_at=self._now(), reason=reason)
+        return self._add(Step.PAUSED, started_at=self._now(), reason=reason)
 
     @property
     def pauses(self) -> int:
         """How often every candidate had failed."""
-        return sum(attempt.outcome == PAUSED for attempt in self.attempts)
+        return sum(attempt.outcome == Step.PAUSED for attempt in self.attempts)
 
     @property
     def hops(self) -> int:
         """How often the job was sent to a sibling queue."""
-        return sum(attempt.outcome == MOVED for attempt in self.attempts)
+        return sum(attempt.outcome == Step.MOVED for attempt in self.attempts)
 
     @property
     def calls(self) -> list[Attempt]:
         """The attempts that called a provider."""
-        return [attempt for attempt in self.attempts if attempt.outcome not in {MOVED, PAUSED}]
+        return [attempt for attempt in self.attempts if attempt.is_call]
 
     @property
     def excluded_models(self) -> frozenset[str]:
@@ -83,10 +78,11 @@ class Trail:
 
     def reasons(self) -> dict[str, str]:
         """Model id → why it did not answer, the latest reason."""
-        return {call.model_id: f"{call.outcome}: {call.reason}" for call in self.calls if call.model_id and call.outcome != OK}
+        failed = (call for call in self.calls if call.model_id and call.outcome != Step.OK)
+        return {str(call.model_id): f"{call.outcome}: {call.reason}" for call in failed}
 
     def _since_pause(self) -> list[Attempt]:
-        pauses = [index for index, attempt in enumerate(self.attempts) if attempt.outcome == PAUSED]
+        pauses = [index for index, attempt in enumerate(self.attempts) if attempt.outcome == Step.PAUSED]
         return self.attempts[pauses[-1] + 1 :] if pauses else self.attempts
 
     @staticmethod

@@ -17,12 +17,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from pool_client.errors import JobCancelledError
-from pool_client.job import Attempt, Failure, Job, JobState, Priority, Result, Tier
+from pool_client.job import Attempt, Failure, Job, JobState, Priority, Result, Step, Tier
 from pool_worker.ledger.columns import MAX_USD
 
-OK = "ok"
-MOVED = "moved"
-"""The outcome of an attempt that was a hop to a sibling queue and no call."""
+NOT_CALLS = (Step.MOVED.value, Step.PAUSED.value)
+"""Outcomes of attempts that called nobody."""
 
 MAX_TEXT = 2_000
 """Characters of a text from outside (a refusal's reason, an alert's message) that are kept."""
@@ -86,7 +85,7 @@ class AttemptRow(_Row):
     def to_columns(self) -> dict[str, Any]:
         """Also the columns that follow from others."""
         tokens = self.input_tokens + self.output_tokens
-        return {**_Row.to_columns(self), "success": self.outcome == OK, "tokens_used": tokens}
+        return {**_Row.to_columns(self), "success": self.outcome == Step.OK, "tokens_used": tokens}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +159,7 @@ Row = AttemptRow | JobRow | AlertRow | EventRow
 def attempt_row(job: Job, attempt: Attempt) -> AttemptRow:
     """One attempt of a job."""
     return AttemptRow(
-        attempt_id=f"{job.id}:{attempt.number}",
+        attempt_id=attempt.id,
         job_id=job.id,
         attempt=attempt.number,
         agent=job.agent,
@@ -172,7 +171,7 @@ def attempt_row(job: Job, attempt: Attempt) -> AttemptRow:
         provider=attempt.provider,
         key_id=attempt.key_id,
         status_code=attempt.status_code,
-        error_message=None if attempt.outcome == OK else storable(attempt.reason),
+        error_message=None if attempt.outcome == Step.OK else storable(attempt.reason),
         input_tokens=attempt.usage.input_tokens,
         output_tokens=attempt.usage.output_tokens,
         cost=attempt.cost_usd,
@@ -183,7 +182,7 @@ def attempt_row(job: Job, attempt: Attempt) -> AttemptRow:
 
 def job_row(job: Job, outcome: Result | Failure, *, finished_at: datetime) -> JobRow:
     """A job that ended; its money and tokens are the sums over its attempts."""
-    calls = [attempt for attempt in outcome.attempts if attempt.outcome != MOVED]
+    calls = [attempt for attempt in outcome.attempts if attempt.is_call]
     last = outcome if isinstance(outcome, Result) else (calls[-1] if calls else None)
     return JobRow(
         job_id=job.id,
@@ -201,7 +200,7 @@ def job_row(job: Job, outcome: Result | Failure, *, finished_at: datetime) -> Jo
         input_tokens=sum(attempt.usage.input_tokens for attempt in calls),
         output_tokens=sum(attempt.usage.output_tokens for attempt in calls),
         attempts=len(calls),
-        hops=len(outcome.attempts) - len(calls),
+        hops=sum(attempt.outcome == Step.MOVED for attempt in outcome.attempts),
         cached=isinstance(outcome, Result) and outcome.cached,
         degraded=isinstance(outcome, Result) and outcome.degraded,
         error_type=outcome.type if isinstance(outcome, Failure) else None,
