@@ -88,10 +88,11 @@ def test_a_row_is_the_same_after_its_way_through_redis(row: Row) -> None:
 
 
 def test_money_travels_as_text_and_times_with_their_offset(job: Job, make_attempt: Callable[..., Attempt]) -> None:
-    entry = attempt_row(job, make_attempt(2, cost_usd=Decimal("1.000000123456"))).to_fields()
+    attempt = make_attempt(2, cost_usd=Decimal("1.000000123456"))
+    entry = attempt_row(job, attempt).to_fields()
     data = json.loads(entry["data"])
     assert entry["kind"] == "attempt"
-    assert entry["id"] == "job-1:2"
+    assert entry["id"] == attempt.id
     assert data["cost"] == "1.000000123456"
     assert data["created_at"] == "2026-11-20T12:00:02Z"
 
