@@ -1,0 +1,118 @@
+"""Reads a whole configuration into a `Registry`. A file that is not in the folder is taken from the shipped configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pool_worker.config import models, profiles, rules
+from pool_worker.config.agents import read_agents
+from pool_worker.config.document import Document, Fields, nothing, read_document
+from pool_worker.config.env_file import read_assignments
+from pool_worker.config.mistakes import ConfigError, Mistake, did_you_mean, shown_path
+from pool_worker.config.profiles import Profile, read_profile
+from pool_worker.config.providers import Surroundings, check_names, read_providers, simulated
+from pool_worker.config.rules import read_pool_file
+from pool_worker.registry import Key, Registry
+from pool_worker.settings import shipped_config_dir
+
+_PROFILES = "profiles"
+
+FILES = ("providers.yaml", "models.yaml", "agents.yaml", "pool.yaml")
+
+
+def load_registry(
+    config_dir: Path,
+    *,
+    profile: str | None = None,
+    simulator_url: str | None = None,
+    keys: Sequence[Key] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Registry:
+    """Everything that is configured in a folder.
+
+    Args:
+        config_dir: Folder with any of `FILES` and, for profiles, a folder `profiles`.
+        profile: Name of a profile to lay over it; the profile's own keys come before `keys`.
+        simulator_url: Where calls go instead of to the providers' addresses.
+        keys: The keys there are, as the vault lists them.
+        environ: What `${NAME}` in an address stands for; None: `.env` in the working folder, and the environment.
+
+    Raises:
+        ConfigError: naming every mistake of every file.
+    """
+    mistakes: list[Mistake] = []
+    folder = _Folder(config_dir, mistakes)
+    environ = _environment(mistakes) if environ is None else environ
+    around = Surroundings(environ, frozenset(key.provider for key in keys), simulator_url)
+    pool = read_pool_file(folder.read("pool.yaml", rules.SECTIONS))
+    rows = folder.read("providers.yaml", ("providers",))["providers"]
+    providers = read_providers(rows, around)
+    check_names(rows, providers)
+    models_fields = folder.read("models.yaml", models.SECTIONS)
+    plan = Profile("")
+    if profile is not None:
+        fields = folder.profile(profile)
+        providers = providers | read_providers(fields["providers"], around, providers)
+        plan = read_profile(profile, fields, providers)
+        models_fields = fields if fields["models"] else models_fields
+    found = models.read_models_file(models_fields, providers, timezone=pool.rules.timezone)
+    agents = read_agents(folder.read("agents.yaml", ("agents",))["agents"])
+    if mistakes:
+        raise ConfigError(mistakes)
+    return Registry(
+        providers={each: simulated(row, simulator_url) if simulator_url else row for each, row in providers.items()},
+        models=found.models,
+        agents=agents,
+        keys=(*plan.keys(), *keys),
+        task_capabilities=pool.task_capabilities,
+        budget=found.budget,
+        failover=found.failover,
+        rules=pool.rules,
+    )
+
+
+def load_profile(config_dir: Path, name: str) -> Profile:
+    """What a profile of this folder says of itself.
+
+    Raises:
+        ConfigError: naming every mistake of that file, or the profiles there are.
+    """
+    mistakes: list[Mistake] = []
+    profile = read_profile(name, _Folder(config_dir, mistakes).profile(name))
+    if mistakes:
+        raise ConfigError(mistakes)
+    return profile
+
+
+class _Folder:
+    """A folder of configuration files, with the shipped ones behind it."""
+
+    def __init__(self, path: Path, mistakes: list[Mistake]) -> None:
+        self._places = (path, shipped_config_dir())
+        self._mistakes = mistakes
+        if not any((path / file).exists() for file in (*FILES, _PROFILES)):
+            problem = "has no configuration file" if path.is_dir() else "is not a folder"
+            mistakes.append(Mistake(shown_path(path), None, "", "", problem, f"name a folder with any of {', '.join(FILES)}"))
+
+    def read(self, file: str, known: Iterable[str]) -> Fields:
+        """The named sections of a file; none if there is no such file."""
+        found = next((place / file for place in self._places if (place / file).exists()), None)
+        root = nothing(Document(file, self._mistakes)) if found is None else read_document(found, self._mistakes)
+        return Fields(root, known)
+
+    def profile(self, name: str) -> Fields:
+        """The sections of a profile, which has to exist."""
+        there = sorted({file.stem for place in self._places for file in (place / _PROFILES).glob("*.yaml")})
+        if name not in there:
+            where = shown_path(self._places[0] / _PROFILES)
+            self._mistakes.append(Mistake(where, None, "", f'"{name}"', "is not a profile", did_you_mean(name, there)))
+        return self.read(f"{_PROFILES}/{name}.yaml" if name in there else "", profiles.SECTIONS)
+
+
+def _environment(mistakes: list[Mistake]) -> dict[str, str]:
+    """The process's variables, behind them those of `.env` in the working folder."""
+    file = Path(".env")
+    written = read_assignments(file, mistakes).variables if file.is_file() else []
+    return {variable.name: variable.value for variable in written} | dict(os.environ)

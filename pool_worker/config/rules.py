@@ -1,0 +1,91 @@
+"""Reads `pool.yaml`: what the task types need, and the rules of the whole pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pool_worker.config.document import Fields, Value
+from pool_worker.config.scalars import NAME, decimal, flag, names, text, timezone, whole
+from pool_worker.registry import AlertRules, CacheRules, PoolRules, Retention, WarningRules
+
+SECTIONS = ("timezone", "task_capabilities", "cache", "warnings", "alerts", "retention")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFile:
+    """What `pool.yaml` says."""
+
+    rules: PoolRules
+    task_capabilities: Mapping[str, frozenset[str]]
+
+
+def read_pool_file(fields: Fields) -> PoolFile:
+    """The whole file."""
+    rules = PoolRules(
+        timezone=timezone(fields["timezone"], "UTC"),
+        cache=_cache(fields.section("cache", ("enabled", "ttl_s", "max_entries"))),
+        warnings=_warnings(fields.section("warnings", ("quota_thresholds", "failovers_per_hour"))),
+        alerts=_alerts(fields.section("alerts", ("targets", "repeat_after_s"))),
+        retention=_retention(fields.section("retention", ("jobs_days", "attempts_days", "alerts_days", "events_days"))),
+    )
+    return PoolFile(rules, _task_capabilities(fields["task_capabilities"]))
+
+
+def _task_capabilities(section: Value | None) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for task_type, value in () if section is None else Fields(section):
+        if not NAME.fullmatch(task_type):
+            value.wrong(f'belongs to "{task_type}", which cannot be a task type', "write e.g. analysis")
+        found[task_type] = names(value)
+    return found
+
+
+def _cache(fields: Fields | None) -> CacheRules:
+    usual = CacheRules()
+    if fields is None:
+        return usual
+    return CacheRules(
+        enabled=flag(fields["enabled"], default=usual.enabled),
+        ttl_s=whole(fields["ttl_s"], usual.ttl_s, example=3600),
+        max_entries=whole(fields["max_entries"], usual.max_entries, example=10_000),
+    )
+
+
+def _warnings(fields: Fields | None) -> WarningRules:
+    usual = WarningRules()
+    if fields is None:
+        return usual
+    listed = fields["quota_thresholds"]
+    shares = [decimal(each, None, most=Decimal(1)) for each in listed.items()] if listed else usual.quota_thresholds
+    return WarningRules(
+        quota_thresholds=tuple(sorted({share for share in shares if share is not None})),
+        failovers_per_hour=whole(fields["failovers_per_hour"], usual.failovers_per_hour, least=0, example=3),
+    )
+
+
+def _alerts(fields: Fields | None) -> AlertRules:
+    usual = AlertRules()
+    if fields is None:
+        return usual
+    listed = fields["targets"]
+    targets = []
+    for each in listed.items() if listed else ():
+        url = text(each, "")
+        if "://" not in url:
+            each.wrong("is not an Apprise address", "write e.g. mailto://user@example.com", secret=True)
+        targets.append(url)
+    return AlertRules(tuple(targets), whole(fields["repeat_after_s"], usual.repeat_after_s, least=0, example=3600))
+
+
+def _retention(fields: Fields | None) -> Retention:
+    usual = Retention()
+    if fields is None:
+        return usual
+    return Retention(
+        jobs_days=whole(fields["jobs_days"], usual.jobs_days),
+        attempts_days=whole(fields["attempts_days"], usual.attempts_days),
+        alerts_days=whole(fields["alerts_days"], usual.alerts_days),
+        events_days=whole(fields["events_days"], usual.events_days),
+    )
