@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import httpx2
 import pytest
 
 from pool_worker.registry import Charges, Period, Provider, Unit, Window, WindowKind
@@ -14,6 +15,8 @@ from pool_worker.simulator.server import RunningSimulator
 from pool_worker.simulator.simulation import Options
 
 AT_ONCE = Options(latency_factor=0)
+Ask = Callable[..., httpx2.Response]
+"""The fixture `ask` of `tests/simulator/conftest.py`."""
 Simulate = Callable[..., RunningSimulator]
 
 

@@ -14,6 +14,7 @@ from pool_worker.simulator.counts import report
 from pool_worker.simulator.faults import Fault
 from pool_worker.simulator.simulation import Simulation
 
+WHOLE = "(the whole request)"
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -94,7 +95,7 @@ def _read(body: bytes, model: type[M]) -> M | list[dict[str, Any]]:
         return model.model_validate_json(body)
     except ValidationError as error:
         return [
-            _mistake(".".join(map(str, fault["loc"])) or "body", fault["input"], fault["msg"])
+            _mistake(".".join(map(str, fault["loc"])) or WHOLE, fault["input"], fault["msg"])
             for fault in error.errors(include_url=False, include_context=False)
         ]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 from random import Random
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 
 class FaultKind(StrEnum):
@@ -50,7 +50,7 @@ class Fault(BaseModel):
     key: str | None = None
     """An account's label: `groq#1`."""
     model: str | None = None
-    status: Annotated[int, Field(ge=200, le=599)] | None = None
+    status: Annotated[int, Field(ge=200, le=599)] | None = Field(default=None, validate_default=True)
     count: Annotated[int, Field(ge=1)] | None = None
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
     retry_after_s: Annotated[float, Field(ge=0)] | None = None
@@ -59,12 +59,13 @@ class Fault(BaseModel):
     """With kind `status`: exactly this JSON."""
     headers: dict[str, str] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _status_belongs_to_its_kind(self) -> Self:
-        if (self.status is None) == (self.kind is FaultKind.STATUS):
+    @field_validator("status")
+    @classmethod
+    def _belongs_to_its_kind(cls, status: int | None, info: ValidationInfo) -> int | None:
+        if "kind" in info.data and (status is not None) != (info.data["kind"] is FaultKind.STATUS):
             msg = "kind `status` needs a status (200 to 599), and no other kind has one"
             raise ValueError(msg)
-        return self
+        return status
 
     def meets(self, *, provider: str, key: str | None, model: str | None) -> bool:
         """Whether a request is one of those that it is for."""

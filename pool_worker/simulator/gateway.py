@@ -111,7 +111,7 @@ class Gateway:
 
     async def _fail(self, call: Call, fault: Fault) -> None:
         provider, tally = call.provider, call.account.tally
-        tally.faults[fault.kind] += 1
+        tally.faults[fault.kind.value] += 1
         if fault.kind is FaultKind.STATUS and provider.failed_calls_count:
             amounts = call.charge(output_tokens=0).amounts
             call.account.take(call.request.model, amounts, now_s=self.simulation.clock())
@@ -137,7 +137,7 @@ class Gateway:
         fault = self.simulation.faults.take(IN_THE_ANSWER, provider=provider.id, key=account.label, model=model)
         account.tally.admitted += 1
         if fault is not None:
-            account.tally.faults[fault.kind] += 1
+            account.tally.faults[fault.kind.value] += 1
         self._bill(call, charge, fault)
         standings = account.standings(model, now_s=now_s)
         delivery = Delivery(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
+from simulator_fixture import Ask
 
 from pool_worker.simulator.server import RunningSimulator
-
-Ask = Callable[..., httpx2.Response]
 
 
 @pytest.fixture
