@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
@@ -154,6 +154,7 @@ class EventRow(_Row):
 
 
 Row = AttemptRow | JobRow | AlertRow | EventRow
+RowT = TypeVar("RowT", AttemptRow, JobRow, AlertRow, EventRow)
 
 
 def attempt_row(job: Job, attempt: Attempt) -> AttemptRow:
@@ -243,6 +244,12 @@ def row_from_fields(entry: Mapping[str, str]) -> Row:
     if entry["id"] != getattr(row, row.id_column):
         msg = f"id: {entry['id'][:80]!r} is not data.{row.id_column}"
         raise MalformedRowError(msg)
+    return row
+
+
+def row_from_columns(kind: type[RowT], columns: Mapping[str, Any]) -> RowT:
+    """The row that a database row stands for; columns that it does not have are ignored."""
+    row: RowT = _ADAPTERS[kind.kind].validate_python(dict(columns))
     return row
 
 

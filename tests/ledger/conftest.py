@@ -29,7 +29,14 @@ def job() -> Job:
 def make_attempt() -> Callable[..., Attempt]:
     def make(number: int, outcome: str = "ok", **facts: Any) -> Attempt:
         started_at = NOON + timedelta(seconds=number)
-        named = {"provider": "groq", "model_id": "groq/llama", "key_id": "groq#1", "queue": "free.groq", "started_at": started_at}
+        named = {
+            "id": f"attempt-{number}",
+            "provider": "groq",
+            "model_id": "groq/llama",
+            "key_id": "groq#1",
+            "queue": "free.groq",
+            "started_at": started_at,
+        }
         return Attempt(number=number, outcome=outcome, **named | facts)
 
     return make

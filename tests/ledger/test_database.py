@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,16 @@ engine.dispose()
 """
 
 
-def test_the_migrations_build_exactly_the_tables_of_the_code(engine: Engine) -> None:
-    with engine.connect() as connection:
+@pytest.fixture
+def migrated(database_url: str) -> Iterator[Engine]:
+    engine = open_database(database_url)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_the_migrations_build_exactly_the_tables_of_the_code(migrated: Engine) -> None:
+    with migrated.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
 

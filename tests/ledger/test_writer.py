@@ -63,7 +63,7 @@ def attempts(count: int, *, job_id: str = "a") -> list[AttemptRow]:
 
 def test_every_kind_of_row_reaches_its_table(redis_client: redis.Redis, engine: Engine, send: Send, read: Read, job: Job) -> None:
     cost = Decimal("1.000000000001")
-    attempt = Attempt(number=1, outcome="ok", queue="free.groq", started_at=NOON, cost_usd=cost)
+    attempt = Attempt(id="attempt-1", number=1, outcome="ok", queue="free.groq", started_at=NOON, cost_usd=cost)
     result = Result(job_id=job.id, content="!", model_id="groq/llama", provider="groq", attempts=[attempt])
     alert = AlertRow(alert_id="1", severity="info", source="t", cause="c", title="T", message="M", created_at=NOON)
     happened = EventRow(event_id="1", agent_id="x", event_type="failover", created_at=NOON, event_data={"from": "groq"})
@@ -74,11 +74,7 @@ def test_every_kind_of_row_reaches_its_table(redis_client: redis.Redis, engine: 
     assert drain(redis_client, engine) == 0
 
     (logged,) = read(usage_logs)
-    assert (logged.attempt_id, logged.cost, logged.created_at) == (
-        "job-1:1",
-        Decimal("1.000000000001"),
-        NOON + timedelta(seconds=1),
-    )
+    assert (logged.attempt_id, logged.cost, logged.created_at) == ("attempt-1", cost, NOON)
     (ended,) = read(jobs)
     assert (ended.state, ended.cost, ended.submitted_at) == ("succeeded", cost, NOON)
     (told,) = read(alerts)
