@@ -1,0 +1,148 @@
+"""Taking a lease: permission to make one call, with everything that the call will use up reserved."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from pool_worker import redis_keys
+from pool_worker.limits.candidates import Candidate, Charge
+from pool_worker.limits.holds import key_scope
+from pool_worker.limits.scripts import run
+from pool_worker.limits.windows import GUARD_MS, LONGEST_LEASE_MS, BudgetWindow, budget_facts, calendars_of
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Permission to make one call. Its id is the fencing token: whoever settles it first ends it."""
+
+    id: str
+    job_id: str
+    candidate: Candidate
+    key_id: str
+    """The provider's id where the provider needs no key."""
+    group: str
+    acquired_ms: int
+    """By Redis's clock. The request must be on its way within `GUARD_MS` of the acquire, else refund and ask again."""
+    deadline_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The first free candidate is served by workers of another queue. Nothing is reserved."""
+
+    queue: str
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """Nobody is free. Nothing is reserved."""
+
+    retry_at_ms: int | None
+    """The earliest time at which a candidate may be free for this job; None: none ever will be."""
+    reason: str
+    """`groq#3: requests per minute`."""
+    who: str
+    """The key, model, provider or budget that is free first."""
+    too_large: tuple[str, ...] = ()
+    """Ids of the models that this job can never fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unenrolled:
+    """Redis does not know the keys of a provider (it is new, or Redis was emptied): enroll, then ask again."""
+
+    provider: str
+
+
+class LeaseEndedError(ValueError):
+    """A lease of this id was taken and has ended: a new call needs a new id."""
+
+
+class ClockError(RuntimeError):
+    """Redis's clock moved while it was asked."""
+
+
+async def acquire(
+    redis: Redis,
+    candidates: Sequence[Candidate],
+    *,
+    lease_id: str,
+    job_id: str,
+    charge: Charge,
+    ttl_ms: int,
+    served_queues: frozenset[str],
+    budgets: Sequence[BudgetWindow] = (),
+    guard_ms: int = GUARD_MS,
+    now_ms: int | None = None,
+) -> Lease | Elsewhere | Exhausted | Unenrolled:
+    """Reserve one call on the first candidate that is free, or nothing. One round trip; asking again with the same id is safe.
+
+    Raises:
+        LeaseEndedError: if the lease of this id has already ended.
+        ValueError: if `ttl_ms` is not between 1 and an hour.
+    """
+    if not 0 < ttl_ms <= LONGEST_LEASE_MS:
+        msg = f"lease {lease_id}: ttl_ms must be between 1 and {LONGEST_LEASE_MS}, not {ttl_ms}"
+        raise ValueError(msg)
+    call: dict[str, Any] = {
+        "lease_id": lease_id,
+        "job_id": job_id,
+        "ttl_ms": ttl_ms,
+        "keep_ms": LONGEST_LEASE_MS * 24,
+        "guard_ms": guard_ms,
+        "amounts": charge.amounts(),
+        "costs": [candidate.cost_micro_usd for candidate in candidates],
+        "served": dict.fromkeys(served_queues, True),
+        "budgets": [budget_facts(budget) for budget in budgets],
+        "facts": redis_keys.key_facts(""),
+        "in_flight": redis_keys.in_flight(""),
+        "key_hold": redis_keys.hold(key_scope("")),
+    }
+    counted = {window for candidate in candidates for window in candidate.counted()}
+    clock_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    for _ in range(2):
+        call["calendars"] = calendars_of(counted, budgets, from_ms=clock_ms, until_ms=clock_ms + ttl_ms + guard_ms)
+        answer = await run(
+            redis,
+            "acquire",
+            keys=[redis_keys.lease(lease_id), redis_keys.LEASES],
+            arguments=[
+                json.dumps(call, separators=(",", ":")),
+                *(candidate.as_json() for candidate in candidates),
+                "" if now_ms is None else now_ms,
+            ],
+        )
+        if answer[0] != "clock":
+            return _answer(answer, candidates, lease_id=lease_id)
+        # Our clock differs from Redis's by enough to be in another calendar period: go by Redis's.
+        clock_ms = answer[1]
+    raise ClockError
+
+
+def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str) -> Lease | Elsewhere | Exhausted | Unenrolled:
+    kind, *facts = answer
+    if kind == "lease":
+        model_id, key_id, group, acquired_ms, deadline_ms, job_id = facts
+        candidate = next(it for it in candidates if it.model.id == model_id)
+        return Lease(lease_id, job_id, candidate, key_id, group, acquired_ms, deadline_ms)
+    if kind == "elsewhere":
+        candidate = candidates[facts[0]]
+        return Elsewhere(candidate.queue, candidate)
+    if kind == "unenrolled":
+        return Unenrolled(facts[0])
+    if kind == "ended":
+        msg = f"lease {lease_id} is {facts[0]}"
+        raise LeaseEndedError(msg)
+    retry_at, who, what, never = facts
+    too_large = tuple(candidates[index].model.id for index in never)
+    if retry_at == "":
+        reason = f"too large for {', '.join(too_large)}" if too_large else "no candidate has a key"
+        return Exhausted(None, reason, "", too_large)
+    return Exhausted(retry_at, f"{who}: {what}", who, too_large)

@@ -1,0 +1,78 @@
+"""What `acquire` chooses from, and what a call uses up. No I/O."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pool_worker import redis_keys
+from pool_worker.limits.holds import group_scope, model_scope, provider_scope
+from pool_worker.limits.windows import CountedWindow, Terms, counted_windows, window_facts
+from pool_worker.registry import Model, Provider, Unit, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one call uses up: an estimate before, the truth after."""
+
+    requests: int = 1
+    input_tokens: int = 0
+    output_tokens: int = 0
+    units: int = 0
+
+    def amounts(self, *, cost_micro_usd: int = 0) -> dict[str, int]:
+        """The amount per window unit."""
+        return {
+            Unit.REQUESTS.value: self.requests,
+            Unit.TOKENS.value: self.input_tokens + self.output_tokens,
+            Unit.INPUT_TOKENS.value: self.input_tokens,
+            Unit.OUTPUT_TOKENS.value: self.output_tokens,
+            Unit.UNITS.value: self.units,
+            Unit.USD.value: cost_micro_usd,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One model on one provider, as the route proposes it; any key of the provider may serve it."""
+
+    model: Model
+    provider: Provider
+    windows: tuple[Window, ...]
+    queue: str
+    cost_micro_usd: int = 0
+    """What the job would cost here; a candidate that costs nothing needs no budget."""
+
+    def counted(self) -> list[CountedWindow]:
+        """The windows that a call is counted in."""
+        return counted_windows(self.windows, self.provider.daily_unit)
+
+    def as_json(self) -> str:
+        """The candidate as `acquire.lua` reads it, but for its cost; written once per configuration, not once per job."""
+        return _as_json(self.model.id, self.queue, self.windows, Terms.of(self.model, self.provider))
+
+
+@lru_cache(maxsize=4096)
+def _as_json(model_id: str, queue: str, windows: tuple[Window, ...], terms: Terms) -> str:
+    provider, model = terms.provider, terms.model
+    return json.dumps(
+        {
+            "model_id": model_id,
+            "provider": provider,
+            "model": model,
+            "queue": queue,
+            "concurrency": terms.concurrency,
+            "ready": redis_keys.ready_keys(provider, model),
+            "ready_prefix": redis_keys.ready_keys(provider, ""),
+            "models": redis_keys.enrolled_models(provider),
+            "group_keys": redis_keys.group_keys(provider, ""),
+            "holds": [redis_keys.hold(provider_scope(provider)), redis_keys.hold(model_scope(provider, model))],
+            "group_holds": [
+                redis_keys.hold(group_scope(provider, "", model=model)),
+                redis_keys.hold(group_scope(provider, "")),
+            ],
+            "windows": [window_facts(counted, terms) for counted in counted_windows(windows, terms.daily_unit)],
+        },
+        separators=(",", ":"),
+    )

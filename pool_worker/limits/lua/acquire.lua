@@ -1,0 +1,247 @@
+-- Purpose: reserve one call on the first candidate, in route order, that is free: all of its windows, its budgets and a
+--   slot in flight, or nothing at all. Idempotent by lease id.
+-- KEYS[1] lease (hash)  KEYS[2] open leases (sorted set)  The others are named by the script, which picks them:
+--   pool:ready:* (string, sorted sets), pool:key:* (hash), pool:hold:* (string), pool:in_flight:* (sorted set),
+--   pool:window:* (by kind), pool:budget:*:* (string). One Redis node, or one slot.
+-- ARGV[1] JSON of the call: {lease_id, job_id, ttl_ms, keep_ms, guard_ms, amounts: {unit: n}, costs: [micro-USD by candidate],
+--   served: {queue: true}, budgets: [window], calendars: {name: [[start, end], ..]}, facts, in_flight, key_hold (prefixes)}
+-- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
+-- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id}
+--   {'elsewhere', index of the candidate from 0, key id} · {'exhausted', ms or '', who, what, [indexes too large]}
+--   {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
+-- include windows.lua
+
+-- How many keys of one priority are looked at for one candidate.
+local LOOKS = 32
+local FIRST_LOOKS = 4
+
+local now = clock(ARGV[#ARGV])
+local call = cjson.decode(ARGV[1])
+
+local known = redis.call('HMGET', KEYS[1], 'state', 'model_id', 'key_id', 'group', 'acquired_ms', 'deadline_ms', 'job_id')
+if known[1] == 'open' then
+  return {'lease', known[2], known[3], known[4], tonumber(known[5]), tonumber(known[6]), known[7]}
+elseif known[1] then
+  return {'ended', known[1]}
+end
+if not calendars_hold(call.calendars, now, call.guard_ms) then
+  return {'clock', now}
+end
+
+-- The earliest time at which anything may free up, and why not before.
+local soonest = {at = NEVER, who = '', what = ''}
+local function blocked(at, who, what)
+  if at < soonest.at then
+    soonest = {at = at, who = who, what = what}
+  end
+end
+
+local function amount_for(w, c)
+  return w.unit == 'usd' and c.cost or call.amounts[w.unit] or 0
+end
+
+-- Until when a scope is held, and the reason; 0 if it is not.
+local function hold_end(values)
+  local latest, reason = 0, ''
+  for _, value in ipairs(values) do
+    local until_ms, why = string.match(value or '', '^(%d+) (.*)$')
+    if until_ms and tonumber(until_ms) > latest then
+      latest, reason = tonumber(until_ms), why
+    end
+  end
+  return latest, reason
+end
+
+-- When this job, and when the smallest job, fits all windows of a group; and what is in the way longest.
+local function windows_free_at(c, group, daily_limit)
+  local at, small_at, what = now, now, ''
+  for _, w in ipairs(c.windows) do
+    if bind(w, group, daily_limit, call.guard_ms, call.calendars) then
+      local amount = amount_for(w, c)
+      local free = free_at(w, amount, now)
+      if free > at then
+        at, what = free, w.what
+      end
+      if free > now and amount > 1 then
+        free = free_at(w, 1, now)
+      end
+      small_at = math.max(small_at, free)
+    end
+  end
+  return at, small_at, what
+end
+
+-- Everything about one key: {at, small_at, what, group, daily_limit}; nil if it is not enrolled.
+local function look_at(c, key)
+  local facts = redis.call('HMGET', call.facts .. key, 'group', 'daily_limit', 'priority')
+  local group = facts[1]
+  if not group then
+    return nil
+  end
+  local look = {key = key, group = group, daily_limit = tonumber(facts[2]), priority = facts[3]}
+  local held_until, reason =
+    hold_end(redis.call('MGET', call.key_hold .. key, c.group_holds[1] .. group, c.group_holds[2] .. group))
+  if held_until > now then
+    look.at, look.small_at, look.what = held_until, held_until, reason
+    return look
+  end
+  local memo = group .. '/' .. facts[2]
+  if not c.seen[memo] then
+    c.seen[memo] = {windows_free_at(c, group, look.daily_limit)}
+  end
+  look.at, look.small_at, look.what = unpack(c.seen[memo])
+  if look.at <= now and redis.call('ZCOUNT', call.in_flight .. key, '(' .. whole(now), '+inf') >= c.concurrency then
+    look.at, look.what = now + SOON_MS, c.concurrency .. ' calls in flight'
+  end
+  return look
+end
+
+-- Look at one page of a ready index: the free key, and whether it is of no use to look further. Keys that are not free go into
+-- `moves` with the time at which they are for the smallest job.
+local function look_through(c, page, moves)
+  for i = 1, #page, 2 do
+    local key, score = page[i], tonumber(page[i + 1])
+    if score > now and score >= soonest.at then
+      return nil, true
+    end
+    local look = look_at(c, key)
+    if not look then
+      c.unenrolled = true
+      return nil, true
+    elseif look.at <= now then
+      return look, true
+    end
+    blocked(look.at, key, look.what)
+    moves[#moves + 1] = math.min(math.max(look.small_at, now), 9e15)
+    moves[#moves + 1] = key
+  end
+  return nil, false
+end
+
+-- Walk the keys of one priority in the order of the ready index until one is free. Those that are not are moved to the time
+-- at which they are for the smallest job (never later: a large job must not hide a key from small ones), and at least to
+-- now: behind the others.
+local function walk(c, ready)
+  local moves = {'ZADD', ready, 'XX'}
+  local page = redis.call('ZRANGE', ready, 0, FIRST_LOOKS - 1, 'WITHSCORES')
+  local found, done = look_through(c, page, moves)
+  if not done and #page == 2 * FIRST_LOOKS then
+    page = redis.call('ZRANGE', ready, FIRST_LOOKS, LOOKS - 1, 'WITHSCORES')
+    found, done = look_through(c, page, moves)
+    if not done and #page == 2 * (LOOKS - FIRST_LOOKS) then
+      blocked(math.max(tonumber(page[#page]), now + SOON_MS), c.provider, 'more keys to look at')
+    end
+  end
+  if #moves > 3 then
+    redis.call(unpack(moves))
+  end
+  return found
+end
+
+local function budgets_free(c)
+  local free = true
+  for _, w in ipairs(c.cost > 0 and call.budgets or {}) do
+    bind(w, '', nil, 0, call.calendars)
+    w.periods = {w.periods[now < w.periods[1][2] and 1 or 2]}
+    local at = free_at(w, c.cost, now)
+    if at > now then
+      blocked(at, w.scope, w.what)
+      free = false
+      c.too_large = c.too_large or at == NEVER
+    end
+  end
+  return free
+end
+
+local function too_large(c)
+  for _, w in ipairs(c.windows) do
+    if w.limit and not w.own and math.max(amount_for(w, c), 1) > w.limit then
+      return true
+    end
+  end
+  return false
+end
+
+-- A free key of the candidate, of the best priority that has one; or nil, with an answer that ends the call.
+local function find(c)
+  local priorities = redis.call('GET', c.ready)
+  if not priorities then
+    return nil, {'unenrolled', c.provider}
+  end
+  c.too_large = too_large(c)
+  if c.too_large then
+    return nil
+  end
+  local held_until, reason = hold_end(redis.call('MGET', c.holds[1], c.holds[2]))
+  if held_until > now then
+    blocked(held_until, c.model_id, reason)
+    return nil
+  end
+  if not budgets_free(c) then
+    return nil
+  end
+  for priority in string.gmatch(priorities, '%S+') do
+    local look = walk(c, c.ready .. ':' .. priority)
+    if c.unenrolled then
+      return nil, {'unenrolled', c.provider}
+    elseif look then
+      return look
+    end
+  end
+  return nil
+end
+
+local function reserve_window(notes, w, amount)
+  local note = kinds[w.kind].reserve(w, amount, now, call.lease_id) or {}
+  note.kind, note.name, note.unit, note.amount, note.cap = w.kind, w.name, w.unit, amount, w.cap
+  note.period_ms, note.late, note.shared = w.period_ms, w.late, w.shared
+  note.guard_ms, note.keep_ms = w.guard_ms, w.keep_ms
+  notes[#notes + 1] = note
+end
+
+local function reserve(c, look)
+  local notes = {}
+  for _, w in ipairs(c.windows) do
+    if bind(w, look.group, look.daily_limit, call.guard_ms, call.calendars) then
+      reserve_window(notes, w, amount_for(w, c))
+    end
+  end
+  for _, w in ipairs(c.cost > 0 and call.budgets or {}) do
+    reserve_window(notes, w, c.cost)
+  end
+  local deadline = now + call.ttl_ms
+  local in_flight = call.in_flight .. look.key
+  redis.call('ZREMRANGEBYSCORE', in_flight, '-inf', now)
+  redis.call('ZADD', in_flight, deadline, call.lease_id)
+  redis.call('PEXPIRE', in_flight, call.keep_ms)
+  redis.call('ZADD', c.ready .. ':' .. look.priority, 'XX', now, look.key)
+  redis.call('ZADD', KEYS[2], deadline, call.lease_id)
+  local reserved = cjson.encode({
+    notes = notes, acquired_ms = now, model = c.model, ready = c.ready_prefix, models = c.models,
+    group_keys = c.group_keys .. look.group, facts = call.facts,
+  })
+  redis.call(
+    'HSET', KEYS[1], 'state', 'open', 'model_id', c.model_id, 'key_id', look.key, 'group', look.group, 'job_id', call.job_id,
+    'acquired_ms', now, 'deadline_ms', deadline, 'in_flight', in_flight, 'reserved', reserved
+  )
+  redis.call('PEXPIRE', KEYS[1], call.ttl_ms + call.keep_ms)
+  return {'lease', c.model_id, look.key, look.group, now, deadline, call.job_id}
+end
+
+local never_fits = {}
+for i = 2, #ARGV - 1 do
+  local c = cjson.decode(ARGV[i])
+  c.cost = call.costs[i - 1]
+  c.seen = {}
+  local look, answer = find(c)
+  if answer then
+    return answer
+  elseif look and call.served[c.queue] then
+    return reserve(c, look)
+  elseif look then
+    return {'elsewhere', i - 2, look.key}
+  elseif c.too_large then
+    never_fits[#never_fits + 1] = i - 2
+  end
+end
+return {'exhausted', soonest.at < NEVER and soonest.at or '', soonest.who, soonest.what, never_fits}

@@ -1,0 +1,115 @@
+-- Windows of kind `fixed`: at most `cap` in each calendar period.
+--
+-- Redis keys: strings "name:start of the period", the amount counted in it, and "name:pending", reserved by calls in flight
+-- (late windows only). Lua knows no time zones: the caller sends the periods {start, end} that this call can touch, and
+-- the script picks by its own clock.
+--
+-- The provider counts a request when it arrives, 0 to guard_ms after our acquire: within guard_ms of the period's end that
+-- may be in either period, so it must fit, and is counted, in both.
+--
+-- A `late` window is charged when the call ends, in whatever period that is: pending counts against every period. At the
+-- settlement the period of the acquire and that of the end are both charged, as nobody saw which the provider took.
+local fixed = {}
+
+local function counter_of(w, period)
+  return w.name .. ':' .. whole(period[1])
+end
+
+local function pending_of(w)
+  return w.name .. ':pending'
+end
+
+local function amount_in(name)
+  return tonumber(redis.call('GET', name) or 0)
+end
+
+local function add(name, amount, keep_ms)
+  if amount > 0 then
+    redis.call('INCRBY', name, amount)
+    redis.call('PEXPIRE', name, keep_ms)
+  end
+end
+
+-- A counter that is gone (Redis was emptied) must not go below zero: that would be capacity nobody has.
+local function change(name, by)
+  if by ~= 0 and redis.call('EXISTS', name) == 1 then
+    redis.call('INCRBY', name, math.max(by, -amount_in(name)))
+  end
+end
+
+-- The index of the period that `time` is in; the last one if it is later than all.
+local function period_at(periods, time)
+  for i, period in ipairs(periods) do
+    if time < period[2] then
+      return i
+    end
+  end
+  return #periods
+end
+
+local function in_both(w, period, now)
+  return not w.late and now + w.guard_ms >= period[2]
+end
+
+function fixed.free_at(w, amount, now)
+  local i = period_at(w.periods, now)
+  local period, following = w.periods[i], w.periods[i + 1]
+  local room = w.cap - amount - amount_in(counter_of(w, period))
+  if room < 0 then
+    return period[2]
+  end
+  if w.late and room < amount_in(pending_of(w)) then
+    return now + SOON_MS
+  end
+  if in_both(w, period, now) and following and amount_in(counter_of(w, following)) + amount > w.cap then
+    return following[2]
+  end
+  return now
+end
+
+function fixed.reserve(w, amount, now)
+  local i = period_at(w.periods, now)
+  local note = {periods = {unpack(w.periods, i)}}
+  if w.late then
+    add(pending_of(w), amount, w.keep_ms)
+    return note
+  end
+  add(counter_of(w, w.periods[i]), amount, w.keep_ms)
+  if in_both(w, w.periods[i], now) and w.periods[i + 1] then
+    add(counter_of(w, w.periods[i + 1]), amount, w.keep_ms)
+    note.both = true
+  end
+  return note
+end
+
+function fixed.settle(note, actual, call)
+  local first, second = note.periods[1], note.periods[2]
+  if note.late then
+    change(pending_of(note), -note.amount)
+    add(counter_of(note, first), actual, note.keep_ms)
+    local last = note.periods[period_at(note.periods, call.now)]
+    if last[1] ~= first[1] then
+      add(counter_of(note, last), actual, note.keep_ms)
+    end
+    return
+  end
+  change(counter_of(note, first), actual - note.amount)
+  if note.both then
+    change(counter_of(note, second), actual - note.amount)
+  elseif second and call.acquired_ms + call.sent_after_ms + note.guard_ms >= first[2] then
+    add(counter_of(note, second), actual, note.keep_ms)
+  end
+end
+
+function fixed.used(w, now)
+  local used = amount_in(counter_of(w, w.periods[period_at(w.periods, now)]))
+  return w.late and used + amount_in(pending_of(w)) or used
+end
+
+function fixed.resets_at(w, now)
+  return w.periods[period_at(w.periods, now)][2]
+end
+
+function fixed.raise(w, amount, now)
+  add(counter_of(w, w.periods[period_at(w.periods, now)]), amount, w.keep_ms)
+end

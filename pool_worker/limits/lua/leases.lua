@@ -1,0 +1,41 @@
+-- Ending a lease, once. For every script that ends one: settle.lua, expire.lua, and the completion's own finish script.
+-- include windows.lua
+local SETTLED_KEEP_MS = 600000
+
+-- A settlement may have freed what had pushed keys back in the ready index: let them be looked at again.
+local function wake(lease, all_models, now)
+  local models = all_models and redis.call('SMEMBERS', lease.models) or {lease.model}
+  for _, key in ipairs(redis.call('SMEMBERS', lease.group_keys)) do
+    local priority = redis.call('HGET', lease.facts .. key, 'priority')
+    for _, model in ipairs(priority and models or {}) do
+      redis.call('ZADD', lease.ready .. model .. ':' .. priority, 'XX', 'LT', now, key)
+    end
+  end
+end
+
+-- End a lease with what was really used; `actual` (unit -> amount; usd in millionths) nil: with its estimate.
+-- Returns 1, or 0 if there is no such open lease.
+local function settle_lease(lease_key, index, lease_id, actual, sent_after_ms, now, state)
+  redis.call('ZREM', index, lease_id)
+  local fields = redis.call('HMGET', lease_key, 'state', 'reserved', 'in_flight')
+  if fields[1] ~= 'open' then
+    return 0
+  end
+  local lease = cjson.decode(fields[2])
+  local call = {now = now, lease_id = lease_id, acquired_ms = lease.acquired_ms, sent_after_ms = sent_after_ms}
+  local freed, freed_for_all = false, false
+  for _, note in ipairs(lease.notes) do
+    local amount = actual and actual[note.unit] or note.amount
+    kinds[note.kind].settle(note, amount, call)
+    freed = freed or amount < note.amount
+    freed_for_all = freed_for_all or (note.shared and amount < note.amount)
+  end
+  redis.call('ZREM', fields[3], lease_id)
+  redis.call('HSET', lease_key, 'state', state)
+  redis.call('HDEL', lease_key, 'reserved')
+  redis.call('PEXPIRE', lease_key, SETTLED_KEEP_MS)
+  if freed then
+    wake(lease, freed_for_all, now)
+  end
+  return 1
+end

@@ -1,0 +1,111 @@
+-- Windows of kind `sliding`: at most `cap` in any period.
+--
+-- Redis key: sorted set, one member "amount:lease id" per call, scored by the time it counts from; and the member "=",
+-- whose score is minus the running total (negative, so that it sorts first and no range by time touches it).
+--
+-- The provider counts a request when it arrives, 0 to guard_ms after our acquire. Counted from the acquire and kept for
+-- period + guard, it outlives the provider's own count whenever it arrived, and the next acquire, which arrives later
+-- than it is made, cannot be early.
+--
+-- A `late` window counts what is only known when the call ends. Until then the amount is in the total but has no entry,
+-- so it cannot leave the window before the provider has counted it. Its entry is made at the settlement, which comes
+-- after the provider's count: no guard is needed.
+local sliding = {}
+local TOTAL = '='
+local PAGE = 50
+
+local function amount_of(member)
+  return tonumber(string.match(member, '^%d+'))
+end
+
+local function lifetime_ms(w)
+  return w.late and w.period_ms or w.period_ms + w.guard_ms
+end
+
+local function total_of(name)
+  return -tonumber(redis.call('ZSCORE', name, TOTAL) or 0)
+end
+
+-- The total after as many left entries were dropped as it takes to come down to `wanted` (or all of them).
+local function prune(w, total, wanted, now)
+  while total > wanted do
+    local left = redis.call('ZRANGE', w.name, '(0', now - lifetime_ms(w), 'BYSCORE', 'LIMIT', 0, PAGE)
+    if #left == 0 then
+      return total
+    end
+    local freed = 0
+    for _, member in ipairs(left) do
+      freed = freed + amount_of(member)
+    end
+    redis.call('ZREM', w.name, unpack(left))
+    redis.call('ZINCRBY', w.name, freed, TOTAL)
+    total = total - freed
+  end
+  return total
+end
+
+function sliding.free_at(w, amount, now)
+  local total = prune(w, total_of(w.name), w.cap - amount, now)
+  local excess = total + amount - w.cap
+  local first = 1
+  while excess > 0 do
+    local page = redis.call('ZRANGE', w.name, first, first + math.min(excess, PAGE) - 1, 'WITHSCORES')
+    if #page == 0 then
+      return now + SOON_MS
+    end
+    for i = 1, #page, 2 do
+      excess = excess - amount_of(page[i])
+      if excess <= 0 then
+        return page[i + 1] + lifetime_ms(w)
+      end
+    end
+    first = first + #page / 2
+  end
+  return now
+end
+
+function sliding.reserve(w, amount, now, lease_id)
+  if not w.late then
+    redis.call('ZADD', w.name, now, whole(amount) .. ':' .. lease_id)
+  end
+  redis.call('ZINCRBY', w.name, -amount, TOTAL)
+  redis.call('PEXPIRE', w.name, w.keep_ms)
+end
+
+function sliding.settle(note, actual, call)
+  local held, from = 0, call.now
+  if not note.late then
+    from = call.acquired_ms + call.sent_after_ms
+    held = redis.call('ZREM', note.name, whole(note.amount) .. ':' .. call.lease_id) * note.amount
+  elseif redis.call('EXISTS', note.name) == 1 then
+    held = note.amount
+  end
+  local counted = 0
+  if actual > 0 and from + lifetime_ms(note) > call.now then
+    counted = actual
+    redis.call('ZADD', note.name, from, whole(actual) .. ':' .. call.lease_id)
+  end
+  if counted ~= held then
+    redis.call('ZINCRBY', note.name, held - counted, TOTAL)
+  end
+  if counted > 0 then
+    redis.call('PEXPIRE', note.name, note.keep_ms)
+  end
+end
+
+function sliding.used(w, now)
+  local used = total_of(w.name)
+  for _, member in ipairs(redis.call('ZRANGE', w.name, '(0', now - lifetime_ms(w), 'BYSCORE')) do
+    used = used - amount_of(member)
+  end
+  return used
+end
+
+function sliding.resets_at(w, now)
+  local last = redis.call('ZRANGE', w.name, -1, -1, 'WITHSCORES')
+  return #last > 0 and last[1] ~= TOTAL and last[2] + lifetime_ms(w) or now
+end
+
+function sliding.raise(w, amount, now)
+  sliding.reserve({name = w.name, keep_ms = w.keep_ms}, amount, now, 'observed:' .. whole(now))
+end

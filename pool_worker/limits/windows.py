@@ -1,0 +1,135 @@
+"""How windows and budgets are written for the scripts. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pool_worker import redis_keys
+from pool_worker.limits.periods import PERIOD_MS, Span, calendar_name, spans
+from pool_worker.registry import Charges, Model, Period, Provider, Unit, Window, WindowKind
+
+LONGEST_LEASE_MS = 3_600_000
+"""No lease may live longer; windows are kept this much longer than their period, for settlements."""
+
+GUARD_MS = 500
+"""How long after the acquire a request reaches the provider at the latest."""
+
+_KNOWN_AT_THE_END = {Unit.TOKENS, Unit.OUTPUT_TOKENS, Unit.UNITS, Unit.USD}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What of a provider and a model decides how a call is counted."""
+
+    provider: str
+    model: str
+    concurrency: int
+    shared: bool
+    """All models of the provider share its windows."""
+    charges: Charges
+    daily_unit: Unit
+
+    @classmethod
+    def of(cls, model: Model, provider: Provider) -> Terms:
+        """The terms of one model of a provider."""
+        return cls(provider.id, model.name, provider.concurrency, provider.limits_shared, provider.charges, provider.daily_unit)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetWindow:
+    """Money that one scope (`all`, `agent:log_analyzer`) may spend in a calendar day."""
+
+    scope: str
+    limit_micro_usd: int
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class CountedWindow:
+    """A window, and whether it limits every key or only those with a daily limit of their own."""
+
+    window: Window
+    limits_all: bool = True
+
+
+def counted_windows(windows: tuple[Window, ...], daily_unit: Unit) -> list[CountedWindow]:
+    """The windows that calls are counted in.
+
+    One that is there twice is counted once, with the lower limit. Where no daily window has the unit of the keys' own
+    daily limits there is one in UTC for them.
+    """
+    lowest: dict[tuple[Unit, Period, WindowKind, str], Window] = {}
+    for window in windows:
+        place = (window.unit, window.per, window.kind, window.timezone)
+        if place not in lowest or window.limit < lowest[place].limit:
+            lowest[place] = window
+    counted = [CountedWindow(window) for window in lowest.values()]
+    if not any(window.unit is daily_unit and window.per is Period.DAY for window in lowest.values()):
+        counted.append(CountedWindow(Window(daily_unit, 0, Period.DAY, WindowKind.FIXED), limits_all=False))
+    return counted
+
+
+def window_facts(counted: CountedWindow, terms: Terms) -> dict[str, Any]:
+    """A window as `lua/windows.lua` reads it.
+
+    Raises:
+        ValueError: if a window of a month is not of kind `fixed`.
+    """
+    window = counted.window
+    is_fixed = window.kind is WindowKind.FIXED
+    if not is_fixed and window.per not in PERIOD_MS:
+        msg = f"{terms.provider}/{terms.model}: a window per {window.per} must be of kind fixed, not {window.kind}"
+        raise ValueError(msg)
+    period_ms = PERIOD_MS.get(window.per, 31 * PERIOD_MS[Period.DAY])
+    facts: dict[str, Any] = {
+        "kind": window.kind.value,
+        "prefix": redis_keys.window(
+            terms.provider,
+            "*" if terms.shared else terms.model,
+            unit=window.unit.value,
+            period=window.per.value,
+            kind=f"fixed@{window.timezone}" if is_fixed else window.kind.value,
+            group="",
+        ),
+        "unit": window.unit.value,
+        "period_ms": period_ms,
+        "keep_ms": 2 * period_ms + LONGEST_LEASE_MS,
+        "late": terms.charges is Charges.ACTUAL and window.unit in _KNOWN_AT_THE_END,
+        "own": window.unit is terms.daily_unit and window.per is Period.DAY,
+        "shared": terms.shared,
+        "what": f"{window.unit.value.replace('_', ' ')} per {window.per.value}",
+    }
+    if counted.limits_all:
+        facts["limit"] = window.limit
+    if is_fixed:
+        facts["calendar"] = calendar_name(window.per, window.timezone)
+    return facts
+
+
+def budget_facts(budget: BudgetWindow) -> dict[str, Any]:
+    """A budget as `lua/windows.lua` reads it: a fixed window of our own counting, which knows no arrival and so no guard."""
+    return {
+        "kind": "fixed",
+        "prefix": redis_keys.budget(budget.scope),
+        "unit": "usd",
+        "limit": budget.limit_micro_usd,
+        "period_ms": PERIOD_MS[Period.DAY],
+        "keep_ms": 2 * PERIOD_MS[Period.DAY],
+        "late": False,
+        "own": False,
+        "shared": False,
+        "calendar": calendar_name(Period.DAY, budget.timezone),
+        "scope": f"budget {budget.scope}",
+        "what": "money per day",
+    }
+
+
+def calendars_of(
+    windows: Iterable[CountedWindow], budgets: Iterable[BudgetWindow] = (), *, from_ms: int, until_ms: int
+) -> dict[str, list[Span]]:
+    """The calendar periods that a call between two times can touch, by calendar name."""
+    followed = {(it.window.per, it.window.timezone) for it in windows if it.window.kind is WindowKind.FIXED}
+    followed |= {(Period.DAY, budget.timezone) for budget in budgets}
+    return {calendar_name(per, zone): spans(per, zone, from_ms=from_ms, until_ms=until_ms) for per, zone in followed}
