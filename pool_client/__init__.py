@@ -1,1 +1,59 @@
-"""What callers of Model Pool install: submit completion jobs and get their results."""
+"""What callers of Model Pool install: submit completion jobs and get their results.
+
+>>> with Pool(agent="log_analyzer") as pool:  # doctest: +SKIP
+...     print(pool.submit("Why did this fail?").result(timeout=60).content)
+"""
+
+from pool_client.client import Pool
+from pool_client.errors import (
+    AuthenticationError,
+    BudgetExceededError,
+    CacheError,
+    CompletionError,
+    ConfigurationError,
+    DeadlineExceededError,
+    FailoverError,
+    InvalidRequestError,
+    JobCancelledError,
+    JobTimeoutError,
+    ModelUnavailableError,
+    PoolError,
+    PoolUnavailableError,
+    ProviderError,
+    QualityThresholdError,
+    RateLimitError,
+)
+from pool_client.handle import JobHandle
+from pool_client.job import Attempt, Failure, Job, JobState, Message, OnExhausted, Priority, Result, Status, Tier, Usage
+
+__all__ = [
+    "Attempt",
+    "AuthenticationError",
+    "BudgetExceededError",
+    "CacheError",
+    "CompletionError",
+    "ConfigurationError",
+    "DeadlineExceededError",
+    "FailoverError",
+    "Failure",
+    "InvalidRequestError",
+    "Job",
+    "JobCancelledError",
+    "JobHandle",
+    "JobState",
+    "JobTimeoutError",
+    "Message",
+    "ModelUnavailableError",
+    "OnExhausted",
+    "Pool",
+    "PoolError",
+    "PoolUnavailableError",
+    "Priority",
+    "ProviderError",
+    "QualityThresholdError",
+    "RateLimitError",
+    "Result",
+    "Status",
+    "Tier",
+    "Usage",
+]

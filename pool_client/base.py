@@ -1,0 +1,117 @@
+"""What every pool offers its callers: the real one (`client.Pool`) and the in-memory one (`testing.InMemoryPool`)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from pool_client.building import build_job
+from pool_client.errors import InvalidRequestError
+from pool_client.handle import JobHandle
+from pool_client.job import Failure, Job, JobState, Message, Result, Status
+from pool_client.options import AgentDefaults, JobOptions
+
+
+class BasePool(ABC):
+    """Turns arguments into jobs, and jobs into handles; how jobs travel is the subclass's matter."""
+
+    def __init__(self, *, agent: str) -> None:
+        self.agent = agent
+
+    def submit(
+        self,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Message | Mapping[str, Any]] | None = None,
+        **options: Unpack[JobOptions],
+    ) -> JobHandle:
+        """Submit one job, given as a text or as chat messages; see `JobOptions` for the keyword arguments.
+
+        Raises:
+            InvalidRequestError: the job is not valid; nothing was sent.
+            PoolUnavailableError: Redis cannot be reached or refuses writes.
+        """
+        job = self._build(prompt, messages, options)
+        return JobHandle(self.send([job])[0], self)
+
+    def submit_many(self, requests: Iterable[str | Mapping[str, Any]], **options: Unpack[JobOptions]) -> list[JobHandle]:
+        """Submit many jobs in few round trips; the handles come in the order of the requests.
+
+        A request is a text, or a mapping of `submit`'s arguments (`{"prompt": …, "priority": …}`) that go before `options`.
+
+        Raises:
+            InvalidRequestError: one of them is not valid; its number (from 0) is told, and none of them was sent.
+            PoolUnavailableError: Redis cannot be reached or refuses writes; those before may have been accepted. With an
+                `idempotency_key` in each request it is safe to submit them all again.
+        """
+        jobs = [self._numbered(number, request, options) for number, request in enumerate(requests)]
+        return [JobHandle(job_id, self) for job_id in self.send(jobs)]
+
+    def job(self, job_id: str) -> JobHandle:
+        """The handle of a job submitted before, by whomever; nothing is asked of Redis yet."""
+        return JobHandle(job_id, self)
+
+    @abstractmethod
+    def send(self, jobs: Sequence[Job]) -> list[str]:
+        """Submit jobs already built. Returns the id of the job that stands for each.
+
+        The same id again, or the same idempotency key, gives the same job and changes nothing.
+        """
+
+    @abstractmethod
+    def outcome(self, job_id: str) -> Future[Result | Failure]:
+        """A future of how the job ends; it fails with `InvalidRequestError` if there is no such job."""
+
+    @abstractmethod
+    def peek(self, job_id: str) -> Result | Failure | None:
+        """How the job ended, or None if it has not."""
+
+    @abstractmethod
+    def status(self, job_id: str) -> Status:
+        """Where the job is; `InvalidRequestError` if there is no such job."""
+
+    @abstractmethod
+    def cancel(self, job_id: str) -> JobState:
+        """Cancel the job; what is true now; `InvalidRequestError` if there is no such job."""
+
+    @abstractmethod
+    def trouble(self) -> str | None:
+        """Why nothing can be heard of any job at present, if so."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop waiting and let go of connections. Jobs go on; who still waits gets a `PoolUnavailableError`."""
+
+    @abstractmethod
+    def _defaults(self) -> AgentDefaults:
+        """The agent's defaults."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _build(self, prompt: Any, messages: Any, options: Mapping[str, Any]) -> Job:
+        return build_job(prompt, messages, options, agent=self.agent, defaults=self._defaults(), now=datetime.now(UTC))
+
+    def _numbered(self, number: int, request: str | Mapping[str, Any], options: JobOptions) -> Job:
+        try:
+            if isinstance(request, Mapping):
+                own = {**options, **request}
+                return self._build(own.pop("prompt", None), own.pop("messages", None), own)
+            return self._build(request, None, options)
+        except InvalidRequestError as error:
+            msg = f"request {number}: {error}"
+            raise InvalidRequestError(msg) from None
+
+
+def unknown_job(job_id: str) -> InvalidRequestError:
+    """The error for an id that no record belongs to."""
+    return InvalidRequestError(
+        f"job_id: {job_id!r} is not known: it was never submitted here, or it ended more than 24 hours ago"
+    )

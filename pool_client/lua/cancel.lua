@@ -1,0 +1,29 @@
+-- Purpose: cancel a job. One that waits ends here and now (its message is dropped when it is claimed); one that runs is
+--          marked and its worker told; one that has ended stays as it is.
+-- KEYS[1]  hash    pool:job:<id>            the job's record
+-- KEYS[2]  string  celery-task-meta-<id>    its outcome, and the channel that tells of it
+-- ARGV     job_id, outcome (JSON, as Celery's backend writes it), result_ttl_ms, cancel_channel, now_ms
+-- Returns  the state that is true now: cancelled, running, succeeded or failed; false if there is no such job
+
+local state = redis.call('HGET', KEYS[1], 'state')
+
+if state == 'running' then
+  redis.call('HSET', KEYS[1], 'cancel', '1')
+  redis.call('PUBLISH', ARGV[4], ARGV[1])
+  return state
+end
+if state ~= 'queued' and state ~= 'parked' then
+  return state
+end
+
+local now_ms = ARGV[5]
+if now_ms == '' then
+  local time = redis.call('TIME')
+  now_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+end
+
+redis.call('HSET', KEYS[1], 'state', 'cancelled', 'cancel', '1', 'finished_ms', now_ms)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+redis.call('PUBLISH', KEYS[2], ARGV[2])
+return 'cancelled'

@@ -1,0 +1,128 @@
+"""Connections to Redis with explicit settings, and Redis's errors in plain words.
+
+redis-py's defaults retry a command ten times, also after a time-out, and open a hundred connections before they raise. Here
+nothing is retried unseen, and a thread that finds no free connection waits for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from pool_client.errors import ConfigurationError, PoolUnavailableError
+
+DEFAULT_URL = "redis://localhost:6379/0"
+CONNECT_WITHIN_S = 5.0
+ANSWER_WITHIN_S = 15.0
+HEALTH_CHECK_S = 10
+CONNECTIONS = 50
+
+
+def connection_options(*, asynchronous: bool = False, decode: bool = True) -> dict[str, Any]:
+    """Keyword arguments for any redis-py connection pool: time-outs, keepalive, and no retries."""
+    return {
+        "socket_timeout": ANSWER_WITHIN_S,
+        "socket_connect_timeout": CONNECT_WITHIN_S,
+        "socket_keepalive": True,
+        "health_check_interval": HEALTH_CHECK_S,
+        "retry": AsyncRetry(NoBackoff(), 0) if asynchronous else Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "decode_responses": decode,
+    }
+
+
+def connect(url: str, *, decode: bool = True) -> redis.Redis:
+    """A client for threads; it connects when it is first used.
+
+    Raises:
+        ConfigurationError: if the URL is not a Redis URL; its password is never shown.
+    """
+    with _url_errors(url):
+        pool = redis.BlockingConnectionPool.from_url(
+            url, max_connections=CONNECTIONS, timeout=ANSWER_WITHIN_S, **connection_options(decode=decode)
+        )
+        pool.connection_class(**pool.connection_kwargs)  # builds, does not connect: options in the URL are checked only here
+    return redis.Redis.from_pool(pool)
+
+
+def pubsub_connection(url: str) -> redis.asyncio.connection.AbstractConnection:
+    """An unconnected asyncio connection that speaks RESP3, where replies and published messages share one connection.
+
+    Reads and writes on it have no time-out of their own: redis-py bounds writes by `asyncio.wait_for`, which on Python 3.11 can
+    swallow a cancellation.
+    """
+    options = connection_options(asynchronous=True) | {"protocol": 3, "health_check_interval": 0, "socket_timeout": None}
+    with _url_errors(url):
+        pool = redis.asyncio.ConnectionPool.from_url(url, **options)
+        return pool.connection_class(**pool.connection_kwargs)
+
+
+def shown(url: str) -> str:
+    """The URL without user name, password and options, for people to read."""
+    try:
+        parts = urlsplit(url)
+        where = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "(not a URL)"
+    return f"{parts.scheme}://{where}{port}{parts.path}"
+
+
+@contextmanager
+def redis_errors(url: str) -> Iterator[None]:
+    """Turn what redis-py raises into a `PoolUnavailableError` that says what is the matter."""
+    try:
+        yield
+    except (redis.RedisError, OSError) as error:
+        raise PoolUnavailableError(describe(error, url)) from error
+
+
+def describe(error: Exception, url: str) -> str:
+    """What is the matter with Redis, in a sentence."""
+    return f"Redis at {shown(url)} {_trouble(error)}"
+
+
+def _trouble(error: Exception) -> str:
+    text = str(error)
+    if text.startswith("MISCONF"):
+        return "refuses writes: it cannot save to its disk (is it full?)"
+    for kind, words in _WORDS.items():
+        if isinstance(error, kind):
+            return words
+    if isinstance(error, redis.ConnectionError | OSError):
+        return f"cannot be reached: {text}"
+    return f"answered with an error: {text}"
+
+
+_LATE = f"did not answer within {ANSWER_WITHIN_S:.0f} s"
+
+_WORDS: dict[type[Exception], str] = {
+    redis.exceptions.OutOfMemoryError: "refuses writes: it is full (raise its maxmemory, or wait until jobs are done)",
+    redis.ReadOnlyError: "refuses writes: it is a read-only replica (use the URL of the primary)",
+    redis.BusyLoadingError: "is still loading its data: try again in a moment",
+    redis.exceptions.AuthenticationError: "refuses us: user name or password is missing or wrong",
+    redis.exceptions.NoPermissionError: "refuses us: this user may not run a command that the pool needs",
+    redis.exceptions.MaxConnectionsError: "is used by too many threads of this process at once",
+    redis.TimeoutError: _LATE,
+    TimeoutError: _LATE,
+}
+"""The most special first: redis-py derives some of these from `ConnectionError`."""
+
+
+@contextmanager
+def _url_errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        # Their texts may quote the password, so neither text nor cause is passed on, but for the name of an unknown option.
+        option = f" (unknown option {str(error).rsplit(' ', 1)[-1]})" if "unexpected keyword argument" in str(error) else ""
+        msg = f"redis_url: {shown(url)} is not a Redis URL{option}: it should look like {DEFAULT_URL}, rediss://… or unix://…"
+        raise ConfigurationError(msg) from None
