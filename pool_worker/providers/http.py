@@ -104,14 +104,16 @@ async def _read(response: httpx2.Response) -> tuple[bytes, str | None]:
 
 
 def _translate(error: Exception, *, timeout_s: float) -> ProviderFailedError:
-    unsent = isinstance(error, httpx2.ConnectError | httpx2.UnsupportedProtocol | httpx2.InvalidURL | ValueError) or isinstance(
-        error.__cause__, aiohttp.ConnectionTimeoutError
-    )
-    if isinstance(error.__cause__, aiohttp.ServerDisconnectedError):
+    """By what aiohttp raised, for the transport's own mapping calls a refused connection and a closed one time-outs alike."""
+    cause = error.__cause__ or error
+    if isinstance(cause, aiohttp.ConnectionTimeoutError):
+        return ProviderFailedError(f"no connection within {min(timeout_s, MAX_CONNECT_S):g} s")
+    if isinstance(
+        cause, aiohttp.ClientConnectorError | aiohttp.InvalidURL | httpx2.InvalidURL | httpx2.UnsupportedProtocol | ValueError
+    ):
+        return ProviderFailedError(safe_text(f"not connected: {cause}"))
+    if isinstance(cause, TimeoutError | httpx2.TimeoutException):
+        return ProviderFailedError(f"no answer within {timeout_s:g} s", charged=True)
+    if isinstance(cause, aiohttp.ServerDisconnectedError):
         return ProviderFailedError("the connection was closed without an answer", charged=True)
-    if isinstance(error, httpx2.TimeoutException):
-        reason = "no connection" if unsent else "no answer"
-        return ProviderFailedError(
-            f"{reason} within {min(timeout_s, MAX_CONNECT_S) if unsent else timeout_s:g} s", charged=not unsent
-        )
-    return ProviderFailedError(safe_text(f"{'not connected' if unsent else 'connection broken'}: {error}"), charged=not unsent)
+    return ProviderFailedError(safe_text(f"connection broken: {cause}"), charged=True)

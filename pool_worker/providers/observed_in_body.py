@@ -10,7 +10,7 @@ from pool_worker.providers.refusal import Refusal
 from pool_worker.providers.times import parse_epoch_ms
 from pool_worker.registry import Period, Unit
 
-_NUMBER = r"[0-9][0-9,]{0,18}"
+_NUMBER = r"[0-9](?:[0-9]|,(?=[0-9])){0,18}"
 _OPENAI_STYLE = re.compile(
     rf"on (?P<unit>(?:input |output )?tokens|requests) per (?P<per>min(?:ute)?|hour|day)\b.{{0,80}}?"
     rf"limit:? (?P<limit>{_NUMBER})(?:, used:? (?P<used>{_NUMBER}))?",

@@ -89,11 +89,14 @@ _FILTERED = (
     r"content[_ ](?:filter|policy|management)|content_policy_violation|responsible ?ai|flagged|moderation|safety system"
     r"|prohibited_content|blocked by|data_inspection_failed"
 )
-_PER_DAY = r"per[-_ ]?day|/ ?day|\bdaily\b|\((?:TPD|RPD)\)|\btoday\b"
+_PER_DAY = r"per[-_ ]?day|/ ?day|\bdaily\b|\((?:TPD|RPD)\)"
 _PER_HOUR = r"per[-_ ]?hour|/ ?hour|\bhourly\b|\((?:TPH|RPH)\)"
 _PER_MONTH = r"per[-_ ]?month|/ ?month|\bmonthly\b"
 _NO_CAPACITY = r"high traffic|high demand|overloaded|(?:at|no|out of) capacity|capacity exceeded|server busy"
-_UNSUPPORTED = r"does not support|not supported (?:with|by|for|in)|unsupported[_ ](?:parameter|value)|extra_forbidden|extra inputs are not permitted"
+_UNSUPPORTED = (
+    r"does not support|not supported (?:with|by|for|in)|unsupported[_ ](?:parameter|value)"
+    r"|extra_forbidden|extra inputs are not permitted"
+)
 
 SPECIFIC: tuple[Row, ...] = (
     # Groq: a request that is larger than a minute's tokens is a 413 that names a false Retry-After
@@ -108,7 +111,7 @@ SPECIFIC: tuple[Row, ...] = (
     # Gemini: the quota id tells the window; its retryDelay misleads for a day, and a limit of 0 never opens
     _row(ModelNotAllowedError, at="gemini", status=429, says=r"\blimit: ?0\b(?![.,]?\d)"),
     _row(BillingError, at="gemini", status=429, says=r"spend(?:ing)? cap|prepayment credits|prepaid credits"),
-    _row(WindowSpentError, day_in("America/Los_Angeles"), at="gemini", status=429, says=r"per[-_ ]?day|daily"),
+    _row(WindowSpentError, day_in("America/Los_Angeles"), at="gemini", status=429, says=_PER_DAY),
     _row(WindowSpentError, stated, at="gemini", status=429),
     _row(ModelOverloadedError, stated, at="gemini", status=503),
     _row(AuthenticationFailedError, at="gemini", status=400, says=r"api[_ ]key[_ ](?:not valid|invalid|expired)|api key expired"),
