@@ -15,7 +15,7 @@
 local LOOKS = 32
 local FIRST_LOOKS = 4
 
-local now = clock(ARGV[#ARGV])
+local now, fraction = clock(ARGV[#ARGV])
 local call = cjson.decode(ARGV[1])
 
 local known = redis.call('HMGET', KEYS[1], 'state', 'model_id', 'key_id', 'group', 'acquired_ms', 'deadline_ms', 'job_id')
@@ -139,18 +139,20 @@ local function walk(c, ready)
 end
 
 local function budgets_free(c)
-  local free = true
+  local at, who, what = now, '', ''
   for _, w in ipairs(c.cost > 0 and call.budgets or {}) do
     bind(w, '', nil, 0, call.calendars)
     w.periods = {w.periods[now < w.periods[1][2] and 1 or 2]}
-    local at = free_at(w, c.cost, now)
-    if at > now then
-      blocked(at, w.scope, w.what)
-      free = false
-      c.too_large = c.too_large or at == NEVER
+    local free = free_at(w, c.cost, now)
+    if free > at then
+      at, who, what = free, w.scope, w.what
     end
   end
-  return free
+  if at > now then
+    blocked(at, who, what)
+    c.too_large = at == NEVER
+  end
+  return at <= now
 end
 
 local function too_large(c)
@@ -214,7 +216,7 @@ local function reserve(c, look)
   redis.call('ZREMRANGEBYSCORE', in_flight, '-inf', now)
   redis.call('ZADD', in_flight, deadline, call.lease_id)
   redis.call('PEXPIRE', in_flight, call.keep_ms)
-  redis.call('ZADD', c.ready .. ':' .. look.priority, 'XX', now, look.key)
+  redis.call('ZADD', c.ready .. ':' .. look.priority, 'XX', now + fraction, look.key)
   redis.call('ZADD', KEYS[2], deadline, call.lease_id)
   local reserved = cjson.encode({
     notes = notes, acquired_ms = now, model = c.model, ready = c.ready_prefix, models = c.models,

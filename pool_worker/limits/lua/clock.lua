@@ -1,10 +1,10 @@
--- The clock: Redis's own, in whole milliseconds; a test's now_ms overrides it ('' = none).
+-- The clock: Redis's own, in whole milliseconds, and the fraction that is left; a test's now_ms overrides it ('' = none).
 local function clock(now_ms)
   if now_ms ~= '' then
-    return tonumber(now_ms)
+    return tonumber(now_ms), 0
   end
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000 + math.floor(time[2] / 1000), time[2] % 1000 / 1000
 end
 
 -- How soon to ask again when a call in flight is in the way: nobody knows when it will end.

@@ -10,14 +10,23 @@ local CHUNK = 500
 local now = clock(ARGV[2])
 local spec = cjson.decode(ARGV[1])
 
-local function chunks_of(items, step)
-  local first = 1 - step
+local function chunks_of(items, size)
+  local first = 1 - size
   return function()
-    first = first + step
+    first = first + size
     if first <= #items then
-      return {unpack(items, first, math.min(first + step - 1, #items))}
+      return {unpack(items, first, math.min(first + size - 1, #items))}
     end
   end
+end
+
+local function scored(score, members)
+  local pairs_of = {}
+  for _, member in ipairs(members) do
+    pairs_of[#pairs_of + 1] = score
+    pairs_of[#pairs_of + 1] = member
+  end
+  return pairs_of
 end
 
 -- Where each key was: priority -> ids that have no place there any more.
@@ -41,7 +50,6 @@ for _, key in ipairs(spec.keys) do
   redis.call('SADD', spec.group .. key.group, key.id)
   redis.call('SADD', KEYS[2], key.id)
   places[priority] = places[priority] or {}
-  table.insert(places[priority], now)
   table.insert(places[priority], key.id)
 end
 for _, key_id in ipairs(redis.call('SMEMBERS', KEYS[2])) do
@@ -68,9 +76,10 @@ for _, model in ipairs(redis.call('SMEMBERS', KEYS[1])) do
         redis.call('ZREM', ready .. ':' .. priority, unpack(some))
       end
     end
-    for priority, members in pairs(places) do
-      for some in chunks_of(members, 2 * CHUNK) do
-        redis.call('ZADD', ready .. ':' .. priority, 'LT', unpack(some))
+    for priority, ids in pairs(places) do
+      for some in chunks_of(ids, CHUNK) do
+        redis.call('ZADD', ready .. ':' .. priority, 'NX', unpack(scored(0, some)))
+        redis.call('ZADD', ready .. ':' .. priority, 'XX', 'LT', unpack(scored(now, some)))
       end
     end
     redis.call('SET', ready, spec.priorities)
