@@ -87,6 +87,11 @@ def hold(scope: str) -> str:
     return f"pool:hold:{scope}"
 
 
+def failures(scope: str) -> str:
+    """String: how often a scope has failed after its holds. TTL: a few times its last hold."""
+    return f"pool:failures:{scope}"
+
+
 # --- statistics and books ----------------------------------------------------------------------------------------------------
 
 OUTBOX = "pool:outbox"
@@ -99,11 +104,6 @@ OUTBOX_REJECTED = "pool:outbox:rejected"
 def alert_told(cause: str) -> str:
     """String "1": this cause was told. TTL: for as long as it is not to be told again."""
     return f"pool:alert:told:{cause}"
-
-
-def key_day(key_id: str, day: str) -> str:
-    """Hash: requests, tokens, refusals, failures, cost and latency of an API key on one UTC day. TTL 8 days."""
-    return f"pool:stats:{key_id}:{day}"
 
 
 # --- who runs ----------------------------------------------------------------------------------------------------------------

@@ -52,6 +52,20 @@ class OpenedJob:
         return Job.model_validate_json(self.spec)
 
 
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Wait until a time of Redis's clock."""
+
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """Wait from now on."""
+
+    delay_ms: int
+
+
 class Jobs:
     """The scripts, bound to a Redis client."""
 
@@ -90,14 +104,17 @@ class Jobs:
         moved = await self._move(keys=[*MESSAGE_KEYS, shared_keys.job(job_id)], args=arguments)
         self._released(delivery, done=moved)
 
-    async def park(self, job_id: str, delivery: Delivery, *, due_ms: int, reason: str, trail: Sequence[Attempt]) -> None:
-        """Let the job wait until a time of Redis's clock, with the reason that `status` shows.
+    async def park(
+        self, job_id: str, delivery: Delivery, *, wait: Until | For, reason: str, trail: Sequence[Attempt]
+    ) -> None:
+        """Let the job wait, with the reason that `status` shows.
 
         Raises:
             LostClaimError: if the message is no longer ours.
         """
         keys = [*MESSAGE_KEYS, shared_keys.job(job_id), redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
-        parked = await self._park(keys=keys, args=[delivery.tag, job_id, due_ms, reason, render_trail(trail)])
+        times = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
+        parked = await self._park(keys=keys, args=[delivery.tag, job_id, *times, reason, render_trail(trail), ""])
         self._released(delivery, done=parked)
 
     async def finish(self, delivery: Delivery, outcome: Result | Failure, *, state: JobState, rows: Sequence[Row]) -> None:
@@ -112,6 +129,11 @@ class Jobs:
         arguments += [render_trail(outcome.attempts), outcome.model_id if isinstance(outcome, Result) else "", ""]
         finished = await self._finish(keys=keys, args=[*arguments, *(part for row in rows for part in row)])
         self._released(delivery, done=finished)
+
+    async def record(self, row: Row) -> None:
+        """Put a row into the outbox."""
+        kind, row_id, data = row
+        await self._client.xadd(redis_keys.OUTBOX, {"kind": kind, "id": row_id, "data": data})
 
     async def drop(self, delivery: Delivery) -> None:
         """Acknowledge a message whose job needs no work any more."""

@@ -69,7 +69,7 @@ class Broker:
     def park(self, tag: str, due_ms: int) -> int:
         job_id = self.held[tag]
         keys = [*MESSAGE_KEYS, shared_keys.job(job_id), redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
-        return self.run("park", keys, tag, job_id, due_ms, "no quota", "[]")
+        return self.run("park", keys, tag, job_id, due_ms, "", "no quota", "[]", self.now_ms)
 
     def release_due(self) -> int:
         return self.run("release_due", [redis_keys.PARKED, redis_keys.PARKED_MESSAGES], 100, shared_keys.job(""), self.now_ms)

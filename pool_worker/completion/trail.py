@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -18,6 +19,16 @@ _SCOPES: dict[str, Scope] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """When and with which key a provider was called, and what it cost."""
+
+    key_id: str
+    started_at: datetime
+    ended_at: datetime
+    cost_usd: Decimal
+
+
 class Trail:
     """What has been tried for a job, here and on the workers before."""
 
@@ -26,29 +37,21 @@ class Trail:
         self._queue = queue
         self._now = now
 
-    def answered(self, model: Model, *, key_id: str, started_at: datetime, usage: Usage, cost_usd: Decimal) -> Attempt:
+    def answered(self, model: Model, call: Call, *, usage: Usage) -> Attempt:
         """A provider answered."""
-        return self._add(Step.OK, started_at=started_at, model=model, key_id=key_id, usage=usage, cost_usd=cost_usd)
+        return self._add(Step.OK, call=call, model=model, usage=usage)
 
-    def failed(self, error: AttemptError, model: Model, *, key_id: str, started_at: datetime, cost_usd: Decimal) -> Attempt:
+    def failed(self, model: Model, call: Call, *, error: AttemptError) -> Attempt:
         """A provider did not answer, or not usefully."""
-        return self._add(
-            type(error).__name__,
-            started_at=started_at,
-            model=model,
-            key_id=key_id,
-            reason=error.reason,
-            status_code=error.status_code,
-            cost_usd=cost_usd,
-        )
+        return self._add(type(error).__name__, call=call, model=model, reason=error.reason, status_code=error.status_code)
 
     def moved(self, queue: str) -> Attempt:
         """The job goes on to a sibling queue, whose workers have capacity."""
-        return self._add(Step.MOVED, started_at=self._now(), reason=f"capacity is free at {queue}")
+        return self._add(Step.MOVED, reason=f"capacity is free at {queue}")
 
     def paused(self, reason: str) -> Attempt:
         """Every candidate failed; the job rests before it tries them again."""
-        return self._add(Step.PAUSED, started_at=self._now(), reason=reason)
+        return self._add(Step.PAUSED, reason=reason)
 
     @property
     def pauses(self) -> int:
@@ -56,9 +59,19 @@ class Trail:
         return sum(attempt.outcome == Step.PAUSED for attempt in self.attempts)
 
     @property
-    def hops(self) -> int:
-        """How often the job was sent to a sibling queue."""
-        return sum(attempt.outcome == Step.MOVED for attempt in self.attempts)
+    def hops_since_pause(self) -> int:
+        """How often the job was sent to a sibling queue since its last rest."""
+        return sum(attempt.outcome == Step.MOVED for attempt in self._since_pause())
+
+    @property
+    def failed_since_pause(self) -> bool:
+        """Whether a call failed for a reason that a rest may mend."""
+        return bool(self._blamed(self._since_pause(), Scope.MODEL, "model_id") or self.excluded_providers)
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """What all attempts cost together."""
+        return sum((attempt.cost_usd for attempt in self.attempts), Decimal(0))
 
     @property
     def calls(self) -> list[Attempt]:
@@ -93,28 +106,27 @@ class Trail:
         self,
         outcome: str,
         *,
-        started_at: datetime,
+        call: Call | None = None,
         model: Model | None = None,
-        key_id: str | None = None,
         reason: str = "",
         status_code: int | None = None,
         usage: Usage | None = None,
-        cost_usd: Decimal = Decimal(0),
     ) -> Attempt:
+        started_at = call.started_at if call else self._now()
         attempt = Attempt(
             number=len(self.attempts) + 1,
             outcome=outcome,
             provider=model.provider if model else None,
             model_id=model.id if model else None,
-            key_id=key_id,
+            key_id=call.key_id if call else None,
             queue=self._queue,
             reason=reason,
             status_code=status_code,
             started_at=started_at,
-            latency_ms=_ms(self._now() - started_at),
+            latency_ms=_ms(call.ended_at - call.started_at) if call else 0.0,
             added_ms=self._added_ms(started_at),
             usage=usage or Usage(),
-            cost_usd=cost_usd,
+            cost_usd=call.cost_usd if call else Decimal(0),
         )
         self.attempts.append(attempt)
         return attempt

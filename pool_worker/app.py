@@ -1,0 +1,47 @@
+"""The Celery app: `celery -A pool_worker.app worker` (or `beat`, or `flower`).
+
+It is set up from the environment (`pool_worker.settings`) and `configs/` when it is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from celery import Celery
+from celery.signals import celeryd_init
+
+from pool_worker.celery_settings import celery_settings
+from pool_worker.config import load_registry
+from pool_worker.resources import Resources, open_resources
+from pool_worker.settings import Settings
+
+
+class PoolApp(Celery):
+    """Celery, and what the tasks of a worker share while it runs."""
+
+    resources: Resources
+    """There from the first task to the last."""
+    worker_name = "worker"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("model_pool", include=["pool_worker.tasks"], set_as_current=False)
+        self.pool_settings = settings
+        self.registry = load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url)
+        self.conf.update(celery_settings(settings, queues=self.registry.queues()))
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Open what the tasks share, on the worker's loop."""
+        served = frozenset(self.amqp.queues.consume_from)
+        opened = open_resources(self.pool_settings, self.registry, served_queues=served, worker=self.worker_name)
+        async with opened as self.resources:
+            yield
+
+
+app = PoolApp(Settings())
+
+
+@celeryd_init.connect(weak=False)
+def _note_name(sender: str, **_: object) -> None:
+    app.worker_name = sender

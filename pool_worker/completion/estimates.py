@@ -1,0 +1,56 @@
+"""What a call will use up and cost, guessed before it is made; and how usage is counted against windows. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_CEILING, Decimal
+
+from pool_client.job import Job, Usage
+from pool_worker.limits.candidates import Charge
+from pool_worker.protocols.tokens import estimate_input_tokens, estimate_output_tokens
+from pool_worker.registry import Charges, Model, Provider
+
+_MICRO = Decimal(1_000_000)
+
+
+def estimate_usage(job: Job, model: Model) -> Usage:
+    """The tokens that a job will take on a model."""
+    return Usage(
+        input_tokens=estimate_input_tokens(job.messages, tools=job.tools), output_tokens=estimate_output_tokens(job, model)
+    )
+
+
+def charge_of(usage: Usage, model: Model) -> Charge:
+    """One request with this usage, in every unit that windows count."""
+    return Charge(
+        requests=1,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        units=model.unit_rate.units(usage),
+    )
+
+
+def estimate_charge(job: Job, models: Iterable[Model]) -> Charge:
+    """The most that a call of any of these models may use up: one reservation has to fit whichever is free."""
+    charges = [charge_of(estimate_usage(job, model), model) for model in models]
+    return Charge(
+        requests=1,
+        input_tokens=max(charge.input_tokens for charge in charges),
+        output_tokens=max(charge.output_tokens for charge in charges),
+        units=max(charge.units for charge in charges),
+    )
+
+
+def max_tokens_to_send(job: Job, model: Model, provider: Provider) -> int | None:
+    """The bound of the answer: the job's, never more than the model can write; None to leave it to the provider.
+
+    A provider that charges up front counts the bound itself, so it is always told one.
+    """
+    if job.max_tokens is None and provider.charges is not Charges.UPFRONT:
+        return None
+    return estimate_output_tokens(job, model)
+
+
+def micro_usd(cost_usd: Decimal) -> int:
+    """Money in whole millionths, rounded up: budgets are never undercounted."""
+    return int((cost_usd * _MICRO).to_integral_value(rounding=ROUND_CEILING))

@@ -1,0 +1,95 @@
+"""The recipe: how one job is completed, from its message to its outcome. Each step is one call into one room.
+
+A job leaves here in one of four ways: it succeeded, it failed for a reason that its caller is told, it moved on to a sibling
+queue that has capacity, or it waits durably until capacity returns. Whoever loses the claim on the message stops at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from pydantic import ValidationError
+
+from pool_client.errors import CompletionError, ConfigurationError, DeadlineExceededError, JobCancelledError, PoolError
+from pool_client.job import Failure, JobState
+from pool_worker.broker.delivery import Delivery
+from pool_worker.broker.jobs import LostClaimError, OpenedJob, UnknownJobError
+from pool_worker.completion.trail import Trail
+from pool_worker.completion.work import Leased, Rest, Work
+from pool_worker.limits.acquire import Elsewhere, Exhausted
+from pool_worker.resources import Resources
+
+MAX_DELIVERIES = 3
+"""A job whose worker died this often while working on it is not tried again."""
+
+logger = logging.getLogger(__name__)
+
+
+async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
+    """Complete one job, or see to it that somebody else does; says in a few words what became of it.
+
+    Raises:
+        redis.RedisError: if Redis goes away; the message then comes back when its lease ends.
+    """
+    try:
+        opened = await pool.jobs.open(job_id, delivery)
+        if opened.state.is_final:
+            await pool.jobs.drop(delivery)
+            return f"was {opened.state} already"
+        return await _work_on(opened, delivery, pool)
+    except UnknownJobError:
+        logger.warning("job %s has no record: its message is dropped", job_id)
+        await pool.jobs.drop(delivery)
+        return "unknown"
+    except ValidationError as error:
+        return await _refuse(job_id, error, delivery, pool)
+    except LostClaimError:
+        return "is another worker's now"
+
+
+async def _work_on(opened: OpenedJob, delivery: Delivery, pool: Resources) -> str:
+    trail = Trail(opened.trail, queue=delivery.queue, now=pool.now)
+    work = Work(opened.job(), delivery=delivery, trail=trail, pool=pool)
+    with pool.under_way(work.job.id):
+        try:
+            return await _serve(work, cancelled=opened.cancel_requested)
+        except PoolError as error:
+            return await work.fail(error)
+        except asyncio.CancelledError:
+            if not pool.was_cancelled(work.job.id):
+                raise  # the worker leaves: the message goes back to the head of its queue
+            return await work.fail(JobCancelledError())
+
+
+async def _serve(work: Work, *, cancelled: bool) -> str:
+    if cancelled:
+        raise JobCancelledError
+    if work.delivery.deliveries > MAX_DELIVERIES:
+        msg = f"{MAX_DELIVERIES} workers died while they worked on this job"
+        raise CompletionError(msg)
+    while not work.is_late():
+        match await work.lease():
+            case Elsewhere() as place:
+                return await work.move(place)
+            case Exhausted() as place:
+                return await work.wait(place)
+            case Rest() as place:
+                return await work.rest(place)
+            case Leased() as place:
+                if result := await work.call(place):
+                    return await work.succeed(result)
+    raise DeadlineExceededError
+
+
+async def _refuse(job_id: str, error: ValidationError, delivery: Delivery, pool: Resources) -> str:
+    """The record is of a contract version, or has fields, that this release does not know: say so, and guess nothing."""
+    fields = ", ".join(".".join(map(str, detail["loc"])) for detail in error.errors(include_input=False))
+    outcome = Failure(
+        job_id=job_id,
+        type=ConfigurationError.__name__,
+        message=f"the workers' release cannot read this job (see {fields}): update the workers, or submit with their release",
+        at=pool.now(),
+    )
+    await pool.jobs.finish(delivery, outcome, state=JobState.FAILED, rows=[])
+    return JobState.FAILED.value

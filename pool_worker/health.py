@@ -1,0 +1,61 @@
+"""Whom to leave alone after a failed attempt, and for how long: shared by all workers through holds.
+
+A spent quota is held until the time that the provider named. Who failed without naming one is held for a moment, twice as long
+each time it fails again after a hold, so that one sick provider costs a few attempts and not one per job.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from redis.asyncio import Redis
+
+from pool_worker import redis_keys
+from pool_worker.errors import AttemptError, Scope
+from pool_worker.limits.acquire import Lease
+from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
+
+LONGEST_HOLD_S = 300.0
+FORGIVEN_AFTER_HOLDS = 3
+"""Who stays well for this many times its last hold starts again from the shortest."""
+
+
+async def blame(redis: Redis, error: AttemptError, lease: Lease, *, now: datetime) -> None:
+    """Leave whoever is to blame for a failed attempt alone for a while; does nothing when it is the request itself."""
+    scope = _scope(error, lease)
+    if scope is None:
+        return
+    if error.retry_at is not None:
+        hold_s = max(0.0, (error.retry_at - now) / timedelta(seconds=1))
+    else:
+        hold_s = await _hold_s(redis, scope, error.default_hold_s)
+    await hold(redis, scope, ttl_ms=max(1, round(hold_s * 1000)), reason=f"{type(error).__name__}: {error.reason}")
+
+
+async def _hold_s(redis: Redis, scope: str, first_s: float) -> float:
+    """The default, doubled for every failure after an earlier hold; failures during a hold are of the same fall."""
+    failures = redis_keys.failures(scope)
+    if await redis.exists(redis_keys.hold(scope)):
+        return first_s
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.incr(failures)
+        pipe.pexpire(failures, round(LONGEST_HOLD_S * FORGIVEN_AFTER_HOLDS * 1000))
+        count, _ = await pipe.execute()
+    hold_s: float = min(first_s * 2.0 ** (min(count, 32) - 1), max(first_s, LONGEST_HOLD_S))
+    await redis.pexpire(failures, round(hold_s * (1 + FORGIVEN_AFTER_HOLDS) * 1000))
+    return hold_s
+
+
+def _scope(error: AttemptError, lease: Lease) -> str | None:
+    provider, model = lease.candidate.provider.id, lease.candidate.model.name
+    match error.scope:
+        case Scope.KEY:
+            return key_scope(lease.key_id)
+        case Scope.QUOTA_GROUP:
+            return group_scope(provider, lease.group, model="*" if lease.candidate.provider.limits_shared else model)
+        case Scope.MODEL:
+            return model_scope(provider, model)
+        case Scope.PROVIDER:
+            return provider_scope(provider)
+        case _:
+            return None

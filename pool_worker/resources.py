@@ -1,0 +1,181 @@
+"""What the jobs of one worker process share: connections, the registry, the keys' secrets. Opened once, on the worker's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import random
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import httpx2
+import redis.asyncio
+
+from pool_client import redis_keys as shared_keys
+from pool_client.redis_connection import ANSWER_WITHIN_S, DEFAULT_URL, connection_options
+from pool_worker import redis_keys
+from pool_worker.broker.jobs import Jobs
+from pool_worker.completion.estimates import micro_usd
+from pool_worker.ledger.database import open_database
+from pool_worker.limits.enroll import enroll
+from pool_worker.limits.windows import BudgetWindow
+from pool_worker.providers.http import open_http
+from pool_worker.registry import Agent, Key, Registry
+from pool_worker.settings import Settings
+from pool_worker.vault import Vault, master_keys
+
+HEARTBEAT_S = 10.0
+REDIS_CONNECTIONS = 64
+"""A command takes well under a millisecond, so a few serve many jobs; the others wait for one."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Resources:
+    """Everything that completing a job needs."""
+
+    settings: Settings
+    registry: Registry
+    secrets: Mapping[str, str] = field(repr=False)
+    """Key id → secret, of the providers that this worker serves."""
+    served_queues: frozenset[str]
+    redis: redis.asyncio.Redis
+    http: httpx2.AsyncClient
+    jobs: Jobs
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    random: Callable[[], float] = random.random
+    _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
+    _cancelled: set[str] = field(default_factory=set)
+
+    @contextmanager
+    def under_way(self, job_id: str) -> Iterator[None]:
+        """While a job is being worked on, its caller may cancel it."""
+        task = asyncio.current_task()
+        assert task is not None, "jobs run as tasks of the loop"  # noqa: S101
+        self._under_way[job_id] = task
+        try:
+            yield
+        finally:
+            self._under_way.pop(job_id, None)
+            self._cancelled.discard(job_id)
+
+    def cancel(self, job_id: str) -> None:
+        """Stop working on a job of ours, if it is one, because its caller wants no answer any more."""
+        if task := self._under_way.get(job_id):
+            self._cancelled.add(job_id)
+            task.cancel()
+
+    def was_cancelled(self, job_id: str) -> bool:
+        """Whether the caller cancelled this job while it was under way; otherwise it is the worker that leaves."""
+        return job_id in self._cancelled
+
+    def budgets(self, agent: str) -> tuple[BudgetWindow, ...]:
+        """What may be spent today on a job of this agent; empty when paid models are not to be paused."""
+        budget, known = self.registry.budget, self.registry.agents.get(agent)
+        if not budget.auto_pause:
+            return ()
+        everybody = BudgetWindow("all", micro_usd(budget.daily_usd), budget.timezone)
+        if known is None or known.daily_budget_usd is None:
+            return (everybody,)
+        return everybody, BudgetWindow(f"agent:{agent}", micro_usd(known.daily_budget_usd), budget.timezone)
+
+    async def enroll(self) -> None:
+        """Tell Redis which keys there are; also after Redis was emptied."""
+        await enroll(self.redis, self.registry)
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings, registry: Registry, *, served_queues: frozenset[str], worker: str
+) -> AsyncIterator[Resources]:
+    """Open everything, tell Redis that this worker is there, and close it all at the end.
+
+    Raises:
+        ConfigurationError: if the vault's master key is wrong or a URL is no URL.
+        redis.RedisError: if Redis cannot be reached.
+    """
+    served = frozenset(provider.id for provider in registry.providers.values() if provider.queue in served_queues)
+    keys, secrets = await asyncio.to_thread(_open_vault, settings, served)
+    async with AsyncExitStack() as stack:
+        client = _connect(settings.redis_url or DEFAULT_URL)
+        stack.push_async_callback(client.aclose)
+        resources = Resources(
+            settings=settings,
+            registry=replace(registry, keys=keys),
+            secrets=secrets,
+            served_queues=served_queues,
+            redis=client,
+            http=await stack.enter_async_context(open_http(concurrency=settings.concurrency)),
+            jobs=Jobs(client, worker=worker),
+        )
+        await resources.enroll()
+        await _publish_agents(client, registry.agents)
+        for background in (_say_alive(client, worker, served_queues), _listen_for_cancels(resources)):
+            stack.push_async_callback(_stop, asyncio.create_task(background))
+        yield resources
+
+
+def _connect(url: str) -> redis.asyncio.Redis:
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        url, max_connections=REDIS_CONNECTIONS, timeout=ANSWER_WITHIN_S, **connection_options(asynchronous=True)
+    )
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def _open_vault(settings: Settings, providers: frozenset[str]) -> tuple[tuple[Key, ...], Mapping[str, str]]:
+    engine = open_database(settings.ledger_url)
+    try:
+        vault = Vault(engine, master_keys(settings))
+        return vault.list(), vault.secrets(providers)
+    finally:
+        engine.dispose()
+
+
+async def _publish_agents(client: redis.asyncio.Redis, agents: Mapping[str, Agent]) -> None:
+    """The agents' defaults, where clients read them."""
+    async with client.pipeline(transaction=True) as pipe:
+        pipe.delete(shared_keys.AGENTS)
+        for agent in agents.values():
+            pipe.hset(shared_keys.AGENTS, agent.id, _render_agent(agent))
+        await pipe.execute()
+
+
+def _render_agent(agent: Agent) -> str:
+    names = ("priority", "tier", "task_type", "max_tokens", "temperature", "deadline_s", "on_exhausted")
+    return json.dumps({name: value for name in names if (value := getattr(agent, name)) is not None})
+
+
+async def _say_alive(client: redis.asyncio.Redis, worker: str, queues: frozenset[str]) -> None:
+    """Keep `redis_keys.worker` fresh, for `status`, `doctor` and `up`."""
+    facts = json.dumps({"pid": os.getpid(), "queues": sorted(queues), "since": datetime.now(UTC).isoformat()})
+    while True:
+        with contextlib.suppress(redis.RedisError):
+            await client.set(redis_keys.worker(worker), facts, px=redis_keys.WORKER_TTL_MS)
+        await asyncio.sleep(HEARTBEAT_S)
+
+
+async def _listen_for_cancels(resources: Resources) -> None:
+    """Stop jobs whose callers cancelled them while they run here."""
+    while True:
+        try:
+            async with resources.redis.pubsub() as listener:
+                await listener.subscribe(shared_keys.CANCEL_CHANNEL)
+                while True:
+                    message = await listener.get_message(ignore_subscribe_messages=True, timeout=HEARTBEAT_S)
+                    if message:
+                        resources.cancel(message["data"])
+        except redis.RedisError as error:
+            logger.warning("not listening for cancels for a moment: %s", error)
+            await asyncio.sleep(1)
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
