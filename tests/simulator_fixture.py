@@ -77,7 +77,6 @@ PROVIDERS = (
         id="cloudflare",
         base_url="https://api.cloudflare.com/client/v4/accounts/{account_id}/ai/v1",
         limits=(_requests(300, PER_MINUTE, SLIDING), Window(Unit.UNITS, 10_000, PER_DAY, FIXED)),
-        extra={"unit_rates": {"per_request": 10}},
     ),
     Provider(id="ollama", base_url="http://localhost:11434/v1", needs_key=False),
 )

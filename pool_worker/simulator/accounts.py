@@ -102,7 +102,12 @@ class Account:
         self.label = label
         self.tally = Tally()
         self.in_flight = 0
-        self._counts: dict[str, tuple[WindowCount, ...]] = {}
+        self._counts: dict[str, list[WindowCount]] = {}
+        """What limits a model, by model."""
+        self._shared: dict[Window, WindowCount] = {}
+        if provider.windows_shared:
+            own = (window for model in provider.models.values() for window in model.windows or ())
+            self._shared = {window: WindowCount(ALL_MODELS, meter_of(window)) for window in (*provider.windows, *own)}
 
     def weigh(self, model: str, amounts: Amounts, *, now_s: float) -> Spent | None:
         """Whether the request fits every window now; otherwise the window with the longest wait."""
@@ -122,11 +127,12 @@ class Account:
         return worst
 
     def take(self, model: str, amounts: Amounts, *, now_s: float) -> None:
-        """Count the request against every window."""
-        for count in self._of(model):
-            amount = amounts[count.meter.window.unit]
-            count.meter.add(amount, now_s)
-            count.admitted += amount
+        """Count the request against every window: shared ones also when this model has other limits."""
+        limiting = self._of(model)
+        for count in self._shared.values() or limiting:
+            count.meter.add(amounts[count.meter.window.unit], now_s)
+        for count in limiting:
+            count.admitted += amounts[count.meter.window.unit]
             count.peak = max(count.peak, count.meter.used(now_s))
 
     def standings(self, model: str, *, now_s: float) -> list[Standing]:
@@ -141,14 +147,15 @@ class Account:
         ]
 
     def counts(self) -> Iterator[WindowCount]:
-        """Every window that was counted."""
-        for counts in self._counts.values():
-            yield from counts
+        """Every window that limited a request."""
+        seen = {id(count): count for counts in self._counts.values() for count in counts}
+        yield from seen.values()
 
-    def _of(self, model: str) -> tuple[WindowCount, ...]:
-        own = facts.windows if (facts := self.provider.model(model)) else None
-        scope = ALL_MODELS if own is None and self.provider.windows_shared else model
-        if scope not in self._counts:
+    def _of(self, model: str) -> list[WindowCount]:
+        if model not in self._counts:
+            own = facts.windows if (facts := self.provider.model(model)) else None
             windows = self.provider.windows if own is None else own
-            self._counts[scope] = tuple(WindowCount(scope, meter_of(window)) for window in windows)
-        return self._counts[scope]
+            self._counts[model] = [
+                self._shared.get(window) or WindowCount(model, meter_of(window)) for window in dict.fromkeys(windows)
+            ]
+        return self._counts[model]

@@ -102,12 +102,11 @@ class Gateway:
             tally.down += 1
             await _explain(exchange, provider, problems.with_status(provider.id, problems.UNAVAILABLE), down)
             return None
-        label = provider.label(secret_in(exchange, provider))
-        if label is None:
+        account = self.simulation.account(provider, secret_in(exchange, provider))
+        if account is None:
             tally.unauthorized += 1
             await _explain(exchange, provider, problems.with_status(provider.id, 401))
-            return None
-        return self.simulation.accounts[label]
+        return account
 
     async def _fail(self, call: Call, fault: Fault) -> None:
         provider, tally = call.provider, call.account.tally

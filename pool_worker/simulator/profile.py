@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 from urllib.parse import urlsplit
 
-from pool_worker.registry import Charges, Model, Price, Provider, Window
+from pool_worker.registry import Charges, Model, Price, Provider, UnitRate, Window
 
 QUICK_MEDIAN_MS = 40.0
 """Groq and Cerebras, on hardware of their own."""
@@ -24,21 +24,10 @@ MEDIANS_MS: Mapping[str, float] = {
     "huggingface": 200.0,
 }
 FREE = Price()
+NO_UNITS = UnitRate()
+PLACEHOLDER = re.compile(r"\$?\{\w+\}")
 FAILED_CALLS_COUNT = frozenset({"openrouter"})
 """Providers whose request windows also count calls that failed at their side."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitRates:
-    """How many of the provider's own units (Cloudflare: neurons) a request takes."""
-
-    per_request: float = 0.0
-    per_1k_input: float = 0.0
-    per_1k_output: float = 0.0
-
-    def units(self, *, input_tokens: int, output_tokens: int) -> float:
-        """The units of one request."""
-        return self.per_request + (self.per_1k_input * input_tokens + self.per_1k_output * output_tokens) / 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +35,9 @@ class SimulatedModel:
     """What is particular to one model of a provider."""
 
     windows: tuple[Window, ...] | None = None
-    """Its own windows, never shared with other models; None: its provider's."""
+    """Its own windows; None: its provider's."""
     price: Price = FREE
+    unit_rate: UnitRate = NO_UNITS
     context_window: int | None = None
 
 
@@ -78,7 +68,6 @@ class SimulatedProvider:
     answer_tokens: tuple[int, int] = (20, 160)
     """About the shortest and the longest answer that it gives of its own accord."""
     bytes_per_token: float = 4.0
-    unit_rates: UnitRates = UnitRates()
     api_key_header: str | None = None
     """Header with the bare key; None: `Authorization: Bearer …`."""
     needs_key: bool = True
@@ -88,12 +77,6 @@ class SimulatedProvider:
         if not self.models:
             return SimulatedModel()
         return self.models.get(name)
-
-    def label(self, secret: str) -> str | None:
-        """The name of an account in counts and messages; None when the secret is unknown."""
-        if not self.needs_key:
-            return f"{self.id}#0"
-        return f"{self.id}#{self.keys.index(secret) + 1}" if secret in self.keys else None
 
     def labels(self) -> tuple[str, ...]:
         """The names of all accounts."""
@@ -113,8 +96,8 @@ def secret_of(provider: str, number: int) -> str:
 
 
 def base_url_at(root: str, provider: Provider) -> str:
-    """Where a provider's API is found at a simulator: `<root>/<id><path of its real base URL>`."""
-    path = urlsplit(provider.base_url).path.rstrip("/").replace("{account_id}", "simulated")
+    """Where a provider's API is found at a simulator: `<root>/<id><path of its real base URL>`, placeholders filled."""
+    path = PLACEHOLDER.sub("simulated", urlsplit(provider.base_url).path).rstrip("/")
     return f"{root.rstrip('/')}/{provider.id}{path}"
 
 
@@ -128,13 +111,13 @@ def profile_from(
 ) -> SimulatedProfile:
     """Describe providers to the simulator, with as many accounts each as `key_counts` says (secrets: `secret_of`).
 
-    Of `models`, each provider takes its own: windows, prices, context windows; a provider without any accepts every name.
-    Units come from `extra["unit_rates"]`: `{per_request, per_1k_input, per_1k_output}`.
+    Of `models`, each provider takes its own: windows, prices, units, context windows; a provider without any accepts every name.
     """
     of_provider: dict[str, dict[str, SimulatedModel]] = {}
     for model in models:
-        facts = SimulatedModel(windows=model.limits, price=model.price, context_window=model.context_window)
-        of_provider.setdefault(model.provider, {})[model.name] = facts
+        of_provider.setdefault(model.provider, {})[model.name] = SimulatedModel(
+            windows=model.limits, price=model.price, unit_rate=model.unit_rate, context_window=model.context_window
+        )
     described = (
         _describe(provider, keys=key_counts.get(provider.id, 0), models=of_provider.get(provider.id, {}))
         for provider in providers
@@ -143,7 +126,6 @@ def profile_from(
 
 
 def _describe(provider: Provider, *, keys: int, models: Mapping[str, SimulatedModel]) -> SimulatedProvider:
-    rates: Mapping[str, Any] = provider.extra.get("unit_rates", {})
     return SimulatedProvider(
         id=provider.id,
         keys=tuple(secret_of(provider.id, number) for number in range(1, keys + 1)),
@@ -154,7 +136,6 @@ def _describe(provider: Provider, *, keys: int, models: Mapping[str, SimulatedMo
         charges=provider.charges,
         failed_calls_count=provider.id in FAILED_CALLS_COUNT,
         latency_ms=MEDIANS_MS.get(provider.id, USUAL_MEDIAN_MS),
-        unit_rates=UnitRates(**rates),
         api_key_header=provider.api_key_header,
         needs_key=provider.needs_key,
     )

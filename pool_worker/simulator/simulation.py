@@ -58,6 +58,8 @@ class Simulation:
     rng: Random = field(init=False)
     faults: Faults = field(init=False)
     accounts: dict[str, Account] = field(init=False)
+    """By label."""
+    _of_secret: dict[tuple[str, str], Account] = field(init=False)
     tallies: dict[str, ProviderTally] = field(init=False)
     charges_per_job: Counter[str] = field(init=False)
     charges_without_job: int = field(init=False)
@@ -71,9 +73,20 @@ class Simulation:
         self.faults = Faults(self.rng)
         providers = self.profile.providers
         self.accounts = {label: Account(provider, label) for provider in providers.values() for label in provider.labels()}
+        self._of_secret = {
+            (name, secret): self.accounts[label]
+            for name, provider in providers.items()
+            for secret, label in zip(provider.keys, provider.labels(), strict=False)
+        }
         self.tallies = {name: ProviderTally() for name in providers}
         self.charges_per_job = Counter()
         self.charges_without_job = 0
+
+    def account(self, provider: SimulatedProvider, secret: str) -> Account | None:
+        """Whose key this is; None: nobody's."""
+        if not provider.needs_key:
+            return self.accounts[provider.labels()[0]]
+        return self._of_secret.get((provider.id, secret))
 
     def accounts_of(self, provider: str) -> list[Account]:
         """A provider's accounts in the order of its keys."""
@@ -101,12 +114,14 @@ def charge_for(
         counted = max_tokens or provider.default_max_tokens
     usage = Usage(input_tokens=answer.input_tokens, output_tokens=output_tokens)
     usd = model.price.cost_usd(usage)
+    rate = model.unit_rate
+    units = rate.input_per_mtok * answer.input_tokens + rate.output_per_mtok * answer.output_tokens
     amounts = {
         Unit.REQUESTS: 1.0,
         Unit.TOKENS: float(answer.input_tokens + counted),
         Unit.INPUT_TOKENS: float(answer.input_tokens),
         Unit.OUTPUT_TOKENS: float(counted),
-        Unit.UNITS: provider.unit_rates.units(input_tokens=answer.input_tokens, output_tokens=answer.output_tokens),
+        Unit.UNITS: float(units / MILLION),
         Unit.USD: float(usd * MILLION),
     }
     return Charge(usage, amounts, usd)

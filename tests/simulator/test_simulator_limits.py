@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from simulator_fixture import AT_ONCE, Ask, Simulate
 
-from pool_worker.registry import Charges, Model, Period, Price, Provider, Unit, Window, WindowKind
+from pool_worker.registry import Charges, Model, Period, Price, Provider, Unit, UnitRate, Window, WindowKind
 from pool_worker.simulator.clock import SimulatedClock
 from pool_worker.simulator.profile import SimulatedProfile, profile_from
 from pool_worker.simulator.server import RunningSimulator
@@ -73,7 +73,8 @@ def test_parallel_arrivals_are_admitted_to_the_limit_and_not_one_further(simulat
 def test_a_lenient_simulator_admits_and_reports_the_largest_overshoot(
     simulate: Simulate, ask: Ask, clock: SimulatedClock
 ) -> None:
-    simulator = simulate(profile(THREE_A_MINUTE), clock=clock, options=LENIENT)
+    a_day = Window(Unit.REQUESTS, 100, Period.DAY, WindowKind.FIXED)
+    simulator = simulate(profile(a_day, THREE_A_MINUTE, a_day), clock=clock, options=LENIENT)
     assert [ask(simulator, "groq").status_code for _ in range(5)] == [200] * 5
     clock.advance(61)
     assert ask(simulator, "groq").status_code == 200
@@ -92,6 +93,18 @@ def test_shared_windows_count_all_models_of_a_key(simulate: Simulate, ask: Ask, 
     simulator = simulate(profile(THREE_A_MINUTE, limits_shared=True), clock=clock)
     assert [ask(simulator, "groq", model=model).status_code for model in "abcd"] == [200, 200, 200, 429]
     assert windows_of(simulator)["*", "requests/minute/sliding"]["peak"] == 3
+
+
+def test_models_of_a_shared_account_count_together_even_with_limits_of_their_own(
+    simulate: Simulate, ask: Ask, clock: SimulatedClock
+) -> None:
+    five = Window(Unit.REQUESTS, 5, Period.MINUTE, WindowKind.SLIDING)
+    models = (Model(id="x", provider="groq", name="wide", limits=(five,)), Model(id="y", provider="groq", name="usual"))
+    simulator = simulate(profile(THREE_A_MINUTE, limits_shared=True, models=models), clock=clock)
+    assert [ask(simulator, "groq", model="wide").status_code for _ in range(3)] == [200] * 3
+    assert ask(simulator, "groq", model="usual").status_code == 429
+    assert [ask(simulator, "groq", model="wide").status_code for _ in range(3)] == [200, 200, 429]
+    assert simulator.counts()["totals"]["largest_overshoot"] == 0
 
 
 def test_a_model_may_have_windows_of_its_own_and_unknown_models_do_not_exist(
@@ -122,14 +135,14 @@ def test_input_tokens_output_tokens_units_and_money_have_windows_too(simulate: S
     units = (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.UNITS, Unit.USD)
     windows = tuple(Window(unit, 10**9, Period.DAY, WindowKind.FIXED) for unit in units)
     price = Price(input_usd_per_mtok=Decimal(2), output_usd_per_mtok=Decimal(10), usd_per_request=Decimal("0.001"))
-    models = (Model(id="x", provider="groq", name="m", price=price),)
-    rates = {"unit_rates": {"per_request": 1, "per_1k_input": 100, "per_1k_output": 1000}}
-    simulator = simulate(profile(*windows, models=models, extra=rates), clock=clock)
+    rate = UnitRate(input_per_mtok=Decimal(100_000), output_per_mtok=Decimal(1_000_000))
+    models = (Model(id="x", provider="groq", name="m", price=price, unit_rate=rate),)
+    simulator = simulate(profile(*windows, models=models), clock=clock)
     usage = ask(simulator, "groq").json()["usage"]
     given, taken = usage["prompt_tokens"], usage["completion_tokens"]
     admitted = {name[1].split("/")[0]: row["admitted"] for name, row in windows_of(simulator).items()}
     assert (admitted["input_tokens"], admitted["output_tokens"]) == (given, taken)
-    assert admitted["units"] == pytest.approx(1 + given / 10 + taken)
+    assert admitted["units"] == pytest.approx(given / 10 + taken)
     assert admitted["usd"] == 2 * given + 10 * taken + 1000
     assert Decimal(simulator.counts()["totals"]["bill_usd"]) == (2 * given + 10 * taken + 1000) / Decimal(10**6)
 

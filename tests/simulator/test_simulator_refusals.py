@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import httpx2
 import pytest
 from simulator_fixture import LOS_ANGELES, Ask, Simulate
 
-from pool_worker.registry import Period, Provider, Unit, Window, WindowKind
+from pool_worker.registry import Model, Period, Provider, Unit, UnitRate, Window, WindowKind
 from pool_worker.simulator.clock import SimulatedClock
 from pool_worker.simulator.profile import profile_from
 from pool_worker.simulator.server import RunningSimulator
@@ -25,10 +26,10 @@ def limit(number: int, per: Period, kind: WindowKind = WindowKind.SLIDING, unit:
 def refusal(simulate: Simulate, ask: Ask) -> Any:
     """The second answer of a provider whose only limit lets one request through."""
 
-    def provoke(provider: str, *windows: Window, extra: dict[str, Any] | None = None) -> httpx2.Response:
-        row = Provider(id=provider, base_url="https://x/v1", limits=windows, extra=extra or {})
+    def provoke(provider: str, *windows: Window, models: tuple[Model, ...] = ()) -> httpx2.Response:
+        row = Provider(id=provider, base_url="https://x/v1", limits=windows)
         clock = SimulatedClock(speed=0, start_s=START_S)
-        simulator = simulate(profile_from([row], {provider: 1}), clock=clock)
+        simulator = simulate(profile_from([row], {provider: 1}, models=models), clock=clock)
         assert ask(simulator, provider).status_code == 200
         clock.advance(1.5)
         return ask(simulator, provider)
@@ -128,7 +129,8 @@ def test_cohere_names_calls_per_month(refusal: Any) -> None:
 
 def test_cloudflare_tells_spent_neurons_by_code(refusal: Any) -> None:
     window = limit(10, DAY, WindowKind.FIXED, unit=Unit.UNITS)
-    answer = refusal("cloudflare", window, extra={"unit_rates": {"per_request": 10}})
+    rate = UnitRate(input_per_mtok=Decimal(1_000_000))
+    answer = refusal("cloudflare", window, models=(Model(id="x", provider="cloudflare", name="m", unit_rate=rate),))
     assert (answer.status_code, answer.json()["success"]) == (429, False)
     assert answer.json()["errors"][0]["code"] == 4006
 
