@@ -35,7 +35,7 @@ class BasePool(ABC):
             InvalidRequestError: the job is not valid; nothing was sent.
             PoolUnavailableError: Redis cannot be reached or refuses writes.
         """
-        job = self._build(prompt, messages, options)
+        job = self._build(prompt, messages, options, self._defaults())
         return JobHandle(self.send([job])[0], self)
 
     def submit_many(self, requests: Iterable[str | Mapping[str, Any]], **options: Unpack[JobOptions]) -> list[JobHandle]:
@@ -48,7 +48,8 @@ class BasePool(ABC):
             PoolUnavailableError: Redis cannot be reached or refuses writes; those before may have been accepted. With an
                 `idempotency_key` in each request it is safe to submit them all again.
         """
-        jobs = [self._numbered(number, request, options) for number, request in enumerate(requests)]
+        defaults = self._defaults()
+        jobs = [self._numbered(number, request, options, defaults) for number, request in enumerate(requests)]
         return [JobHandle(job_id, self) for job_id in self.send(jobs)]
 
     def job(self, job_id: str) -> JobHandle:
@@ -96,15 +97,15 @@ class BasePool(ABC):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _build(self, prompt: Any, messages: Any, options: Mapping[str, Any]) -> Job:
-        return build_job(prompt, messages, options, agent=self.agent, defaults=self._defaults(), now=datetime.now(UTC))
+    def _build(self, prompt: Any, messages: Any, options: Mapping[str, Any], defaults: AgentDefaults) -> Job:
+        return build_job(prompt, messages, options, agent=self.agent, defaults=defaults, now=datetime.now(UTC))
 
-    def _numbered(self, number: int, request: str | Mapping[str, Any], options: JobOptions) -> Job:
+    def _numbered(self, number: int, request: str | Mapping[str, Any], options: JobOptions, defaults: AgentDefaults) -> Job:
         try:
             if isinstance(request, Mapping):
                 own = {**options, **request}
-                return self._build(own.pop("prompt", None), own.pop("messages", None), own)
-            return self._build(request, None, options)
+                return self._build(own.pop("prompt", None), own.pop("messages", None), own, defaults)
+            return self._build(request, None, options, defaults)
         except InvalidRequestError as error:
             msg = f"request {number}: {error}"
             raise InvalidRequestError(msg) from None

@@ -44,7 +44,7 @@ def build_job(
     if given.pop("stream", False):
         msg = "stream: streaming is not available in this release"
         raise InvalidRequestError(msg)
-    fields = defaults.model_dump(exclude_none=True) | given
+    fields = defaults.as_options() | given
     if "deadline_s" in fields:
         fields["deadline_at"] = now + _deadline(fields.pop("deadline_s"))
     if isinstance(fields.get("stop"), str):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -21,11 +20,10 @@ from pool_client.agents import PublishedDefaults
 from pool_client.base import BasePool, unknown_job
 from pool_client.building import render_spec
 from pool_client.envelope import origin, render_message
-from pool_client.errors import JobCancelledError
 from pool_client.job import Failure, Job, JobState, Result, Status
 from pool_client.listener import Listener
 from pool_client.options import AgentDefaults
-from pool_client.outcome import parse_outcome, render_outcome
+from pool_client.outcome import cancelled, parse_outcome, render_outcome
 from pool_client.queues import entry_queue
 from pool_client.record import parse_status
 from pool_client.redis_connection import DEFAULT_URL, connect, redis_errors, shown
@@ -90,10 +88,9 @@ class Pool(BasePool):
 
     def cancel(self, job_id: str) -> JobState:
         """Cancel the job; see `BasePool.cancel`."""
-        kind = JobCancelledError
-        cancelled = Failure(job_id=job_id, type=kind.__name__, message=str(kind()), at=datetime.now(UTC))
+        outcome = render_outcome(cancelled(job_id, at=datetime.now(UTC)))
         with redis_errors(self._url):
-            state = self._scripts.cancel(job_id=job_id, outcome=render_outcome(cancelled))
+            state = self._scripts.cancel(job_id=job_id, outcome=outcome)
         if state is None:
             raise unknown_job(job_id)
         return JobState(state)
@@ -128,7 +125,7 @@ class Pool(BasePool):
 
     def _submit(self, job: Job, spec: str, pipeline: redis.client.Pipeline | None = None) -> str:
         queue = entry_queue(job.tier)
-        message = render_message(job.id, queue=queue, priority=job.priority, delivery_tag=str(uuid.uuid4()), origin=self._origin)
+        message = render_message(job.id, queue=queue, priority=job.priority, origin=self._origin)
         return self._scripts.submit(
             job_id=job.id,
             spec=spec,

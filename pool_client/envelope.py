@@ -10,12 +10,14 @@ import base64
 import json
 import os
 import socket
+from functools import lru_cache
 
 from pool_client.job import Priority
 from pool_client.queues import CELERY_PRIORITY, TASK_NAME
 
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _PERSISTENT = 2
+_ID, _BODY = "<job id>", "<body>"
 
 
 def origin() -> str:
@@ -23,34 +25,43 @@ def origin() -> str:
     return f"gen{os.getpid()}@{socket.gethostname()}"
 
 
-def render_message(job_id: str, *, queue: str, priority: Priority, delivery_tag: str, origin: str) -> str:
-    """The message of a job for one queue; `delivery_tag` is any unique text."""
-    body = json.dumps([[job_id], {}, _EMBED]).encode()
+def render_message(job_id: str, *, queue: str, priority: Priority, origin: str) -> str:
+    """The message of a job for one queue. Its delivery tag is the job's id: a job never has two messages at a time."""
+    body = base64.b64encode(_BODY_TEMPLATE.replace(_ID, job_id).encode()).decode()
+    return _template(queue, priority, origin).replace(_BODY, body).replace(_ID, job_id)
+
+
+_BODY_TEMPLATE = json.dumps([[_ID], {}, _EMBED])
+
+
+@lru_cache(maxsize=64)
+def _template(queue: str, priority: Priority, origin: str) -> str:
+    """The message with placeholders: ids have only letters, digits, `_` and `-`, so they can be put into JSON as they are."""
     properties = {
-        "correlation_id": job_id,
+        "correlation_id": _ID,
         "reply_to": "",
         "delivery_mode": _PERSISTENT,
         "delivery_info": {"exchange": "", "routing_key": queue},
         "priority": CELERY_PRIORITY[priority],
         "body_encoding": "base64",
-        "delivery_tag": delivery_tag,
+        "delivery_tag": _ID,
     }
     return json.dumps(
         {
-            "body": base64.b64encode(body).decode(),
+            "body": _BODY,
             "content-encoding": "utf-8",
             "content-type": "application/json",
-            "headers": _headers(job_id, origin),
+            "headers": _headers(origin),
             "properties": properties,
         }
     )
 
 
-def _headers(job_id: str, origin: str) -> dict[str, object]:
+def _headers(origin: str) -> dict[str, object]:
     return {
         "lang": "py",
         "task": TASK_NAME,
-        "id": job_id,
+        "id": _ID,
         "shadow": None,
         "eta": None,
         "expires": None,
@@ -58,9 +69,9 @@ def _headers(job_id: str, origin: str) -> dict[str, object]:
         "group_index": None,
         "retries": 0,
         "timelimit": [None, None],
-        "root_id": job_id,
+        "root_id": _ID,
         "parent_id": None,
-        "argsrepr": f"({job_id!r},)",
+        "argsrepr": repr((_ID,)),
         "kwargsrepr": "{}",
         "origin": origin,
         "ignore_result": True,

@@ -63,6 +63,10 @@ class AgentDefaults(BaseModel):
     deadline_s: Annotated[float, Field(gt=0)] | None = None
     on_exhausted: OnExhausted | None = None
 
+    def as_options(self) -> dict[str, Any]:
+        """Those that are set."""
+        return {name: value for name, value in self if value is not None}
+
     @classmethod
     def parse(cls, row: str, *, agent: str) -> AgentDefaults:
         """Read the row published for an agent.

@@ -42,6 +42,12 @@ class _StoredOutcome(BaseModel):
     task_id: str
 
 
+def cancelled(job_id: str, *, at: datetime) -> Failure:
+    """The failure of a job that was cancelled."""
+    kind = JobCancelledError
+    return Failure(job_id=job_id, type=kind.__name__, message=str(kind()), at=at)
+
+
 def render_outcome(outcome: Result | Failure, *, at: datetime | None = None) -> str:
     """The text to store and to publish for a job that ended `at` (UTC; by default a failure's own time, else now)."""
     if isinstance(outcome, Result):
