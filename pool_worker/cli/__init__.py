@@ -1,0 +1,1 @@
+"""The command line `model-pool`: one file per command, registered in `main.py`."""

@@ -1,0 +1,22 @@
+"""Settings as the environment of child processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from pool_worker.settings import PREFIX, Settings
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """This process's environment, with the settings in it: a child reads the same ones, wherever ours came from."""
+    named = {
+        "REDIS_URL": settings.redis_url,
+        "DATABASE_URL": settings.ledger_url,
+        "HOME": str(settings.home),
+        "CONFIG_DIR": str(settings.config_dir),
+        "SIMULATOR_URL": settings.simulator_url,
+        "PROFILE": settings.profile,
+    }
+    ours: Mapping[str, str] = {PREFIX + name: value for name, value in named.items() if value is not None}
+    return {**os.environ, **ours, "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,68 @@
+"""`--redis`, `--home` and `--config`: accepted before and after every command, they override the environment.
+
+They become `MODEL_POOL_` variables of this process, so that settings and child processes read them without being told.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Annotated, Any
+
+import typer
+
+GIVEN = "pool.given"
+"""In a context's `meta`: names of the variables that came from the command line, not from the environment."""
+
+
+def _as_variable(name: str) -> Any:
+    def set_variable(ctx: typer.Context, value: str | None) -> None:
+        if value is not None and not ctx.resilient_parsing:
+            os.environ[name] = value
+            ctx.meta.setdefault(GIVEN, set()).add(name)
+
+    return set_variable
+
+
+def _option(flag: str, metavar: str, text: str, *, variable: str) -> Any:
+    return typer.Option(
+        flag,
+        metavar=metavar,
+        help=f"{text} ({variable})",
+        callback=_as_variable(variable),
+        expose_value=False,
+        rich_help_panel="Everywhere",
+    )
+
+
+REDIS = _option("--redis", "URL", "The Redis to use", variable="MODEL_POOL_REDIS_URL")
+HOME = _option("--home", "DIR", "Folder of the embedded data", variable="MODEL_POOL_HOME")
+CONFIG = _option("--config", "DIR", "Folder of the configuration", variable="MODEL_POOL_CONFIG_DIR")
+
+
+@cache
+def _global_options() -> tuple[Any, ...]:
+    template = typer.Typer(add_completion=False)
+
+    @template.command()
+    def everywhere(
+        redis: Annotated[str | None, REDIS] = None,
+        home: Annotated[str | None, HOME] = None,
+        config: Annotated[str | None, CONFIG] = None,
+    ) -> None:
+        """Carry the options."""
+
+    return tuple(typer.main.get_command(template).params)
+
+
+def add_global_options(command: Any) -> None:
+    """Let a command, and the commands of a group, take the options too."""
+    command.params.extend(_global_options())
+    for child in getattr(command, "commands", {}).values():
+        if child.callback is not None:
+            add_global_options(child)
+
+
+def was_given(ctx: typer.Context, variable: str) -> bool:
+    """Whether the command line itself named this variable's value."""
+    return variable in ctx.meta.get(GIVEN, ())

@@ -1,0 +1,237 @@
+"""The whole system on one machine: Redis, ledger, simulator, workers and beat, started together and stopped in order."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import redis
+from sqlalchemy.exc import SQLAlchemyError
+
+from pool_client.queues import MAINTENANCE_QUEUE
+from pool_client.redis_connection import connect
+from pool_worker import redis_keys
+from pool_worker.cli.celery_commands import beat_module, worker_module
+from pool_worker.cli.environment import environment_of
+from pool_worker.cli.kept_redis import KeptRedis, choose_port, stop_leftover
+from pool_worker.cli.plan import Plan
+from pool_worker.cli.preparing import prepare_ledger
+from pool_worker.cli.processes import Child, Lifeline, Report
+from pool_worker.cli.running import HomeLock, Running, recorded
+from pool_worker.cli.terminal import CommandError
+from pool_worker.embedded_redis import free_port
+from pool_worker.ledger.database import open_database
+from pool_worker.ledger.writer import drain
+
+READY_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.03
+SHORT_GRACE_S = 5.0
+"""How long beat and the simulator may take to leave, and how long a worker may after its drain."""
+
+
+class System:
+    """Started by `start` (which returns when it is ready) or `with`, stopped by `stop`; `failure` says when it broke in between.
+
+    Args:
+        plan: what is to run.
+        report: who is told what the processes write and what happens to them.
+        asked_to_leave: how often somebody has asked to end it all: once ends the start, twice (or more) hurries the stop.
+    """
+
+    def __init__(self, plan: Plan, *, report: Report, asked_to_leave: Callable[[], int] = lambda: 0) -> None:
+        self._plan = plan
+        self._report = report
+        self._asked_to_leave = asked_to_leave
+        self._lifeline = Lifeline()
+        self._lock: HomeLock | None = None
+        self._redis: KeptRedis | None = None
+        self._simulator: Child | None = None
+        self._workers: list[Child] = []
+        self._beat: Child | None = None
+        self.settings = plan.settings
+
+    def start(self) -> Running:
+        """Start everything.
+
+        Raises:
+            AlreadyRunningError: if another process runs it on this home.
+            CommandError: if a part does not come up; what had been started is stopped again.
+            NoRedisServerError: if there is no Redis server program.
+        """
+        self._lock = HomeLock(self.settings.home)
+        try:
+            self._stop_leftover()
+            self._start_parts()
+            self._wait_until_ready()
+            running = self._describe()
+            self._lock.write(running)
+        except BaseException:
+            self.stop()
+            raise
+        return running
+
+    @property
+    def failure(self) -> str | None:
+        """Why the system cannot go on; None while it can. The last lines of the part that failed are in it."""
+        if self._redis is not None and self._redis.failure:
+            return self._redis.failure
+        for child in self._children():
+            if child.failure:
+                return f"{child.failure}; its last lines:\n{child.last_lines}"
+        return None
+
+    def stop(self) -> None:
+        """Stop everything in order: beat, the workers when they have drained, the ledger's outbox, the simulator, Redis."""
+        if self._beat is not None:
+            self._let_leave([self._beat], within_s=SHORT_GRACE_S)
+        self._let_leave(self._workers, within_s=self.settings.drain_s + SHORT_GRACE_S)
+        if self._workers:
+            self._drain_outbox()
+        if self._simulator is not None:
+            self._let_leave([self._simulator], within_s=SHORT_GRACE_S)
+        if self._redis is not None:
+            self._redis.stop()
+        if self._lock is not None:
+            self._lock.release(forget=True)
+            self._lock = None
+            self._lifeline.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    # --- starting ------------------------------------------------------------------------------------------------------------
+
+    def _stop_leftover(self) -> None:
+        home = self.settings.home
+        last = recorded(home)
+        if last is not None and last.embedded_redis_port is not None and stop_leftover(home, port=last.embedded_redis_port):
+            self._report.note("stopped the Redis of an earlier run that was killed; its data are kept")
+
+    def _start_parts(self) -> None:
+        if self._plan.simulate is not None:
+            self._start_simulator(self._plan.simulate)
+        with ThreadPoolExecutor(2) as both:
+            ledger = both.submit(prepare_ledger, self._plan, report=self._report)
+            server = both.submit(self._start_redis)
+            server.result()
+            ledger.result()
+        environment = environment_of(self.settings)
+        with connect(self._url) as client:
+            client.delete(*self._worker_keys())  # of an earlier run that was killed
+        self._workers = [
+            self._child(name, worker_module(queues=(*self._plan.registry.queues(), MAINTENANCE_QUEUE), name=name), environment)
+            for name in self._worker_names()
+        ]
+        self._beat = self._child("beat", beat_module(), environment)
+
+    def _start_simulator(self, profile: str) -> None:
+        port = free_port()
+        self.settings = self.settings.model_copy(update={"simulator_url": f"http://127.0.0.1:{port}", "profile": profile})
+        module = ["pool_worker.cli.main", "simulate", "--profile", profile, "--port", str(port)]
+        self._simulator = self._child("simulator", module, environment_of(self.settings))
+
+    def _start_redis(self) -> None:
+        if self.settings.redis_url is not None:
+            return
+        try:
+            self._redis = KeptRedis(self.settings.home, port=choose_port(self._plan.redis_port), report=self._report).start()
+        except RuntimeError as error:
+            raise CommandError(str(error)) from error
+        self.settings = self.settings.model_copy(update={"redis_url": self._redis.url})
+
+    def _child(self, name: str, module: Sequence[str], environment: dict[str, str]) -> Child:
+        grace_s = self.settings.drain_s + SHORT_GRACE_S
+        child = Child(name, module, environment=environment, report=self._report, lifeline=self._lifeline, grace_s=grace_s)
+        return child.start()
+
+    def _wait_until_ready(self) -> None:
+        until = time.monotonic() + READY_WITHIN_S
+        with connect(self._url) as client:
+            while not (self._simulator_answers() and client.exists(*self._worker_keys()) == self._plan.workers):
+                for child in self._children():
+                    if child.deaths:
+                        msg = f"{child.name} did not come up; its last lines:\n{child.last_lines}"
+                        raise CommandError(msg)
+                if self._asked_to_leave():
+                    msg = "asked to leave before everything had started"
+                    raise CommandError(msg)
+                if time.monotonic() > until:
+                    msg = f"the workers did not get ready within {READY_WITHIN_S:.0f} s; `model-pool doctor` may tell why"
+                    raise CommandError(msg)
+                time.sleep(LOOK_EVERY_S)
+
+    def _simulator_answers(self) -> bool:
+        if self._simulator is None or self.settings.simulator_url is None:
+            return True
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", int(self.settings.simulator_url.rpartition(":")[2]))) == 0
+
+    # --- stopping ------------------------------------------------------------------------------------------------------------
+
+    def _let_leave(self, children: Sequence[Child], *, within_s: float) -> None:
+        for child in children:
+            child.ask_to_leave()
+        until = time.monotonic() + within_s
+        while any(child.is_running for child in children) and time.monotonic() < until and self._asked_to_leave() <= 1:
+            time.sleep(LOOK_EVERY_S)
+        for child in children:
+            if child.is_running:
+                self._report.note(f"{child.name} is ended: its time to leave is over")
+                child.kill()
+            child.join()
+
+    def _drain_outbox(self) -> None:
+        """Write what the workers' last jobs left for the ledger; what cannot be written stays in Redis."""
+        takeover = {} if self._redis is None else {"takeover_ms": 0}  # here no other writer is left
+        engine = open_database(self.settings.ledger_url)
+        written = 0
+        try:
+            with connect(self._url) as client:
+                while count := drain(client, engine, **takeover):
+                    written += count
+        except (redis.RedisError, SQLAlchemyError) as error:
+            self._report.note(f"the ledger's last rows wait in Redis until the next start: {type(error).__name__}")
+        finally:
+            engine.dispose()
+        if written:
+            self._report.note(f"{written} rows written to the ledger")
+
+    # --- facts ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _url(self) -> str:
+        return str(self.settings.redis_url)
+
+    def _children(self) -> list[Child]:
+        return [child for child in (self._simulator, *self._workers, self._beat) if child is not None]
+
+    def _worker_names(self) -> list[str]:
+        count = self._plan.workers
+        return ["worker"] if count == 1 else [f"worker-{number}" for number in range(1, count + 1)]
+
+    def _worker_keys(self) -> list[str]:
+        return [redis_keys.worker(f"{name}@{socket.gethostname()}") for name in self._worker_names()]
+
+    def _describe(self) -> Running:
+        pids = {"up": os.getpid(), **{child.name: child.pid for child in self._children()}}
+        if self._redis is not None:
+            pids["redis"] = self._redis.pid
+        return Running(
+            home=self.settings.home,
+            since=datetime.now(UTC),
+            redis_url=self._url,
+            embedded_redis_port=None if self._redis is None else self._redis.port,
+            simulator_url=None if self._simulator is None else self.settings.simulator_url,
+            profile=self._plan.simulate,
+            pids=pids,
+        )
