@@ -1,16 +1,15 @@
 """From a provider's row and a job to the call that is to be made: address, headers, body.
 
-A row's `extra` may hold these quirks::
+A provider's `extra`, or a model's `metadata` for that model alone, may hold these quirks::
 
-    account_id: abc123                      # any word in braces in base_url is filled from extra
-    rename_fields: {seed: random_seed}      # the provider's names of fields of the request
-    drop_fields: [seed]                     # fields that it refuses
-    send_job_id: true                       # X-Job-Id, for a provider of our own that counts calls by job
+    rename_fields: {seed: random_seed}      # other names of fields of the request
+    drop_fields: [temperature]              # fields that are refused
+
+and a provider's `extra` also `send_job_id: true`: X-Job-Id, for a server of our own that counts calls by job.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,12 +17,11 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from pool_client.job import Job
-from pool_worker.errors import AuthenticationFailedError, BadRequestError, ProviderFailedError
+from pool_worker.errors import AuthenticationFailedError, BadRequestError
 from pool_worker.protocols.protocol import Protocol
 from pool_worker.registry import Model, Provider
 
 _OWN_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +42,22 @@ def build_call(protocol: Protocol, *, provider: Provider, model: Model, secret: 
     Raises:
         BadRequestError: The job holds something that JSON cannot carry.
         AuthenticationFailedError: The stored key holds characters that a header cannot carry.
-        ProviderFailedError: The provider's base URL has a placeholder that its `extra` does not fill.
     """
-    body = _adapt(protocol.render_request(job, model_name=model.name, max_tokens=max_tokens), provider)
+    body = _adapt(protocol.render_request(job, model_name=model.name, max_tokens=max_tokens), provider=provider, model=model)
     try:
         content = orjson.dumps(body)
     except TypeError as error:
         reason = f"the request cannot be written as JSON: {error}"
         raise BadRequestError(reason) from None
     path = protocol.path.replace("{model}", quote(model.name, safe="/:@"))
-    return Call(url=_base_url(provider) + path, headers=_headers(provider, secret=secret, job=job), content=content)
+    return Call(url=provider.base_url.rstrip("/") + path, headers=_headers(provider, secret=secret, job=job), content=content)
 
 
-def _adapt(body: dict[str, Any], provider: Provider) -> dict[str, Any]:
-    renamed, dropped = provider.extra.get("rename_fields") or {}, provider.extra.get("drop_fields") or ()
-    if not renamed and not dropped:
-        return body
+def _adapt(body: dict[str, Any], *, provider: Provider, model: Model) -> dict[str, Any]:
+    quirks = (provider.extra, model.metadata)
+    renamed = {old: new for quirk in quirks for old, new in (quirk.get("rename_fields") or {}).items()}
+    dropped = {name for quirk in quirks for name in quirk.get("drop_fields") or ()}
     return {renamed.get(name, name): value for name, value in body.items() if name not in dropped}
-
-
-def _base_url(provider: Provider) -> str:
-    def fill(found: re.Match[str]) -> str:
-        value = provider.extra.get(found[1])
-        if not value:
-            reason = f"provider {provider.id}: base_url needs {found[1]}; give it as extra.{found[1]} in providers.yaml"
-            raise ProviderFailedError(reason)
-        return quote(str(value), safe="")
-
-    return _PLACEHOLDER.sub(fill, provider.base_url).rstrip("/")
 
 
 def _headers(provider: Provider, *, secret: str, job: Job) -> dict[str, str]:

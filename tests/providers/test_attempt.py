@@ -103,12 +103,12 @@ async def test_what_is_sent(ask: Callable[..., Any]) -> None:
 
 async def test_quirks_of_a_row(ask: Callable[..., Any]) -> None:
     job = JOB.model_copy(update={"seed": 7, "temperature": 0.5})
-    extra = {"account": "a/b", "rename_fields": {"seed": "random_seed"}, "drop_fields": ["temperature"]}
+    extra = {"rename_fields": {"seed": "random_seed"}, "drop_fields": ["temperature"]}
     async with serve(always(reply(200, ANSWER))) as provider:
-        await ask(f"{provider.url}/{{account}}/", job=job, extra=extra, api_key_header="x-goog-api-key")
+        await ask(f"{provider.url}/", job=job, extra=extra, api_key_header="x-goog-api-key")
         await ask(provider.url, needs_key=False)
         quirky, keyless = provider.requests
-    assert quirky["line"] == "POST /v1/a%2Fb/chat/completions HTTP/1.1"
+    assert quirky["line"] == "POST /v1/chat/completions HTTP/1.1"
     assert quirky["headers"]["x-goog-api-key"] == SECRET
     assert "authorization" not in quirky["headers"]
     assert quirky["body"]["random_seed"] == 7
@@ -263,8 +263,6 @@ async def test_a_key_that_no_header_can_carry_is_not_sent(ask: Callable[..., Any
 
 
 async def test_mistakes_of_a_row(ask: Callable[..., Any]) -> None:
-    with pytest.raises(errors.ProviderFailedError, match=r"extra\.account_id"):
-        await ask("http://127.0.0.1:9/{account_id}/v1")
     with pytest.raises(errors.ProviderFailedError, match="speaks telex"):
         await ask("http://127.0.0.1:9/v1", protocol="telex")
     with pytest.raises(errors.BadRequestError, match="JSON"):

@@ -1,0 +1,25 @@
+"""A model that fits a job, with what the job would take there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pool_client.job import Usage
+from pool_worker.registry import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One candidate."""
+
+    model: Model
+    estimated_cost_usd: Decimal
+    estimated_usage: Usage
+    score: float | None = None
+    """Suitability from 0 to 1, where a strategy scores."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is known to cost nothing."""
+        return self.model.price_known and not self.estimated_cost_usd

@@ -1,0 +1,91 @@
+"""Whether one model can answer one job, and if not, why not, in words for the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from pool_client.job import Job, Usage
+from pool_worker.protocols import PROTOCOLS
+from pool_worker.registry import Model, Provider, Registry
+from pool_worker.routing.needs import Needs
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The job with everything that speaks against a model: what it needs, and what is left out of account."""
+
+    job: Job
+    registry: Registry
+    needs: Needs
+    excluded_models: frozenset[str]
+    excluded_providers: frozenset[str]
+    paid_is_paused: bool
+    now: datetime
+
+
+def why_unfit(model: Model, *, usage: Usage, cost_usd: Decimal, question: Question) -> str | None:
+    """The first reason for which the model cannot take the job; None: it can."""
+    return (
+        _why_unavailable(model, question)
+        or _why_unable(model, usage=usage, question=question)
+        or _why_unaffordable(model, cost_usd=cost_usd, question=question)
+    )
+
+
+def _why_unavailable(model: Model, question: Question) -> str | None:
+    job, provider = question.job, question.registry.provider_of(model)
+    if job.model is not None and model.id != job.model:
+        return f"the job is pinned to {job.model}"
+    if not model.is_active:
+        return "it is not active"
+    if _is_withdrawn(model, question.now):
+        return f"it was withdrawn on {model.metadata['withdrawn_on']}"
+    if why := _why_provider_unavailable(provider, question):
+        return why
+    return "it has already failed for this job" if model.id in question.excluded_models else None
+
+
+def _why_provider_unavailable(provider: Provider, question: Question) -> str | None:
+    if not provider.enabled:
+        return f"provider {provider.id} is disabled: {provider.disabled_reason or 'no reason given'}"
+    if provider.protocol not in PROTOCOLS:
+        return f"provider {provider.id} speaks {provider.protocol}, which is not supported"
+    if provider.needs_key and provider.id not in question.registry.keyed_providers:
+        return f"provider {provider.id} has no key"
+    names = {provider.id, *provider.aliases}
+    if not names.isdisjoint(question.job.excluded_providers):
+        return f"the job excludes provider {provider.id}"
+    return None if names.isdisjoint(question.excluded_providers) else f"provider {provider.id} is left out for now"
+
+
+def _why_unable(model: Model, *, usage: Usage, question: Question) -> str | None:
+    missing = [need.word for need in question.needs.required if not need.is_among(model.capabilities)]
+    if missing:
+        return f"it lacks {', '.join(missing)}"
+    if model.context_window is not None and usage.total_tokens > model.context_window:
+        return f"the job takes about {usage.total_tokens:,} tokens, its context holds {model.context_window:,}"
+    return None
+
+
+def _why_unaffordable(model: Model, *, cost_usd: Decimal, question: Question) -> str | None:
+    bound = question.job.max_cost_usd
+    if bound is not None and not model.price_known:
+        return f"its price is not known, and the job may cost {bound} USD"
+    if bound is not None and cost_usd > bound:
+        return f"it would cost about {cost_usd:.6f} USD, the job may cost {bound}"
+    if question.paid_is_paused and (cost_usd > 0 or not model.price_known):
+        return "the day's budget is spent: paid models are paused"
+    return None
+
+
+def _is_withdrawn(model: Model, now: datetime) -> bool:
+    """`metadata: {withdrawn_on: 2026-08-16}`: a retirement that was announced, from that day (UTC) on."""
+    day = model.metadata.get("withdrawn_on")
+    if isinstance(day, str):
+        try:
+            day = date.fromisoformat(day)
+        except ValueError:
+            return False
+    return isinstance(day, date) and now.date() >= day
