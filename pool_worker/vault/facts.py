@@ -1,0 +1,54 @@
+"""What a key may say of itself besides its secret; a mistake names the field, the value and what would be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pool_client.errors import ConfigurationError
+
+_PROVIDER = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_GROUP = re.compile(r"[\w.:/@+#-]{1,128}", re.ASCII)
+_LARGEST = {"index": 999_999, "priority": 1_000, "daily_limit": 10**15}
+
+
+def check_provider(provider: str) -> None:
+    """Refuse what can be no provider's id.
+
+    Raises:
+        ConfigurationError: saying so.
+    """
+    if not _PROVIDER.fullmatch(provider):
+        msg = f"provider: {provider[:80]!r} is no provider's id; write e.g. groq"
+        raise ConfigurationError(msg)
+
+
+def check_index(index: int | None) -> None:
+    """Refuse what can be no key's number.
+
+    Raises:
+        ConfigurationError: saying so.
+    """
+    if index is not None:
+        _check_whole("index", index)
+
+
+def check_facts(facts: Mapping[str, object]) -> None:
+    """Refuse a wrong priority, daily limit or quota group.
+
+    Raises:
+        ConfigurationError: naming the field and its value.
+    """
+    for name in ("priority", "daily_limit"):
+        if facts.get(name) is not None:
+            _check_whole(name, facts[name])
+    group = facts.get("quota_group")
+    if group and not (isinstance(group, str) and _GROUP.fullmatch(group)):
+        msg = f"quota_group: {str(group)[:80]!r} cannot be the name of a quota group; write e.g. groq-account-1"
+        raise ConfigurationError(msg)
+
+
+def _check_whole(name: str, value: object) -> None:
+    if not isinstance(value, int) or not 1 <= value <= _LARGEST[name]:
+        msg = f"{name}: {value!r} is not a whole number from 1 to {_LARGEST[name]}"
+        raise ConfigurationError(msg)

@@ -1,0 +1,112 @@
+"""What is done to a secret: checked, encrypted, fingerprinted, shown by its last characters. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from pool_client.errors import ConfigurationError
+
+_PRINTABLE = re.compile(r"[\x21-\x7e]{1,4096}")
+_HIDDEN_AT_LEAST = 8
+_PEPPER_BYTES = 32
+
+
+class Secret(str):
+    """A text whose repr does not show it, so that no dump of a container or a traceback's locals does. `str()` shows it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('**********')"
+
+
+def checked(secret: str, *, provider: str) -> Secret:
+    """A secret that can stand in a header, without the blanks around it.
+
+    Raises:
+        ConfigurationError: if it cannot; the message does not show it.
+    """
+    stripped = secret.strip()
+    if not stripped:
+        msg = f"the key for {provider} is empty"
+        raise ConfigurationError(msg)
+    if not _PRINTABLE.fullmatch(stripped):
+        msg = f"the key for {provider} holds blanks, line breaks or other characters that no key has: copy it again, on one line"
+        raise ConfigurationError(msg)
+    return Secret(stripped)
+
+
+def last4(secret: str) -> str:
+    """The last four characters; nothing of a secret so short that they would give it away."""
+    return secret[-4:] if len(secret) >= 4 + _HIDDEN_AT_LEAST else ""
+
+
+class Sealer:
+    """Encrypts with the newest master key and opens with any.
+
+    Fingerprints are keyed with a random pepper, which lies encrypted in the database: without a master key nobody can test a
+    guess against them, and they survive a change of the master key. That the pepper opens also proves the master key right.
+    """
+
+    def __init__(self, master_keys: Sequence[str]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in master_keys])
+        self._pepper = b""
+
+    def new_seal(self) -> str:
+        """A new pepper, encrypted, for a database that has none."""
+        return self._fernet.encrypt(secrets.token_bytes(_PEPPER_BYTES)).decode()
+
+    def break_seal(self, sealed: str) -> None:
+        """Take up the database's pepper.
+
+        Raises:
+            ConfigurationError: if no master key opens it.
+        """
+        try:
+            self._pepper = self._fernet.decrypt(sealed)
+        except InvalidToken:
+            msg = (
+                "none of the master keys opens this vault: its keys were encrypted with another one. Put that one into "
+                "ENCRYPTION_KEY (several are separated by commas, the newest first), or back into master.key in the home folder"
+            )
+            raise ConfigurationError(msg) from None
+
+    def encrypt(self, secret: str) -> str:
+        """A token that `decrypt` opens."""
+        return self._fernet.encrypt(secret.encode()).decode()
+
+    def decrypt(self, token: str, *, key_id: str) -> Secret:
+        """The secret in a token.
+
+        Raises:
+            ConfigurationError: if it was damaged, or encrypted with a master key that is not here.
+        """
+        try:
+            return Secret(self._fernet.decrypt(token).decode())
+        except InvalidToken:
+            msg = (
+                f"{key_id}: its stored secret cannot be opened with the master keys given; add the missing one, or rotate the key"
+            )
+            raise ConfigurationError(msg) from None
+
+    def renew(self, token: str) -> str:
+        """The same secret, encrypted with the newest master key."""
+        return self._fernet.rotate(token).decode()
+
+    def columns(self, provider: str, secret: str) -> dict[str, str]:
+        """What a row of `api_keys` keeps of a secret."""
+        return {
+            "encrypted_key": self.encrypt(secret),
+            "fingerprint": self.fingerprint(provider, secret),
+            "last4": last4(secret),
+        }
+
+    def fingerprint(self, provider: str, secret: str) -> str:
+        """The same for the same secret of the same provider, and telling nothing else."""
+        return hmac.new(self._pepper, f"{provider}\0{secret}".encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,213 @@
+"""The vault: what is put in comes out for the right master key only, once, and on record."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import Engine, select, text, update
+
+from pool_client.errors import ConfigurationError
+from pool_worker.ledger.database import writing
+from pool_worker.ledger.tables import api_keys, key_audit, vault_seal
+from pool_worker.registry import Key
+from pool_worker.vault import Vault
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PLANTED = "gsk_planted_SECRET_0123456789"
+OpenVault = Callable[..., Vault]
+
+
+def actions(vault: Vault, key_id: str | None = None) -> list[str]:
+    return [entry.action for entry in reversed(vault.audit(key_id=key_id))]
+
+
+def test_a_secret_comes_out_as_it_went_in(vault: Vault) -> None:
+    key = vault.add("groq", f"  {PLANTED}\n", priority=2, quota_group="ann", daily_limit=14_400)
+    assert key == Key("groq#1", "groq", priority=2, quota_group="ann", daily_limit=14_400, last4="6789")
+    assert vault.list() == (key,)
+    assert vault.secrets() == {"groq#1": PLANTED}
+
+
+def test_keys_are_numbered_by_provider_and_listed_in_that_order(vault: Vault) -> None:
+    for number in range(11):
+        vault.add("groq", f"{PLANTED}{number}")
+    vault.add("cerebras", PLANTED)
+    assert [key.id for key in vault.list()] == ["cerebras#1", *(f"groq#{number}" for number in range(1, 12))]
+
+
+def test_the_next_free_number_is_taken_and_a_revoked_one_is_not_free(vault: Vault) -> None:
+    vault.add("groq", "first-secret", index=2)
+    vault.revoke("groq#2")
+    assert [vault.add("groq", secret).id for secret in ("second-secret", "third-secret")] == ["groq#1", "groq#3"]
+
+
+def test_secrets_are_of_the_providers_asked_for_and_of_active_keys(vault: Vault) -> None:
+    vault.add("groq", "groq-secret")
+    vault.add("groq", "groq-revoked")
+    vault.add("gemini", "gemini-secret")
+    vault.revoke("groq#2")
+    assert vault.secrets(["groq"]) == {"groq#1": "groq-secret"}
+    assert vault.secrets(frozenset()) == {}
+    assert set(vault.secrets()) == {"groq#1", "gemini#1"}
+
+
+def test_the_same_secret_again_is_the_same_key_with_the_facts_now_given(vault: Vault) -> None:
+    first = vault.add("groq", PLANTED, priority=2, quota_group="ann")
+    again = vault.add("groq", PLANTED, daily_limit=5)
+    assert (again.id, again.priority, again.quota_group, again.daily_limit) == (first.id, 2, "ann", 5)
+    assert vault.add("mistral", PLANTED).id == "mistral#1", "another provider's key is another key"
+    assert len(vault.list()) == 2
+    assert actions(vault, "groq#1") == ["added", "updated"]
+
+
+def test_a_taken_number_is_told(vault: Vault) -> None:
+    vault.add("groq", "first-secret", index=1)
+    with pytest.raises(ConfigurationError, match="groq#1 exists already, with another secret: rotate it"):
+        vault.add("groq", "second-secret", index=1)
+    assert vault.secrets() == {"groq#1": "first-secret"}
+
+
+def test_a_revoked_key_keeps_its_row_without_its_secret_and_returns_when_added_again(vault: Vault, engine: Engine) -> None:
+    vault.add("groq", PLANTED)
+    assert not vault.revoke("groq#1").is_active
+    assert not vault.revoke("groq#1").is_active
+    with engine.connect() as connection:
+        assert connection.execute(select(api_keys.c.encrypted_key)).scalars().all() == [None]
+    assert vault.secrets() == {}
+    assert vault.add("groq", PLANTED).is_active
+    assert vault.secrets() == {"groq#1": PLANTED}
+    assert actions(vault) == ["added", "revoked", "restored", "read"]
+
+
+def test_a_rotated_key_keeps_its_id(vault: Vault, engine: Engine) -> None:
+    vault.add("groq", PLANTED, priority=3)
+    vault.add("groq", "other-secret-x")
+    rotated = vault.rotate("groq#1", "new-secret-0000")
+    assert (rotated.id, rotated.priority, rotated.last4) == ("groq#1", 3, "0000")
+    assert vault.secrets()["groq#1"] == "new-secret-0000"
+    with engine.connect() as connection:
+        assert connection.execute(select(api_keys.c.last_rotated).order_by(api_keys.c.id)).scalars().all() == [NOON, None]
+    with pytest.raises(ConfigurationError, match="this secret is groq#2 already"):
+        vault.rotate("groq#1", "other-secret-x")
+    vault.revoke("groq#1")
+    with pytest.raises(ConfigurationError, match="groq#1 is revoked"):
+        vault.rotate("groq#1", "newest-secret")
+
+
+def test_an_unknown_key_is_told_with_those_that_there_are(vault: Vault) -> None:
+    vault.add("groq", PLANTED)
+    with pytest.raises(ConfigurationError, match="there is no key groq#7: groq has groq#1"):
+        vault.revoke("groq#7")
+    with pytest.raises(ConfigurationError, match="there is no key nobody: nobody has no key"):
+        vault.rotate("nobody", "new-secret")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"provider": "Groq!"}, "provider: 'Groq!'"),
+        ({"secret": "  "}, "the key for groq is empty"),
+        ({"secret": "two words"}, "the key for groq holds blanks"),
+        ({"secret": "schlüssel"}, "the key for groq holds blanks"),
+        ({"secret": "a\r\nHost: evil"}, "the key for groq holds blanks"),
+        ({"index": 0}, "index: 0 is not a whole number"),
+        ({"priority": -1}, "priority: -1 is not a whole number from 1 to 1000"),
+        ({"daily_limit": 0}, "daily_limit: 0 is not a whole number"),
+        ({"quota_group": "my group"}, "quota_group: 'my group'"),
+    ],
+)
+def test_a_wrong_value_is_told_without_the_secret(vault: Vault, wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        vault.add(**{"provider": "groq", "secret": PLANTED} | wrong)  # type: ignore[arg-type]
+    assert str(caught.value).startswith(says)
+    assert "words" not in str(caught.value)
+    assert PLANTED not in str(caught.value)
+    assert vault.list() == ()
+
+
+def test_no_secret_stands_anywhere_in_the_clear(vault: Vault, engine: Engine) -> None:
+    vault.add("groq", PLANTED)
+    opened = vault.secrets()
+    assert PLANTED not in f"{opened!r} {vault.list()!r} {vault!r} {vault.audit()!r}"
+    with engine.connect() as connection:
+        rows = [str(row) for table in (api_keys, key_audit, vault_seal) for row in connection.execute(select(table))]
+    assert len(rows) == 4
+    assert all(PLANTED not in row for row in rows)
+
+
+def test_a_short_secret_is_not_given_away_by_its_end(vault: Vault) -> None:
+    assert vault.add("gemini", "AIzaXXX").last4 == ""
+    assert vault.add("gemini", "x" * 8 + "1234").last4 == "1234"
+
+
+def test_a_wrong_master_key_is_told_when_the_vault_is_opened(open_vault: OpenVault, master_key: str) -> None:
+    open_vault(master_key)
+    with pytest.raises(ConfigurationError, match="none of the master keys opens this vault"):
+        open_vault(Fernet.generate_key().decode())
+
+
+def test_a_new_master_key_opens_with_the_old_one_beside_it_and_alone_after_renewing(
+    open_vault: OpenVault, master_key: str
+) -> None:
+    open_vault(master_key).add("groq", PLANTED)
+    new = Fernet.generate_key().decode()
+    both = open_vault(new, master_key)
+    assert both.secrets() == {"groq#1": PLANTED}
+    assert both.renew() == 1
+    alone = open_vault(new)
+    assert alone.secrets() == {"groq#1": PLANTED}
+    assert alone.add("groq", PLANTED).id == "groq#1", "the fingerprints are still the same"
+    with pytest.raises(ConfigurationError):
+        open_vault(master_key)
+
+
+def test_a_damaged_secret_is_told_by_its_key(vault: Vault, engine: Engine) -> None:
+    vault.add("groq", PLANTED)
+    with writing(engine) as connection:
+        connection.execute(update(api_keys).values(encrypted_key="gAAAAAbroken"))
+    with pytest.raises(ConfigurationError, match="groq#1: its stored secret cannot be opened"):
+        vault.secrets()
+
+
+def test_every_opening_and_change_is_on_record(vault: Vault) -> None:
+    vault.add("groq", PLANTED)
+    vault.secrets(["groq"], actor="worker@host:7")
+    vault.add("groq", PLANTED, priority=2)
+    vault.revoke("groq#1", actor="bob")
+    record = [(entry.actor, entry.action, entry.key_id, entry.detail, entry.at) for entry in reversed(vault.audit())]
+    assert record == [
+        ("ann", "added", "groq#1", "", NOON),
+        ("worker@host:7", "read", "groq#1", "", NOON),
+        ("ann", "updated", "groq#1", "priority 2", NOON),
+        ("bob", "revoked", "groq#1", "", NOON),
+    ]
+    assert len(vault.audit(limit=2)) == 2
+
+
+def test_a_process_that_names_nobody_is_recorded_as_itself(engine: Engine, master_key: str) -> None:
+    vault = Vault(engine, [master_key])
+    vault.add("groq", PLANTED)
+    assert "@" in vault.audit()[0].actor
+
+
+def test_processes_that_add_at_once_make_each_key_once(open_vault: OpenVault, engine: Engine, master_key: str) -> None:
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM vault_seal")).scalar() == 0
+
+    def add_all() -> None:
+        vault = open_vault(master_key)
+        for number in range(5):
+            vault.add("groq", f"{PLANTED}{number}")
+
+    threads = [threading.Thread(target=add_all) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    vault = open_vault(master_key)
+    assert [key.id for key in vault.list()] == [f"groq#{number}" for number in range(1, 6)]
+    assert sorted(vault.secrets().values()) == [f"{PLANTED}{number}" for number in range(5)]
