@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,11 @@ from pool_client.job import OnExhausted, Priority, Tier, Usage
 from pool_client.queues import provider_queue
 
 MILLION = Decimal(1_000_000)
+
+
+def micro_usd(cost_usd: Decimal) -> int:
+    """Money in whole millionths, rounded up: budgets are never undercounted."""
+    return int((cost_usd * MILLION).to_integral_value(rounding=ROUND_CEILING))
 
 
 class Unit(StrEnum):
@@ -295,6 +300,12 @@ class Registry:
         """Providers with at least one active key; counted once, so that routing costs the same however many keys there are."""
         return frozenset(key.provider for key in self.keys if key.is_active)
 
+    @cached_property
+    def unusable_models(self) -> Mapping[str, str]:
+        """Model id → why it cannot be called for any job; worked out once, as routing asks for every job."""
+        reasons = ((model.id, self._why_unusable(model)) for model in self.models.values())
+        return {model_id: reason for model_id, reason in reasons if reason}
+
     def queues(self) -> tuple[str, ...]:
         """Every queue: the tiers' entry queues, then the enabled providers'."""
         entries = [tier.value for tier in Tier]
@@ -302,8 +313,14 @@ class Registry:
 
     def usable_models(self) -> Iterable[Model]:
         """Active models whose provider is enabled and has a key (or needs none)."""
-        keyed = self.keyed_providers
-        for model in self.models.values():
-            provider = self.provider_of(model)
-            if model.is_active and provider.enabled and (provider.id in keyed or not provider.needs_key):
-                yield model
+        return (model for model in self.models.values() if model.id not in self.unusable_models)
+
+    def _why_unusable(self, model: Model) -> str | None:
+        provider = self.provider_of(model)
+        if not model.is_active:
+            return "it is not active"
+        if not provider.enabled:
+            return f"provider {provider.id} is disabled: {provider.disabled_reason or 'no reason given'}"
+        if provider.needs_key and provider.id not in self.keyed_providers:
+            return f"provider {provider.id} has no key"
+        return None

@@ -14,18 +14,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import httpx2
+import redis
 import redis.asyncio
+from sqlalchemy import Engine
 
 from pool_client import redis_keys as shared_keys
-from pool_client.redis_connection import ANSWER_WITHIN_S, DEFAULT_URL, connection_options
+from pool_client.redis_connection import ANSWER_WITHIN_S, DEFAULT_URL, connect, connection_options
 from pool_worker import redis_keys
 from pool_worker.broker.jobs import Jobs
-from pool_worker.completion.estimates import micro_usd
-from pool_worker.ledger.database import open_database
+from pool_worker.ledger.database import migrate, open_database
 from pool_worker.limits.enroll import enroll
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.providers.http import open_http
-from pool_worker.registry import Agent, Key, Registry
+from pool_worker.registry import Agent, Key, Registry, micro_usd
 from pool_worker.settings import Settings
 from pool_worker.vault import Vault, master_keys
 
@@ -34,6 +35,19 @@ REDIS_CONNECTIONS = 64
 """A command takes well under a millisecond, so a few serve many jobs; the others wait for one."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Blocking connections for what runs in threads: writing the ledger."""
+
+    redis: redis.Redis
+    engine: Engine
+
+    def close(self) -> None:
+        """Close both."""
+        self.redis.close()
+        self.engine.dispose()
 
 
 @dataclass
@@ -48,6 +62,7 @@ class Resources:
     redis: redis.asyncio.Redis
     http: httpx2.AsyncClient
     jobs: Jobs
+    books: Books
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
     _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
@@ -103,7 +118,10 @@ async def open_resources(
     served = frozenset(provider.id for provider in registry.providers.values() if provider.queue in served_queues)
     keys, secrets = await asyncio.to_thread(_open_vault, settings, served)
     async with AsyncExitStack() as stack:
-        client = _connect(settings.redis_url or DEFAULT_URL)
+        url = settings.redis_url or DEFAULT_URL
+        books = Books(connect(url, decode=False), open_database(settings.ledger_url))
+        stack.callback(books.close)
+        client = _connect(url)
         stack.push_async_callback(client.aclose)
         resources = Resources(
             settings=settings,
@@ -113,6 +131,7 @@ async def open_resources(
             redis=client,
             http=await stack.enter_async_context(open_http(concurrency=settings.concurrency)),
             jobs=Jobs(client, worker=worker),
+            books=books,
         )
         await resources.enroll()
         await _publish_agents(client, registry.agents)
@@ -131,7 +150,8 @@ def _connect(url: str) -> redis.asyncio.Redis:
 def _open_vault(settings: Settings, providers: frozenset[str]) -> tuple[tuple[Key, ...], Mapping[str, str]]:
     engine = open_database(settings.ledger_url)
     try:
-        vault = Vault(engine, master_keys(settings))
+        migrate(engine)
+        vault = Vault(engine, master_keys(settings), actor="worker")
         return vault.list(), vault.secrets(providers)
     finally:
         engine.dispose()

@@ -27,4 +27,9 @@ end
 redis.call('HSET', KEYS[1], 'spec', spec, 'agent', ARGV[4], 'state', 'queued', 'queue', ARGV[5], 'priority', ARGV[6],
   'submitted_ms', now_ms)
 redis.call('LPUSH', KEYS[2], message)
+-- Idle workers wait at the list's bell, not at the list.
+local bell = 'pool:bell:' .. KEYS[2]
+redis.call('LPUSH', bell, 1)
+redis.call('LTRIM', bell, 0, 0)
+redis.call('PEXPIRE', bell, 60000)
 return job_id

@@ -72,10 +72,9 @@ class Jobs:
     def __init__(self, client: redis.asyncio.Redis, *, worker: str) -> None:
         self._worker = worker
         self._client = client
-        self._open, self._move, self._park, self._finish, self._ack, self._requeue = (
-            client.register_script(read_script("pool_worker.broker", name))
-            for name in ("open", "move", "park", "finish", "ack", "requeue")
-        )
+        names = ("open", "move", "park", "release_due", "finish", "ack", "requeue")
+        scripts = [client.register_script(read_script("pool_worker.broker", name)) for name in names]
+        self._open, self._move, self._park, self._release_due, self._finish, self._ack, self._requeue = scripts
 
     async def open(self, job_id: str, delivery: Delivery) -> OpenedJob:
         """Read the job's record and mark it as running.
@@ -104,16 +103,14 @@ class Jobs:
         moved = await self._move(keys=[*MESSAGE_KEYS, shared_keys.job(job_id)], args=arguments)
         self._released(delivery, done=moved)
 
-    async def park(
-        self, job_id: str, delivery: Delivery, *, wait: Until | For, reason: str, trail: Sequence[Attempt]
-    ) -> None:
+    async def park(self, job_id: str, delivery: Delivery, *, wait: Until | For, reason: str, trail: Sequence[Attempt]) -> None:
         """Let the job wait, with the reason that `status` shows.
 
         Raises:
             LostClaimError: if the message is no longer ours.
         """
         keys = [*MESSAGE_KEYS, shared_keys.job(job_id), redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
-        times = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
+        times: list[int | str] = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
         parked = await self._park(keys=keys, args=[delivery.tag, job_id, *times, reason, render_trail(trail), ""])
         self._released(delivery, done=parked)
 
@@ -134,6 +131,11 @@ class Jobs:
         """Put a row into the outbox."""
         kind, row_id, data = row
         await self._client.xadd(redis_keys.OUTBOX, {"kind": kind, "id": row_id, "data": data})
+
+    async def release_due(self, *, limit: int) -> int:
+        """Bring parked jobs whose time has come back to the heads of their queues; returns how many."""
+        keys = [redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
+        return int(await self._release_due(keys=keys, args=[limit, shared_keys.job(""), ""]))
 
     async def drop(self, delivery: Delivery) -> None:
         """Acknowledge a message whose job needs no work any more."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from pool_client.job import Job, Usage
-from pool_worker.completion.estimates import charge_of, estimate_usage, max_tokens_to_send, micro_usd
+from pool_worker.completion.estimates import charge_of, estimate_usage, max_tokens_to_send
 from pool_worker.errors import AttemptError
 from pool_worker.health import blame
 from pool_worker.limits.acquire import Lease
@@ -17,6 +17,7 @@ from pool_worker.limits.candidates import Charge
 from pool_worker.limits.settle import refund, settle
 from pool_worker.protocols.answer import Answer
 from pool_worker.providers.attempt import attempt
+from pool_worker.registry import micro_usd
 from pool_worker.resources import Resources
 
 

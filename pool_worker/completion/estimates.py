@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_CEILING, Decimal
 
 from pool_client.job import Job, Usage
 from pool_worker.limits.candidates import Charge
 from pool_worker.protocols.tokens import estimate_input_tokens, estimate_output_tokens
 from pool_worker.registry import Charges, Model, Provider
-
-_MICRO = Decimal(1_000_000)
+from pool_worker.routing.choice import Choice
 
 
 def estimate_usage(job: Job, model: Model) -> Usage:
@@ -30,9 +28,9 @@ def charge_of(usage: Usage, model: Model) -> Charge:
     )
 
 
-def estimate_charge(job: Job, models: Iterable[Model]) -> Charge:
-    """The most that a call of any of these models may use up: one reservation has to fit whichever is free."""
-    charges = [charge_of(estimate_usage(job, model), model) for model in models]
+def charge_of_any(choices: Iterable[Choice]) -> Charge:
+    """The most that a call of any of these may use up: one reservation has to fit whichever is free."""
+    charges = [charge_of(choice.estimated_usage, choice.model) for choice in choices]
     return Charge(
         requests=1,
         input_tokens=max(charge.input_tokens for charge in charges),
@@ -49,8 +47,3 @@ def max_tokens_to_send(job: Job, model: Model, provider: Provider) -> int | None
     if job.max_tokens is None and provider.charges is not Charges.UPFRONT:
         return None
     return estimate_output_tokens(job, model)
-
-
-def micro_usd(cost_usd: Decimal) -> int:
-    """Money in whole millionths, rounded up: budgets are never undercounted."""
-    return int((cost_usd * _MICRO).to_integral_value(rounding=ROUND_CEILING))

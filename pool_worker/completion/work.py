@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pool_client.errors import InvalidRequestError, PoolError, RateLimitError
@@ -14,7 +14,7 @@ from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Row, Until
 from pool_worker.completion.calling import Failed, call
 from pool_worker.completion.degraded import guidance
-from pool_worker.completion.estimates import estimate_charge, micro_usd
+from pool_worker.completion.estimates import charge_of_any
 from pool_worker.completion.failures import failure_of, nobody_left
 from pool_worker.completion.trail import Call, Trail
 from pool_worker.completion.waiting import pause_s
@@ -25,6 +25,8 @@ from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Unenrolled, 
 from pool_worker.limits.candidates import Candidate
 from pool_worker.limits.settle import refund
 from pool_worker.limits.windows import GUARD_MS
+from pool_worker.protocols.tokens import estimate_input_tokens
+from pool_worker.registry import micro_usd
 from pool_worker.resources import Resources
 from pool_worker.routing.route import Choice, Route, route
 
@@ -42,6 +44,8 @@ class Leased:
     lease: Lease
     asked_at: float
     """Monotonic seconds."""
+    degraded: bool = False
+    """Whether it is for a lesser model than the job would have had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Work:
         self.delivery = delivery
         self._trail = trail
         self._pool = pool
+        self._input_tokens = estimate_input_tokens(job.messages, tools=job.tools)
 
     def is_late(self) -> bool:
         """Whether the caller has no use for an answer any more."""
@@ -80,7 +85,9 @@ class Work:
         for choices in candidates.tiers:
             place = await self._acquire(choices)
             if not isinstance(place, Exhausted) or self._can_wait_for(place):
-                return place
+                break
+        if isinstance(place, Exhausted) and self.job.on_exhausted is OnExhausted.DEGRADE and candidates.fallback:
+            return await self._lesser(candidates.fallback) or place
         return place
 
     async def call(self, leased: Leased) -> Result | None:
@@ -109,6 +116,7 @@ class Work:
             usage=done.usage,
             cost_usd=self._trail.cost_usd,
             latency_ms=attempt.latency_ms,
+            degraded=leased.degraded,
             attempts=self._trail.attempts,
         )
 
@@ -157,6 +165,7 @@ class Work:
         return route(
             self.job,
             self._pool.registry,
+            estimated_tokens=self._input_tokens,
             excluded_models=self._trail.excluded_models,
             excluded_providers=self._trail.excluded_providers,
             now=self._pool.now(),
@@ -193,7 +202,7 @@ class Work:
                 candidates,
                 lease_id=uuid.uuid4().hex,
                 job_id=self.job.id,
-                charge=estimate_charge(self.job, [candidate.model for candidate in candidates]),
+                charge=charge_of_any(choices),
                 ttl_ms=round((longest_s + LEASE_MARGIN_S) * 1000),
                 served_queues=self._pool.served_queues,
                 budgets=self._pool.budgets(self.job.agent),
@@ -207,6 +216,13 @@ class Work:
                     return Leased(place, asked_at)
                 case _:
                     return place
+
+    async def _lesser(self, choices: Sequence[Choice]) -> Leased | Elsewhere | None:
+        """A lease on a lesser model, or where else one is to be had."""
+        place = await self._acquire(choices)
+        if isinstance(place, Leased):
+            return replace(place, degraded=True)
+        return place if isinstance(place, Elsewhere) else None
 
     def _can_wait_for(self, place: Exhausted) -> bool:
         """Whether waiting for this capacity still meets the deadline; if not, the next tier's is asked for."""

@@ -1,0 +1,71 @@
+"""Looking at quotas and budgets from time to time, and telling of what is nearly or wholly used up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from pool_worker.alerts import tell
+from pool_worker.limits.usage import KeyWindowUse, spent_now, usage_now
+from pool_worker.limits.windows import BudgetWindow
+from pool_worker.registry import Period
+from pool_worker.resources import Resources
+
+_LONG = frozenset({Period.DAY, Period.MONTH})
+"""Only these are worth a person's attention: a minute's window is full many times an hour."""
+
+
+async def check_quotas(pool: Resources) -> int:
+    """Tell of daily and monthly windows that have reached a warning threshold; returns how many have.
+
+    Windows themselves roll over by the clock, each at its provider's own time; the next period is another cause.
+    """
+    uses = [use for use in await usage_now(pool.redis, pool.registry) if use.per in _LONG and use.limit]
+    warned = [(use, reached) for use in uses if (reached := _reached(use, pool.registry.rules.warnings.quota_thresholds))]
+    for use, reached in warned:
+        resets_at = datetime.fromtimestamp(use.resets_at_ms / 1000, UTC)
+        await tell(
+            pool.redis,
+            severity="warning",
+            source="quota",
+            title=f"{use.key_id}: {reached:.0%} of its {use.unit} per {use.per} are used",
+            message=f"{use.used:,} of {use.limit:,} on {use.model}; resets at {resets_at:%Y-%m-%d %H:%M} UTC",
+            cause=f"quota:{use.key_id}:{use.model}:{use.unit}:{use.per}:{reached}:{resets_at:%Y-%m-%d}",
+            now=pool.now(),
+        )
+    return len(warned)
+
+
+def _reached(use: KeyWindowUse, thresholds: Sequence[Decimal]) -> Decimal | None:
+    """The highest threshold that this use has reached."""
+    share = Decimal(use.used) / Decimal(use.limit or 1)
+    return max((threshold for threshold in thresholds if share >= threshold), default=None)
+
+
+async def check_budgets(pool: Resources) -> int:
+    """Tell of budgets that are nearly or wholly spent; returns how many are."""
+    budget = pool.registry.budget
+    windows = [window for agent in ("", *pool.registry.agents) for window in pool.budgets(agent)]
+    windows = list({window.scope: window for window in windows}.values())
+    told = 0
+    for window, spent in zip(windows, await spent_now(pool.redis, windows), strict=True):
+        for threshold in (budget.alert_threshold, Decimal(1)):
+            if window.limit_micro_usd and Decimal(spent) >= threshold * window.limit_micro_usd:
+                told += 1
+                await _tell_of_budget(pool, window, spent=spent, threshold=threshold)
+    return told
+
+
+async def _tell_of_budget(pool: Resources, window: BudgetWindow, *, spent: int, threshold: Decimal) -> None:
+    used_up = threshold == 1
+    await tell(
+        pool.redis,
+        severity="critical" if used_up else "warning",
+        source="budget",
+        title=f"{threshold:.0%} of today's budget ({window.scope}) are spent",
+        message=f"{spent / 1e6:.2f} of {window.limit_micro_usd / 1e6:.2f} USD"
+        + ("; paid models are paused until tomorrow" if used_up else ""),
+        cause=f"budget:{window.scope}:{threshold}:{pool.now():%Y-%m-%d}",
+        now=pool.now(),
+    )
