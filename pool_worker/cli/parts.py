@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, NoReturn
 
 import typer
@@ -28,7 +29,7 @@ def worker(
     """Run one worker, in the foreground. Ctrl-C or SIGTERM: it finishes its jobs and leaves."""
     settings = connected_settings(Settings())
     registry = load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url)
-    chosen = _chosen_queues(queues, (*registry.queues(), MAINTENANCE_QUEUE))
+    chosen = chosen_queues(queues, (*registry.queues(), MAINTENANCE_QUEUE))
     level = settings.log_level
     _become(
         worker_module(queues=chosen, name=name or f"worker-{os.getpid()}", concurrency=concurrency, log_level=level), settings
@@ -50,11 +51,17 @@ def flower(
     _become(flower_module(port=port, address=address), connected_settings(Settings()))
 
 
-def _chosen_queues(text: str | None, there: Sequence[str]) -> Sequence[str]:
+def chosen_queues(text: str | None, there: Sequence[str]) -> Sequence[str]:
+    """The queues that `--queues` asks for; a pattern such as `premium.*` may match none.
+
+    Raises:
+        typer.BadParameter: if a name is no queue's; it says which there are.
+    """
     if text is None:
         return there
-    chosen = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in chosen if name not in there]
+    wanted = [name.strip() for name in text.split(",") if name.strip()]
+    chosen = [queue for queue in there if any(fnmatchcase(queue, name) for name in wanted)]
+    unknown = [name for name in wanted if "*" not in name and name not in there]
     if unknown or not chosen:
         problem = f"no such queue: {', '.join(unknown)}" if unknown else "names no queue"
         msg = f"{problem}; there are {', '.join(there)}"
