@@ -10,6 +10,7 @@ from kombu import Exchange, Queue
 from beat_schedule import BEAT_SCHEDULE
 from pool_client.queues import CELERY_PRIORITY, MAINTENANCE_QUEUE, TASK_NAME
 from pool_client.redis_connection import DEFAULT_URL
+from pool_worker.redis_keys import BEAT_PREFIX
 from pool_worker.settings import Settings
 
 TRANSPORT = "pool_worker.broker.transport:Transport"
@@ -72,7 +73,7 @@ def _beat(url: str) -> dict[str, Any]:
         "beat_max_loop_interval": 5,  # with redbeat's defaults a dead beat's lock lasts 25 minutes
         "redbeat_lock_timeout": 30,
         "redbeat_redis_url": url,
-        "redbeat_key_prefix": "pool:beat:",
+        "redbeat_key_prefix": BEAT_PREFIX,
     }
 
 

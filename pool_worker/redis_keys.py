@@ -119,5 +119,8 @@ def worker(name: str) -> str:
     return f"pool:worker:{name}"
 
 
-BEAT_LOCK = "pool:beat::lock"
-"""String: held by the beat that is active. TTL 30 s; redbeat's own, under the prefix that `celery_settings` gives it."""
+BEAT_PREFIX = "pool:beat:"
+"""Before the names of redbeat's own redis keys: its entries (*lasting*, rewritten from `beat_schedule.py`) and its lock."""
+
+BEAT_LOCK = f"{BEAT_PREFIX}:lock"
+"""String: held by the beat that is active. TTL 30 s."""
