@@ -1,4 +1,4 @@
-"""What a lease costs Redis: microseconds per acquire and settle, by `INFO commandstats`, on an embedded server.
+"""What a lease costs Redis: microseconds per acquire and settle, by its slow log, on an embedded server.
 
 Run: `python benchmarks/lease_cost.py`. Four windows a key (requests and tokens per minute and day), eight providers.
 """
@@ -25,7 +25,8 @@ from pool_worker.limits.settle import settle
 from pool_worker.registry import Key, Model, Period, Provider, Registry, Unit, Window, WindowKind
 
 PROVIDERS = 8
-SAMPLES = 2_000
+SAMPLES = 1_000
+LOG_LENGTH = 10_000
 CHARGE = Charge(input_tokens=300, output_tokens=100)
 PLENTY = 10_000_000
 
@@ -64,28 +65,21 @@ def route(registry: Registry) -> list[Candidate]:
     ]
 
 
-async def script_us(redis: Redis) -> int:
-    """Microseconds that Redis has spent in scripts."""
-    stats = await redis.info("commandstats")
-    return sum(int(stats[name]["usec"]) for name in ("cmdstat_evalsha", "cmdstat_eval") if name in stats)
-
-
 async def measure(redis: Redis, call: Callable[[int], Awaitable[object]], count: int) -> Cost:
     """Ask `count` times, one after the other."""
-    inside, around, answers = [], [], dict[str, int]()
-    await redis.config_resetstat()
+    around, answers = [], dict[str, int]()
+    await redis.slowlog_reset()
     for number in range(count):
-        before = await script_us(redis)
         start = time.perf_counter()
         answer = await call(number)
         around.append((time.perf_counter() - start) * 1e6)
-        inside.append(float(await script_us(redis) - before))
         name = type(answer).__name__
         answers[name] = answers.get(name, 0) + 1
-    inside.sort()
+    logged = await redis.slowlog_get(LOG_LENGTH)
+    inside = sorted(entry["duration"] for entry in logged if entry["command"].startswith(b"EVALSHA"))
     around.sort()
     told = ", ".join(f"{many} {name}" for name, many in answers.items())
-    return Cost(inside[count // 2], inside[count * 99 // 100], around[count // 2], told)
+    return Cost(inside[len(inside) // 2], inside[len(inside) * 99 // 100], around[count // 2], told)
 
 
 async def cases(redis: Redis, keys: int) -> list[tuple[str, Cost]]:
@@ -136,6 +130,8 @@ async def main() -> None:
         try:
             redis = Redis.from_url(server.url, decode_responses=True, retry=Retry(NoBackoff(), 0))
             print("| keys | what | Redis p50 µs | Redis p99 µs | caller p50 µs | answers |\n|---|---|---|---|---|---|")
+            await redis.config_set("slowlog-log-slower-than", 0)
+            await redis.config_set("slowlog-max-len", LOG_LENGTH)
             for keys in (32, 320, 3_200):
                 for name, cost in await cases(redis, keys):
                     print(

@@ -58,7 +58,7 @@ def window(provider: str, model: str, *, unit: str, period: str, kind: str, grou
     """One window of a quota group for one model (`*`: all). Type by kind; TTL: its period and the longest lease.
 
     The group is last, so that a script can append it. `fixed` windows are strings named `<this>:<start of the period>`
-    and `<this>:pending`; the other kinds are one redis key each (`sliding`: sorted set, `refill`: hash).
+    and `<this>:pending`; the other kinds are one redis key each (`sliding`: sorted set, `refill`: string).
     """
     return f"pool:window:{provider}:{model}:{unit}:{period}:{kind}:{group}"
 

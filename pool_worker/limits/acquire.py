@@ -99,7 +99,7 @@ async def acquire(
         "guard_ms": guard_ms,
         "amounts": charge.amounts(),
         "costs": [candidate.cost_micro_usd for candidate in candidates],
-        "served": dict.fromkeys(served_queues, True),
+        "served": [candidate.queue in served_queues for candidate in candidates],
         "budgets": [budget_facts(budget) for budget in budgets],
         "facts": redis_keys.key_facts(""),
         "in_flight": redis_keys.in_flight(""),
@@ -112,7 +112,7 @@ async def acquire(
         answer = await run(
             redis,
             "acquire",
-            keys=[redis_keys.lease(lease_id), redis_keys.LEASES],
+            keys=[redis_keys.lease(lease_id), redis_keys.LEASES, *(name for it in candidates for name in it.redis_keys())],
             arguments=[
                 json.dumps(call, separators=(",", ":")),
                 *(candidate.as_json() for candidate in candidates),

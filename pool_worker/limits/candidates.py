@@ -48,6 +48,15 @@ class Candidate:
         """The windows that a call is counted in."""
         return counted_windows(self.windows, self.provider.daily_unit)
 
+    def redis_keys(self) -> tuple[str, str, str]:
+        """What `acquire.lua` reads first: the ready index, and the holds on provider and model."""
+        provider, model = self.provider.id, self.model.name
+        return (
+            redis_keys.ready_keys(provider, model),
+            redis_keys.hold(provider_scope(provider)),
+            redis_keys.hold(model_scope(provider, model)),
+        )
+
     def as_json(self) -> str:
         """The candidate as `acquire.lua` reads it, but for its cost; written once per configuration, not once per job."""
         return _as_json(self.model.id, self.queue, self.windows, Terms.of(self.model, self.provider))
@@ -67,7 +76,6 @@ def _as_json(model_id: str, queue: str, windows: tuple[Window, ...], terms: Term
             "ready_prefix": redis_keys.ready_keys(provider, ""),
             "models": redis_keys.enrolled_models(provider),
             "group_keys": redis_keys.group_keys(provider, ""),
-            "holds": [redis_keys.hold(provider_scope(provider)), redis_keys.hold(model_scope(provider, model))],
             "group_holds": [
                 redis_keys.hold(group_scope(provider, "", model=model)),
                 redis_keys.hold(group_scope(provider, "")),

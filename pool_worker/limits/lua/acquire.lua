@@ -1,19 +1,20 @@
 -- Purpose: reserve one call on the first candidate, in route order, that is free: all of its windows, its budgets and a
 --   slot in flight, or nothing at all. Idempotent by lease id.
--- KEYS[1] lease (hash)  KEYS[2] open leases (sorted set)  The others are named by the script, which picks them:
---   pool:ready:* (string, sorted sets), pool:key:* (hash), pool:hold:* (string), pool:in_flight:* (sorted set),
+-- KEYS[1] lease (hash)  KEYS[2] open leases (sorted set)
+-- KEYS[3..] three for each candidate: pool:ready:* (string), pool:hold:* of its provider and of its model (strings)
+--   The others are named by the script, which picks them: pool:ready:*:* (sorted sets), pool:key:* (hash), pool:hold:* (string), pool:in_flight:* (sorted set),
 --   pool:window:* (by kind), pool:budget:*:* (string). One Redis node, or one slot.
 -- ARGV[1] JSON of the call: {lease_id, job_id, ttl_ms, keep_ms, guard_ms, amounts: {unit: n}, costs: [micro-USD by candidate],
---   served: {queue: true}, budgets: [window], calendars: {name: [[start, end], ..]}, facts, in_flight, key_hold (prefixes)}
+--   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, in_flight, key_hold (prefixes)}
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id}
 --   {'elsewhere', index of the candidate from 0, key id} · {'exhausted', ms or '', who, what, [indexes too large]}
 --   {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
 -- include windows.lua
 
--- How many keys of one priority are looked at for one candidate.
+-- How many keys are looked at in one call, and for each candidate at least.
 local LOOKS = 32
-local FIRST_LOOKS = 4
+local LEAST_LOOKS = 2
 
 local now, fraction = clock(ARGV[#ARGV])
 local call = cjson.decode(ARGV[1])
@@ -57,15 +58,11 @@ local function windows_free_at(c, group, daily_limit)
   local at, small_at, what = now, now, ''
   for _, w in ipairs(c.windows) do
     if bind(w, group, daily_limit, call.guard_ms, call.calendars) then
-      local amount = amount_for(w, c)
-      local free = free_at(w, amount, now)
+      local free, small_free = free_at(w, amount_for(w, c), now)
       if free > at then
         at, what = free, w.what
       end
-      if free > now and amount > 1 then
-        free = free_at(w, 1, now)
-      end
-      small_at = math.max(small_at, free)
+      small_at = math.max(small_at, small_free)
     end
   end
   return at, small_at, what
@@ -118,20 +115,25 @@ local function look_through(c, page, moves)
   return nil, false
 end
 
+local looks_left = LOOKS
+
 -- Walk the keys of one priority in the order of the ready index until one is free. Those that are not are moved to the time
 -- at which they are for the smallest job (never later: a large job must not hide a key from small ones), and at least to
 -- now: behind the others.
 local function walk(c, ready)
   local moves = {'ZADD', ready, 'XX'}
-  local page = redis.call('ZRANGE', ready, 0, FIRST_LOOKS - 1, 'WITHSCORES')
-  local found, done = look_through(c, page, moves)
-  if not done and #page == 2 * FIRST_LOOKS then
-    page = redis.call('ZRANGE', ready, FIRST_LOOKS, LOOKS - 1, 'WITHSCORES')
+  local from, upto = 0, LEAST_LOOKS
+  local found, done
+  repeat
+    local page = redis.call('ZRANGE', ready, from, upto - 1, 'WITHSCORES')
     found, done = look_through(c, page, moves)
-    if not done and #page == 2 * (LOOKS - FIRST_LOOKS) then
+    looks_left = looks_left - #page / 2
+    local cut_short = #page == 2 * (upto - from)
+    from, upto = upto, upto + looks_left
+    if not done and cut_short and looks_left <= 0 then
       blocked(math.max(tonumber(page[#page]), now + SOON_MS), c.provider, 'more keys to look at')
     end
-  end
+  until done or not cut_short or looks_left <= 0
   if #moves > 3 then
     redis.call(unpack(moves))
   end
@@ -165,8 +167,7 @@ local function too_large(c)
 end
 
 -- A free key of the candidate, of the best priority that has one; or nil, with an answer that ends the call.
-local function find(c)
-  local priorities = redis.call('GET', c.ready)
+local function find(c, priorities, provider_hold, model_hold)
   if not priorities then
     return nil, {'unenrolled', c.provider}
   end
@@ -174,7 +175,7 @@ local function find(c)
   if c.too_large then
     return nil
   end
-  local held_until, reason = hold_end(redis.call('MGET', c.holds[1], c.holds[2]))
+  local held_until, reason = hold_end({provider_hold, model_hold})
   if held_until > now then
     blocked(held_until, c.model_id, reason)
     return nil
@@ -194,11 +195,8 @@ local function find(c)
 end
 
 local function reserve_window(notes, w, amount)
-  local note = kinds[w.kind].reserve(w, amount, now, call.lease_id) or {}
-  note.kind, note.name, note.unit, note.amount, note.cap = w.kind, w.name, w.unit, amount, w.cap
-  note.period_ms, note.late, note.shared = w.period_ms, w.late, w.shared
-  note.guard_ms, note.keep_ms = w.guard_ms, w.keep_ms
-  notes[#notes + 1] = note
+  local note = kinds[w.kind].reserve(w, amount, now, call.lease_id)
+  notes[#notes + 1] = pack_note(w, amount, note)
 end
 
 local function reserve(c, look)
@@ -213,7 +211,6 @@ local function reserve(c, look)
   end
   local deadline = now + call.ttl_ms
   local in_flight = call.in_flight .. look.key
-  redis.call('ZREMRANGEBYSCORE', in_flight, '-inf', now)
   redis.call('ZADD', in_flight, deadline, call.lease_id)
   redis.call('PEXPIRE', in_flight, call.keep_ms)
   redis.call('ZADD', c.ready .. ':' .. look.priority, 'XX', now + fraction, look.key)
@@ -230,15 +227,16 @@ local function reserve(c, look)
   return {'lease', c.model_id, look.key, look.group, now, deadline, call.job_id}
 end
 
+local facts = #KEYS > 2 and redis.call('MGET', unpack(KEYS, 3)) or {}
 local never_fits = {}
 for i = 2, #ARGV - 1 do
   local c = cjson.decode(ARGV[i])
   c.cost = call.costs[i - 1]
   c.seen = {}
-  local look, answer = find(c)
+  local look, answer = find(c, unpack(facts, 3 * i - 5, 3 * i - 3))
   if answer then
     return answer
-  elseif look and call.served[c.queue] then
+  elseif look and call.served[i - 1] then
     return reserve(c, look)
   elseif look then
     return {'elsewhere', i - 2, look.key}

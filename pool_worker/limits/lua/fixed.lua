@@ -23,9 +23,9 @@ local function amount_in(name)
   return tonumber(redis.call('GET', name) or 0)
 end
 
-local function add(name, amount, keep_ms)
-  if amount > 0 then
-    redis.call('INCRBY', name, amount)
+-- A period's counter needs its TTL once: it is kept for two periods. What is pending has no end of its own.
+local function add(name, amount, keep_ms, renew)
+  if amount > 0 and (redis.call('INCRBY', name, amount) == amount or renew) then
     redis.call('PEXPIRE', name, keep_ms)
   end
 end
@@ -54,24 +54,28 @@ end
 function fixed.free_at(w, amount, now)
   local i = period_at(w.periods, now)
   local period, following = w.periods[i], w.periods[i + 1]
-  local room = w.cap - amount - amount_in(counter_of(w, period))
-  if room < 0 then
-    return period[2]
+  local spare = w.cap - amount_in(counter_of(w, period))
+  local pending = w.late and amount_in(pending_of(w)) or 0
+  local spare_then = w.cap
+  if following and in_both(w, period, now) then
+    spare_then = w.cap - amount_in(counter_of(w, following))
   end
-  if w.late and room < amount_in(pending_of(w)) then
-    return now + SOON_MS
+  local function freed_at(wanted)
+    if wanted > spare then
+      return period[2]
+    elseif wanted > spare_then then
+      return following[2]
+    end
+    return wanted > spare - pending and now + SOON_MS or now
   end
-  if in_both(w, period, now) and following and amount_in(counter_of(w, following)) + amount > w.cap then
-    return following[2]
-  end
-  return now
+  return freed_at(amount), freed_at(1)
 end
 
 function fixed.reserve(w, amount, now)
   local i = period_at(w.periods, now)
   local note = {periods = {unpack(w.periods, i)}}
   if w.late then
-    add(pending_of(w), amount, w.keep_ms)
+    add(pending_of(w), amount, w.keep_ms, true)
     return note
   end
   add(counter_of(w, w.periods[i]), amount, w.keep_ms)

@@ -24,7 +24,8 @@ local function settle_lease(lease_key, index, lease_id, actual, sent_after_ms, n
   local lease = cjson.decode(fields[2])
   local call = {now = now, lease_id = lease_id, acquired_ms = lease.acquired_ms, sent_after_ms = sent_after_ms}
   local freed, freed_for_all = false, false
-  for _, note in ipairs(lease.notes) do
+  for _, packed in ipairs(lease.notes) do
+    local note = unpack_note(packed)
     local amount = actual and actual[note.unit] or note.amount
     kinds[note.kind].settle(note, amount, call)
     freed = freed or amount < note.amount

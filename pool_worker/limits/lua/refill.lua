@@ -1,7 +1,7 @@
 -- Windows of kind `refill`: a bucket of `cap` that refills continuously, full again after one period.
 --
--- Redis key: hash {owed: how much was missing from a full bucket, at: the time (ms) of that, pending: reserved by calls
--- in flight (late windows only)}. Amounts, not times, so that models with different limits may share a bucket.
+-- Redis key: string "owed at pending": how much was missing from a full bucket, the time (ms) of that, and what calls in
+-- flight have reserved (late windows only). Amounts, not times, so that models with different limits may share a bucket.
 --
 -- The provider takes from its bucket when the request arrives, 0 to guard_ms after our acquire. What is owed is written
 -- down as of now + guard, as if the request had arrived last of all, so our bucket is never fuller than the provider's.
@@ -14,38 +14,38 @@ local refill = {}
 local ROUNDING = 1e-6
 
 local function read_bucket(name)
-  local fields = redis.call('HMGET', name, 'owed', 'at', 'pending')
-  return {owed = tonumber(fields[1] or 0), at = tonumber(fields[2] or 0), pending = tonumber(fields[3] or 0)}
+  local owed, at, pending = string.match(redis.call('GET', name) or '0 0 0', '^(%S+) (%S+) (%S+)$')
+  return {owed = tonumber(owed), at = tonumber(at), pending = tonumber(pending)}
 end
 
 local function owed_at(bucket, w, time)
   return math.max(0, bucket.owed - (time - bucket.at) * w.cap / w.period_ms)
 end
 
-local function write_owed(w, owed, at)
-  redis.call('HSET', w.name, 'owed', string.format('%.17g', owed), 'at', at)
-  redis.call('PEXPIRE', w.name, w.keep_ms)
+local function write_bucket(w, owed, at, pending)
+  redis.call('SET', w.name, string.format('%.17g %.0f %.0f', owed, at, pending), 'PX', w.keep_ms)
+end
+
+local function freed_at(w, excess, pending, now)
+  if excess > ROUNDING then
+    return now + math.ceil(excess * w.period_ms / w.cap - ROUNDING)
+  end
+  return excess + pending > ROUNDING and now + SOON_MS or now
 end
 
 function refill.free_at(w, amount, now)
   local bucket = read_bucket(w.name)
-  local excess = owed_at(bucket, w, now) + amount - w.cap
-  if excess > ROUNDING then
-    return now + math.ceil(excess * w.period_ms / w.cap - ROUNDING)
-  end
-  if excess + bucket.pending > ROUNDING then
-    return now + SOON_MS
-  end
-  return now
+  local spare = w.cap - owed_at(bucket, w, now)
+  return freed_at(w, amount - spare, bucket.pending, now), freed_at(w, 1 - spare, bucket.pending, now)
 end
 
 function refill.reserve(w, amount, now)
+  local bucket = read_bucket(w.name)
   if w.late then
-    redis.call('HINCRBY', w.name, 'pending', amount)
-    redis.call('PEXPIRE', w.name, w.keep_ms)
+    write_bucket(w, bucket.owed, bucket.at, bucket.pending + amount)
   else
     local latest = now + w.guard_ms
-    write_owed(w, owed_at(read_bucket(w.name), w, latest) + amount, latest)
+    write_bucket(w, owed_at(bucket, w, latest) + amount, latest, bucket.pending)
   end
 end
 
@@ -54,12 +54,7 @@ function refill.settle(note, actual, call)
   local now = call.now
   local owed = owed_at(bucket, note, now)
   if note.late then
-    if bucket.pending > 0 then
-      redis.call('HINCRBY', note.name, 'pending', -math.min(note.amount, bucket.pending))
-    end
-    if actual > 0 then
-      write_owed(note, owed + actual, now)
-    end
+    write_bucket(note, owed + actual, now, math.max(0, bucket.pending - note.amount))
     return
   end
   local per_ms = note.cap / note.period_ms
@@ -73,7 +68,7 @@ function refill.settle(note, actual, call)
   if call.sent_after_ms > note.guard_ms then
     owed = owed + math.min(actual, (call.sent_after_ms - note.guard_ms) * per_ms)
   end
-  write_owed(note, owed, now)
+  write_bucket(note, owed, now, bucket.pending)
 end
 
 function refill.used(w, now)
@@ -86,5 +81,6 @@ function refill.resets_at(w, now)
 end
 
 function refill.raise(w, amount, now)
-  write_owed(w, owed_at(read_bucket(w.name), w, now) + amount, now)
+  local bucket = read_bucket(w.name)
+  write_bucket(w, owed_at(bucket, w, now) + amount, now, bucket.pending)
 end

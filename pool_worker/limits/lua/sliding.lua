@@ -44,9 +44,8 @@ local function prune(w, total, wanted, now)
   return total
 end
 
-function sliding.free_at(w, amount, now)
-  local total = prune(w, total_of(w.name), w.cap - amount, now)
-  local excess = total + amount - w.cap
+-- When so many entries have left that `excess` is gone.
+local function freed_at(w, excess, now)
   local first = 1
   while excess > 0 do
     local page = redis.call('ZRANGE', w.name, first, first + math.min(excess, PAGE) - 1, 'WITHSCORES')
@@ -62,6 +61,12 @@ function sliding.free_at(w, amount, now)
     first = first + #page / 2
   end
   return now
+end
+
+function sliding.free_at(w, amount, now)
+  local total = prune(w, total_of(w.name), w.cap - amount, now)
+  local at = freed_at(w, total + amount - w.cap, now)
+  return at, amount > 1 and at > now and freed_at(w, total + 1 - w.cap, now) or at
 end
 
 function sliding.reserve(w, amount, now, lease_id)

@@ -1,5 +1,5 @@
 -- The window kinds, each with the same functions (times in ms; `w` is a bound window):
---   free_at(w, amount, now)            now if the amount fits, else the earliest time at which it may
+--   free_at(w, amount, now)            now if the amount fits, else the earliest time at which it may; and the same for 1
 --   reserve(w, amount, now, lease_id)  count it; returns what the kind itself must remember for the settlement, or nil
 --   settle(note, actual, call)         replace the reserved amount by the actual one
 --   used(w, now), resets_at(w, now)    read only: the amount counted now, and when it will be 0 again
@@ -32,11 +32,27 @@ local function calendars_hold(calendars, now, guard_ms)
   return true
 end
 
+-- What a lease remembers of a window, as an array: written with every lease, so kept small.
+local function pack_note(w, amount, extra)
+  return {
+    w.kind, w.name, w.unit, amount, w.cap, w.period_ms, w.late, w.shared, w.guard_ms, w.keep_ms,
+    extra and extra.periods or false, extra and extra.both or false,
+  }
+end
+
+local function unpack_note(packed)
+  return {
+    kind = packed[1], name = packed[2], unit = packed[3], amount = packed[4], cap = packed[5], period_ms = packed[6],
+    late = packed[7], shared = packed[8], guard_ms = packed[9], keep_ms = packed[10], periods = packed[11], both = packed[12],
+  }
+end
+
 -- Every charge is looked at as at least 1: a spent window admits nothing, not even what we believe to cost nothing.
 local function free_at(w, amount, now)
   amount = math.max(amount, 1)
-  if amount > w.cap then
-    return NEVER
+  if w.cap < 1 then
+    return NEVER, NEVER
   end
-  return kinds[w.kind].free_at(w, amount, now)
+  local at, small_at = kinds[w.kind].free_at(w, amount, now)
+  return amount > w.cap and NEVER or at, small_at
 end
