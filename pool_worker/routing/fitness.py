@@ -25,35 +25,30 @@ class Question:
     now: datetime
 
 
-def why_unfit(model: Model, *, usage: Usage, cost_usd: Decimal, question: Question) -> str | None:
-    """The first reason for which the model cannot take the job; None: it can."""
-    return (
-        _why_unavailable(model, question)
-        or _why_unable(model, usage=usage, question=question)
-        or _why_unaffordable(model, cost_usd=cost_usd, question=question)
-    )
-
-
-def _why_unavailable(model: Model, question: Question) -> str | None:
+def why_unavailable(model: Model, question: Question) -> str | None:
+    """Why the model is not to be asked, whatever the job would take there; None: it may be."""
     job, provider = question.job, question.registry.provider_of(model)
     if job.model is not None and model.id != job.model:
         return f"the job is pinned to {job.model}"
-    if not model.is_active:
-        return "it is not active"
-    if _is_withdrawn(model, question.now):
-        return f"it was withdrawn on {model.metadata['withdrawn_on']}"
-    if why := _why_provider_unavailable(provider, question):
-        return why
-    return "it has already failed for this job" if model.id in question.excluded_models else None
-
-
-def _why_provider_unavailable(provider: Provider, question: Question) -> str | None:
-    if not provider.enabled:
-        return f"provider {provider.id} is disabled: {provider.disabled_reason or 'no reason given'}"
+    if model.id in question.registry.unusable_models:
+        return question.registry.unusable_models[model.id]
     if provider.protocol not in PROTOCOLS:
         return f"provider {provider.id} speaks {provider.protocol}, which is not supported"
-    if provider.needs_key and provider.id not in question.registry.keyed_providers:
-        return f"provider {provider.id} has no key"
+    if "withdrawn_on" in model.metadata and _is_withdrawn(model, question.now):
+        return f"it was withdrawn on {model.metadata['withdrawn_on']}"
+    if model.id in question.excluded_models:
+        return "it has already failed for this job"
+    return _why_excluded(provider, question)
+
+
+def why_unfit(model: Model, *, usage: Usage, cost_usd: Decimal, question: Question) -> str | None:
+    """Why the job does not fit the model, or not the caller's or the day's money; None: it does."""
+    return _why_unable(model, usage=usage, question=question) or _why_unaffordable(model, cost_usd=cost_usd, question=question)
+
+
+def _why_excluded(provider: Provider, question: Question) -> str | None:
+    if not question.job.excluded_providers and not question.excluded_providers:
+        return None
     names = {provider.id, *provider.aliases}
     if not names.isdisjoint(question.job.excluded_providers):
         return f"the job excludes provider {provider.id}"
@@ -61,9 +56,10 @@ def _why_provider_unavailable(provider: Provider, question: Question) -> str | N
 
 
 def _why_unable(model: Model, *, usage: Usage, question: Question) -> str | None:
-    missing = [need.word for need in question.needs.required if not need.is_among(model.capabilities)]
-    if missing:
-        return f"it lacks {', '.join(missing)}"
+    if question.needs.required:
+        missing = [need.word for need in question.needs.required if not need.is_among(model.capabilities)]
+        if missing:
+            return f"it lacks {', '.join(missing)}"
     if model.context_window is not None and usage.total_tokens > model.context_window:
         return f"the job takes about {usage.total_tokens:,} tokens, its context holds {model.context_window:,}"
     return None

@@ -14,7 +14,7 @@ from pool_client.job import Job, Tier, Usage
 from pool_worker.protocols.tokens import estimate_output_tokens
 from pool_worker.registry import Model, Registry
 from pool_worker.routing.choice import Choice
-from pool_worker.routing.fitness import Question, why_unfit
+from pool_worker.routing.fitness import Question, why_unavailable, why_unfit
 from pool_worker.routing.needs import Needs, needs_of
 from pool_worker.routing.order import in_groups, tiers_for
 
@@ -90,12 +90,14 @@ def _sort_out(question: Question, *, estimated_tokens: int) -> tuple[list[Choice
     if pinned is not None and pinned not in question.registry.models:
         rejected[pinned] = "no such model is configured"
     for model in question.registry.models.values():
-        usage = Usage(input_tokens=estimated_tokens, output_tokens=estimate_output_tokens(question.job, model))
-        cost_usd = model.price.cost_usd(usage)
-        why = why_unfit(model, usage=usage, cost_usd=cost_usd, question=question)
+        why = why_unavailable(model, question)
         if why is None:
-            fitting.append(Choice(model, cost_usd, usage))
-        else:
+            usage = Usage(input_tokens=estimated_tokens, output_tokens=estimate_output_tokens(question.job, model))
+            cost_usd = model.price.cost_usd(usage)
+            why = why_unfit(model, usage=usage, cost_usd=cost_usd, question=question)
+            if why is None:
+                fitting.append(Choice(model, cost_usd, usage))
+        if why is not None:
             rejected[model.id] = why
     return fitting, rejected
 
