@@ -5,11 +5,12 @@ It is set up from the environment (`pool_worker.settings`) and `configs/` when i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from celery import Celery
-from celery.signals import celeryd_init
+from celery.signals import after_setup_logger, celeryd_init
 
 from pool_worker.celery_settings import celery_settings
 from pool_worker.config import load_registry
@@ -39,7 +40,16 @@ class PoolApp(Celery):
             yield
 
 
+QUIET_LOGGERS = ("httpx2", "httpcore2", "celery.worker.strategy", "celery.app.trace")
+"""They write a line or two per job or call; ours say what became of it."""
+
 app = PoolApp(Settings())
+
+
+@after_setup_logger.connect(weak=False)
+def _quieten(**_: object) -> None:
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @celeryd_init.connect(weak=False)

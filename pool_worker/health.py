@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from redis.asyncio import Redis
 
 from pool_worker import redis_keys
+from pool_worker.alerts import tell
 from pool_worker.errors import AttemptError, Scope
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
@@ -21,15 +22,33 @@ FORGIVEN_AFTER_HOLDS = 3
 
 
 async def blame(redis: Redis, error: AttemptError, lease: Lease, *, now: datetime) -> None:
-    """Leave whoever is to blame for a failed attempt alone for a while; does nothing when it is the request itself."""
+    """Leave whoever is to blame for a failed attempt alone for a while, and tell a person if only a person can mend it.
+
+    Does nothing when it is the request itself.
+    """
     scope = _scope(error, lease)
     if scope is None:
         return
+    if error.needs_person:
+        await _tell(redis, error, lease, scope=scope, now=now)
     if error.retry_at is not None:
         hold_s = max(0.0, (error.retry_at - now) / timedelta(seconds=1))
     else:
         hold_s = await _hold_s(redis, scope, error.default_hold_s)
     await hold(redis, scope, ttl_ms=max(1, round(hold_s * 1000)), reason=f"{type(error).__name__}: {error.reason}")
+
+
+async def _tell(redis: Redis, error: AttemptError, lease: Lease, *, scope: str, now: datetime) -> None:
+    what = (error.__doc__ or "").split("\n", 1)[0]
+    await tell(
+        redis,
+        severity="critical",
+        source="health",
+        title=f"{lease.key_id}: {what}",
+        message=f"{error.reason} (model {lease.candidate.model.id}); it is left alone for {error.default_hold_s / 3600:g} h",
+        cause=f"{type(error).__name__}:{scope}",
+        now=now,
+    )
 
 
 async def _hold_s(redis: Redis, scope: str, first_s: float) -> float:

@@ -6,7 +6,7 @@ from pool_client.queues import TASK_NAME
 from pool_worker.app import app
 from pool_worker.broker.delivery import current_delivery, released_tags
 from pool_worker.completion import complete as complete_job
-from pool_worker.maintenance import books, queues
+from pool_worker.maintenance import books, queues, watch
 
 
 @app.task(name=TASK_NAME)
@@ -42,3 +42,15 @@ async def write_ledger() -> str:
 async def summarise_days() -> str:
     """Renew the daily summaries."""
     return f"{await books.summarise_days(app.resources)} summaries"
+
+
+@app.task(name="pool.check_quotas")
+async def check_quotas() -> str:
+    """Warn of quotas that are nearly used up."""
+    return f"{await watch.check_quotas(app.resources)} near their limit"
+
+
+@app.task(name="pool.check_budgets")
+async def check_budgets() -> str:
+    """Warn of budgets that are nearly spent."""
+    return f"{await watch.check_budgets(app.resources)} near their limit"

@@ -33,19 +33,24 @@ async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
         redis.RedisError: if Redis goes away; the message then comes back when its lease ends.
     """
     try:
-        opened = await pool.jobs.open(job_id, delivery)
-        if opened.state.is_final:
-            await pool.jobs.drop(delivery)
-            return f"was {opened.state} already"
-        return await _work_on(opened, delivery, pool)
+        became = await _open(job_id, delivery, pool)
     except UnknownJobError:
-        logger.warning("job %s has no record: its message is dropped", job_id)
         await pool.jobs.drop(delivery)
-        return "unknown"
+        became = "has no record: its message is dropped"
     except ValidationError as error:
-        return await _refuse(job_id, error, delivery, pool)
+        became = await _refuse(job_id, error, delivery, pool)
     except LostClaimError:
-        return "is another worker's now"
+        became = "is another worker's now"
+    logger.info("job %s %s", job_id, became)
+    return became
+
+
+async def _open(job_id: str, delivery: Delivery, pool: Resources) -> str:
+    opened = await pool.jobs.open(job_id, delivery)
+    if opened.state.is_final:
+        await pool.jobs.drop(delivery)
+        return f"was {opened.state} already"
+    return await _work_on(opened, delivery, pool)
 
 
 async def _work_on(opened: OpenedJob, delivery: Delivery, pool: Resources) -> str:

@@ -123,13 +123,15 @@ class Work:
     async def succeed(self, result: Result) -> str:
         """End the job with its result."""
         last = [_row(attempt_row(self.job, attempt)) for attempt in result.attempts[-1:] if attempt.outcome == Step.OK]
-        return await self._finish(result, JobState.SUCCEEDED, last)
+        await self._finish(result, JobState.SUCCEEDED, last)
+        return f"succeeded on {result.model_id} after {len(self._trail.calls)} call(s)"
 
     async def fail(self, error: PoolError, *, retry_after_s: float | None = None) -> str:
         """End the job with an error answer."""
         outcome = failure_of(self.job, error, self._trail, at=self._pool.now(), retry_after_s=retry_after_s)
         state = JobState.CANCELLED if outcome.type == "JobCancelledError" else JobState.FAILED
-        return await self._finish(outcome, state, [])
+        await self._finish(outcome, state, [])
+        return f"{state}: {outcome.type}: {outcome.message}"
 
     async def move(self, place: Elsewhere) -> str:
         """Send the job on to a sibling queue, where capacity is free."""
@@ -147,7 +149,8 @@ class Work:
             message = f"every quota is spent ({place.reason})"
             return await self.fail(RateLimitError(message), retry_after_s=self._seconds_until(place.retry_at_ms))
         if self.job.on_exhausted is OnExhausted.DEGRADE:
-            return await self._finish(guidance(self.job, place.reason, self._trail), JobState.SUCCEEDED, [])
+            await self._finish(guidance(self.job, place.reason, self._trail), JobState.SUCCEEDED, [])
+            return f"answered with guidance: {place.reason}"
         due_ms = place.retry_at_ms if self.job.deadline_at is None else min(place.retry_at_ms, _ms(self.job.deadline_at))
         await self._pool.jobs.park(
             self.job.id, self.delivery, wait=Until(due_ms), reason=place.reason, trail=self._trail.attempts
@@ -237,10 +240,9 @@ class Work:
         """Into the outbox at once: a job may end elsewhere, or never."""
         await self._pool.jobs.record(_row(attempt_row(self.job, attempt)))
 
-    async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Row]) -> str:
+    async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Row]) -> None:
         rows = [*rows, _row(job_row(self.job, outcome, finished_at=self._pool.now()))]
         await self._pool.jobs.finish(self.delivery, outcome, state=state, rows=rows)
-        return state.value
 
 
 def _row(row: LedgerRow) -> Row:
