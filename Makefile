@@ -38,7 +38,7 @@ test: .venv/dev.stamp
 	test $$checks -eq 0 || { echo "the tests passed, but a check above did not"; exit $$checks; }
 
 bench: .venv/dev.stamp
-	@$(BIN)/python -m benchmarks
+	@for each in benchmarks/*.py; do echo "==> $$each"; $(BIN)/python $$each || exit $$?; done
 
 lock: | $(BIN)/python
 	@$(PIP) uv==0.13.8
