@@ -41,10 +41,21 @@ class Scripts:
         pipeline: Pipeline | None = None,
     ) -> str:
         """Accept one job, once: the id of the job that stands for it. In a pipeline the id comes with its execution."""
-        keys = [redis_keys.job(job_id), list_name(queue, CELERY_PRIORITY[priority])]
+        target = list_name(queue, CELERY_PRIORITY[priority])
+        keys = [redis_keys.job(job_id), target, redis_keys.bell(target)]
         if idempotency_key is not None:
             keys.append(redis_keys.idempotency(agent, idempotency_key))
-        arguments: list[str | int] = [job_id, spec, message, agent, queue, priority.value, redis_keys.RESULT_TTL_MS, now_ms]
+        arguments: list[str | int] = [
+            job_id,
+            spec,
+            message,
+            agent,
+            queue,
+            priority.value,
+            redis_keys.RESULT_TTL_MS,
+            redis_keys.BELL_TTL_MS,
+            now_ms,
+        ]
         return cast(str, self._submit(keys, arguments, pipeline))
 
     def cancel(self, *, job_id: str, outcome: str, now_ms: str = "") -> str | None:

@@ -171,6 +171,14 @@ def test_whatever_is_submitted_in_any_order_each_job_has_one_message(
     assert all(redis_client.hget(redis_keys.job(job_id), "state") == JobState.QUEUED for job_id in queued)
 
 
+def test_idle_workers_are_told(pool: Pool, redis_client: redis.Redis) -> None:
+    bell = redis_keys.bell("free\x06\x166")
+    for _ in range(2):
+        pool.submit("x")
+        assert redis_client.lrange(bell, 0, -1) == ["1"], "one stroke, however many jobs"
+        assert 0 < redis_client.pttl(bell) <= redis_keys.BELL_TTL_MS
+
+
 def test_the_clock_can_be_set(redis_client: redis.Redis) -> None:
     priority = Job.model_fields["priority"].default
     Scripts(redis_client).submit(
