@@ -75,7 +75,7 @@ PROVIDERS = (
     ),
     Provider(
         id="cloudflare",
-        base_url="https://api.cloudflare.com/client/v4/accounts/{account_id}/ai/v1",
+        base_url="https://api.cloudflare.com/client/v4/accounts/simulated/ai/v1",
         limits=(_requests(300, PER_MINUTE, SLIDING), Window(Unit.UNITS, 10_000, PER_DAY, FIXED)),
     ),
     Provider(id="ollama", base_url="http://localhost:11434/v1", needs_key=False),
@@ -93,7 +93,7 @@ def served_simulator() -> Iterator[RunningSimulator]:
 def simulator(served_simulator: RunningSimulator) -> RunningSimulator:
     """Eight providers with their usual limits, answering at once; counts, windows and faults are empty.
 
-    Secrets are `sim-<provider>-<n>`; `simulated_providers(simulator.url, PROVIDERS)` gives rows that point at it.
+    Secrets are `sim-<provider>-<n>`; `pool_worker.config.providers.simulated(row, simulator.url)` points a row at it.
     """
     served_simulator.reset()
     return served_simulator

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
 
 from pool_worker.registry import Charges, Model, Price, Provider, UnitRate, Window
 
@@ -25,7 +23,6 @@ MEDIANS_MS: Mapping[str, float] = {
 }
 FREE = Price()
 NO_UNITS = UnitRate()
-PLACEHOLDER = re.compile(r"\$?\{\w+\}")
 FAILED_CALLS_COUNT = frozenset({"openrouter"})
 """Providers whose request windows also count calls that failed at their side."""
 
@@ -93,17 +90,6 @@ class SimulatedProfile:
 def secret_of(provider: str, number: int) -> str:
     """The secret of a simulated account, n from 1: `sim-groq-1`."""
     return f"sim-{provider}-{number}"
-
-
-def base_url_at(root: str, provider: Provider) -> str:
-    """Where a provider's API is found at a simulator: `<root>/<id><path of its real base URL>`, placeholders filled."""
-    path = PLACEHOLDER.sub("simulated", urlsplit(provider.base_url).path).rstrip("/")
-    return f"{root.rstrip('/')}/{provider.id}{path}"
-
-
-def simulated_providers(root: str, providers: Iterable[Provider]) -> tuple[Provider, ...]:
-    """The same providers with their addresses at a simulator."""
-    return tuple(replace(provider, base_url=base_url_at(root, provider)) for provider in providers)
 
 
 def profile_from(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -47,7 +48,7 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
-def _config(app: Starlette, **more: Any) -> uvicorn.Config:
+def _config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=_Protocol,
@@ -59,7 +60,6 @@ def _config(app: Starlette, **more: Any) -> uvicorn.Config:
         date_header=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=LEAVE_WITHIN_S,
-        **more,
     )
 
 
@@ -71,8 +71,13 @@ def serve(
     clock: SimulatedClock | None = None,
     options: Options | None = None,
 ) -> None:
-    """Serve until a signal (SIGINT, SIGTERM) ends it."""
-    uvicorn.Server(_config(create_app(profile, clock=clock, options=options), host=host, port=port)).run()
+    """Serve until a signal (SIGINT, SIGTERM) ends it.
+
+    Raises:
+        OSError: if the port is taken.
+    """
+    with socket.create_server((host, port), backlog=BACKLOG) as listener, suppress(KeyboardInterrupt):
+        uvicorn.Server(_config(create_app(profile, clock=clock, options=options))).run([listener])
 
 
 class RunningSimulator(SimulatorAdmin):

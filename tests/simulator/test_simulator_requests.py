@@ -10,10 +10,11 @@ import httpx2
 import pytest
 from simulator_fixture import KEY_COUNTS, PROVIDERS, Ask, Simulate
 
+from pool_worker.config.providers import simulated
 from pool_worker.registry import Model, Provider
 from pool_worker.simulator.clock import SimulatedClock
 from pool_worker.simulator.latency import draw_latency_s
-from pool_worker.simulator.profile import base_url_at, profile_from, secret_of, simulated_providers
+from pool_worker.simulator.profile import profile_from, secret_of
 from pool_worker.simulator.server import RunningSimulator
 from pool_worker.simulator.simulation import Options
 
@@ -61,7 +62,7 @@ def test_models_are_listed_with_a_good_key_only(simulate: Simulate, http: httpx2
     row = Provider(id="groq", base_url="https://api.groq.com/openai/v1")
     models = [Model(id=name, provider="groq", name=name) for name in ("a", "b")]
     simulator = simulate(profile_from([row], {"groq": 1}, models=models))
-    url = f"{base_url_at(simulator.url, row)}/models"
+    url = f"{simulated(row, simulator.url).base_url}/models"
     listed = http.get(url, headers={"authorization": "Bearer sim-groq-1"})
     assert [one["id"] for one in listed.json()["data"]] == ["a", "b"]
     assert http.get(url, headers={"authorization": "Bearer wrong"}).status_code == 401
@@ -103,11 +104,13 @@ def test_health_says_what_is_served(simulator: RunningSimulator, http: httpx2.Cl
     assert http.get(f"{simulator.url}/_admin/health").json()["keys"] == {**KEY_COUNTS, "ollama": 0}
 
 
-def test_rows_that_point_at_the_simulator_keep_their_paths() -> None:
-    urls = {row.id: row.base_url for row in simulated_providers("http://127.0.0.1:1/", PROVIDERS)}
-    assert urls["groq"] == "http://127.0.0.1:1/groq/openai/v1"
-    assert urls["cloudflare"] == "http://127.0.0.1:1/cloudflare/client/v4/accounts/simulated/ai/v1"
-    assert secret_of("groq", 2) in profile_from(PROVIDERS, KEY_COUNTS).providers["groq"].keys
+def test_rows_that_point_at_the_simulator_are_served_with_the_secrets_of_the_profile(
+    simulator: RunningSimulator, http: httpx2.Client
+) -> None:
+    for row in PROVIDERS:
+        url = f"{simulated(row, simulator.url).base_url}/chat/completions"
+        headers = {"authorization": f"Bearer {secret_of(row.id, 1)}"}
+        assert http.post(url, json={"model": "m", "messages": MESSAGES}, headers=headers).status_code == 200
 
 
 def test_latencies_lie_around_the_median_and_follow_the_seed() -> None:
