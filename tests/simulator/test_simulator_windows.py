@@ -25,7 +25,7 @@ def fits(meter: SlidingMeter | RefillMeter | FixedMeter, amount: float, now_s: f
     return meter.fits_at(amount, now_s) <= now_s
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(ARRIVALS)
 def test_a_sliding_window_admits_exactly_what_keeps_every_60_seconds_within_the_limit(arrivals: list[tuple[int, int]]) -> None:
     meter = SlidingMeter(window(WindowKind.SLIDING))
@@ -42,7 +42,7 @@ def test_a_sliding_window_admits_exactly_what_keeps_every_60_seconds_within_the_
     assert all(sum(amount for at_s, amount in admitted if end - 60 < at_s <= end) <= LIMIT for end, _ in admitted)
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(ARRIVALS)
 def test_a_refilling_window_is_a_bucket_of_exact_arithmetic(arrivals: list[tuple[int, int]]) -> None:
     meter = RefillMeter(window(WindowKind.REFILL))
@@ -59,7 +59,7 @@ def test_a_refilling_window_is_a_bucket_of_exact_arithmetic(arrivals: list[tuple
             level -= amount
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(st.sampled_from(WindowKind), ARRIVALS, st.integers(1, LIMIT))
 def test_the_time_that_a_refusal_names_is_the_first_at_which_the_request_fits(
     kind: WindowKind, arrivals: list[tuple[int, int]], asked: int
@@ -76,13 +76,13 @@ def test_the_time_that_a_refusal_names_is_the_first_at_which_the_request_fits(
     assert meter.used(fits_s + 0.001) + asked <= LIMIT + 0.001
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(st.sampled_from(WindowKind))
 def test_what_is_larger_than_the_whole_window_never_fits(kind: WindowKind) -> None:
     assert meter_of(window(kind)).fits_at(LIMIT + 1, START_S) == math.inf
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(st.sampled_from(WindowKind))
 def test_a_window_of_limit_zero_lets_nothing_through_and_counts_what_is_forced_through(kind: WindowKind) -> None:
     meter = meter_of(window(kind, limit=0))
