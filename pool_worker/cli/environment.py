@@ -19,4 +19,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "PROFILE": settings.profile,
     }
     ours: Mapping[str, str] = {PREFIX + name: value for name, value in named.items() if value is not None}
-    return {**os.environ, **ours, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **ours, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": _with_filter(os.environ.get("PYTHONWARNINGS", ""))}
+
+
+def _with_filter(filters: str) -> str:
+    """Celery warns of root because pickled messages could run code; ours are JSON, and containers often run as root."""
+    return ",".join(filter(None, (filters, "ignore:You're running the worker with superuser")))

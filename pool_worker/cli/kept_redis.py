@@ -65,8 +65,8 @@ class KeptRedis:
 
     @property
     def url(self) -> str:
-        """Where clients reach it."""
-        return self._server.url
+        """Where clients reach it, once it runs."""
+        return f"redis://127.0.0.1:{self._port}/0"
 
     @property
     def port(self) -> int:

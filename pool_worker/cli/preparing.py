@@ -1,4 +1,4 @@
-"""The ledger's tables and the keys in the vault, before workers start."""
+"""What `up` does with the ledger: its tables and the vault's keys before workers start, its last rows when they have left."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import redis
+from sqlalchemy.exc import SQLAlchemyError
+
+from pool_client.redis_connection import connect
 from pool_worker.cli.plan import ENV_FILE, Plan
 from pool_worker.cli.processes import Report
 from pool_worker.cli.terminal import CommandError
 from pool_worker.config import EnvKey, Profile, load_profile, read_env_keys
 from pool_worker.ledger.database import migrate, open_database
+from pool_worker.ledger.writer import drain
 from pool_worker.registry import Key, Provider
+from pool_worker.settings import Settings
 from pool_worker.simulator.profile import secret_of
 from pool_worker.vault import Change, Imported, Vault, master_keys
 
@@ -42,6 +48,25 @@ def prepare_ledger(plan: Plan, *, report: Report) -> None:
             raise CommandError(NO_KEYS)
     finally:
         engine.dispose()
+
+
+def drain_outbox(settings: Settings, *, takeover_ms: int, report: Report) -> None:
+    """Write what the workers' last jobs left for the ledger; what cannot be written stays in Redis.
+
+    `takeover_ms`: for how long another writer may have been silent before its rows are taken over; 0 if there is no other.
+    """
+    engine = open_database(settings.ledger_url)
+    written = 0
+    try:
+        with connect(str(settings.redis_url)) as client:
+            while count := drain(client, engine, takeover_ms=takeover_ms):
+                written += count
+    except (redis.RedisError, SQLAlchemyError) as error:
+        report.note(f"the ledger's last rows wait in Redis until the next start: {type(error).__name__}")
+    finally:
+        engine.dispose()
+    if written:
+        report.note(f"{written} rows written to the ledger")
 
 
 def import_env_file(vault: Vault, path: Path, providers: Mapping[str, Provider], *, report: Report) -> Sequence[Imported]:

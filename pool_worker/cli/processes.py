@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol, Self
 
+from pool_worker.cli.lifeline import AT_ONCE
+
 KEPT_LINES = 10
 LONG_LIFE_S = 30.0
 """A process that lived this long and then died is no crash loop."""
@@ -43,19 +45,34 @@ class BackOff:
 
 
 class Lifeline:
-    """A pipe that closes when this process ends, however it ends; see `pool_worker.cli.lifeline`."""
+    """Two pipes by which children hang on this process, and by which they are let go; see `pool_worker.cli.lifeline`."""
 
     def __init__(self) -> None:
-        self.reads, self._writes = os.pipe()
+        self._life, self._life_held = os.pipe()
+        self._gate, self._gate_held = os.pipe()
+        self._is_open = False
 
-    def command(self, module: Sequence[str], *, grace_s: float) -> list[str]:
-        """The command that runs a Python module at this lifeline."""
-        return [sys.executable, "-m", "pool_worker.cli.lifeline", str(self.reads), str(grace_s), *module]
+    @property
+    def inherited(self) -> tuple[int, ...]:
+        """The file descriptors that a child needs."""
+        return (self._life, self._gate)
+
+    def command(self, module: Sequence[str], *, grace_s: float, at_once: bool) -> list[str]:
+        """The command that runs a Python module at this lifeline: at once, or as soon as the gate is open."""
+        gate = AT_ONCE if at_once else self._gate
+        return [sys.executable, "-m", "pool_worker.cli.lifeline", str(self._life), str(gate), str(grace_s), *module]
+
+    def open_gate(self) -> None:
+        """Let the children begin, these and later ones."""
+        if not self._is_open:
+            self._is_open = True
+            os.close(self._gate_held)
 
     def close(self) -> None:
         """Let go: what still hangs on it leaves."""
-        os.close(self._writes)
-        os.close(self.reads)
+        self.open_gate()
+        for pipe in (self._life_held, self._life, self._gate):
+            os.close(pipe)
 
 
 class Child:
@@ -73,6 +90,7 @@ class Child:
         report: Report,
         lifeline: Lifeline,
         grace_s: float,
+        at_once: bool = True,
         back_off: BackOff | None = None,
     ) -> None:
         self.name = name
@@ -80,9 +98,9 @@ class Child:
         """How often it ended without being asked to."""
         self.failure: str | None = None
         """Why it is not running and will not be started again."""
-        self._command = lifeline.command(module, grace_s=grace_s)
+        self._command = lifeline.command(module, grace_s=grace_s, at_once=at_once)
         self._environment = dict(environment)
-        self._inherited = (lifeline.reads,)
+        self._inherited = lifeline.inherited
         self._report = report
         self._back_off = back_off or BackOff()
         self._last_lines: deque[str] = deque(maxlen=KEPT_LINES)

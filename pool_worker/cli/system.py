@@ -8,31 +8,29 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from importlib import import_module
 from types import TracebackType
 from typing import Self
 
-import redis
-from sqlalchemy.exc import SQLAlchemyError
-
 from pool_client.queues import MAINTENANCE_QUEUE
-from pool_client.redis_connection import connect
+from pool_client.redis_connection import connect, redis_errors
 from pool_worker import redis_keys
 from pool_worker.cli.celery_commands import beat_module, worker_module
 from pool_worker.cli.environment import environment_of
 from pool_worker.cli.kept_redis import KeptRedis, choose_port, stop_leftover
 from pool_worker.cli.plan import Plan
-from pool_worker.cli.preparing import prepare_ledger
 from pool_worker.cli.processes import Child, Lifeline, Report
 from pool_worker.cli.running import HomeLock, Running, recorded
 from pool_worker.cli.terminal import CommandError
-from pool_worker.embedded_redis import free_port
-from pool_worker.ledger.database import open_database
-from pool_worker.ledger.writer import drain
+from pool_worker.embedded_redis import NoRedisServerError, free_port
 
 READY_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.03
 SHORT_GRACE_S = 5.0
 """How long beat and the simulator may take to leave, and how long a worker may after its drain."""
+
+OTHERS_MAY_WRITE_MS = 60_000
+"""A Redis that we do not run may have writers elsewhere: their rows are taken over only after this silence."""
 
 
 class System:
@@ -54,6 +52,7 @@ class System:
         self._simulator: Child | None = None
         self._workers: list[Child] = []
         self._beat: Child | None = None
+        self._is_ready = False
         self.settings = plan.settings
 
     def start(self) -> Running:
@@ -68,7 +67,6 @@ class System:
         try:
             self._stop_leftover()
             self._start_parts()
-            self._wait_until_ready()
             running = self._describe()
             self._lock.write(running)
         except BaseException:
@@ -91,7 +89,7 @@ class System:
         if self._beat is not None:
             self._let_leave([self._beat], within_s=SHORT_GRACE_S)
         self._let_leave(self._workers, within_s=self.settings.drain_s + SHORT_GRACE_S)
-        if self._workers:
+        if self._is_ready:
             self._drain_outbox()
         if self._simulator is not None:
             self._let_leave([self._simulator], within_s=SHORT_GRACE_S)
@@ -118,20 +116,29 @@ class System:
             self._report.note("stopped the Redis of an earlier run that was killed; its data are kept")
 
     def _start_parts(self) -> None:
+        """The workers load their modules while Redis and the ledger are made ready; beat comes when they work."""
+        embedded = None
+        if self.settings.redis_url is None:
+            embedded = KeptRedis(self.settings.home, port=choose_port(self._plan.redis_port), report=self._report)
+            self.settings = self.settings.model_copy(update={"redis_url": embedded.url})
         if self._plan.simulate is not None:
             self._start_simulator(self._plan.simulate)
-        with ThreadPoolExecutor(2) as both:
-            ledger = both.submit(prepare_ledger, self._plan, report=self._report)
-            server = both.submit(self._start_redis)
-            server.result()
-            ledger.result()
         environment = environment_of(self.settings)
-        with connect(self._url) as client:
-            client.delete(*self._worker_keys())  # of an earlier run that was killed
+        queues = (*self._plan.registry.queues(), MAINTENANCE_QUEUE)
         self._workers = [
-            self._child(name, worker_module(queues=(*self._plan.registry.queues(), MAINTENANCE_QUEUE), name=name), environment)
+            self._child(name, worker_module(queues=queues, name=name), environment, at_once=False)
             for name in self._worker_names()
         ]
+        with ThreadPoolExecutor(1) as beside:
+            ledger = beside.submit(self._prepare_ledger)
+            if embedded is not None:
+                self._redis = _started(embedded)
+            ledger.result()
+        with connect(self._url) as client, redis_errors(self._url):
+            client.delete(*self._worker_keys())  # of an earlier run that was killed
+        self._lifeline.open_gate()
+        self._wait_until_ready()
+        self._is_ready = True
         self._beat = self._child("beat", beat_module(), environment)
 
     def _start_simulator(self, profile: str) -> None:
@@ -140,23 +147,25 @@ class System:
         module = ["pool_worker.cli.main", "simulate", "--profile", profile, "--port", str(port)]
         self._simulator = self._child("simulator", module, environment_of(self.settings))
 
-    def _start_redis(self) -> None:
-        if self.settings.redis_url is not None:
-            return
-        try:
-            self._redis = KeptRedis(self.settings.home, port=choose_port(self._plan.redis_port), report=self._report).start()
-        except RuntimeError as error:
-            raise CommandError(str(error)) from error
-        self.settings = self.settings.model_copy(update={"redis_url": self._redis.url})
+    def _prepare_ledger(self) -> None:
+        # Imported here, in its thread, for SQLAlchemy takes half a second: the workers start meanwhile.
+        import_module("pool_worker.cli.preparing").prepare_ledger(self._plan, report=self._report)
 
-    def _child(self, name: str, module: Sequence[str], environment: dict[str, str]) -> Child:
+    def _child(self, name: str, module: Sequence[str], environment: dict[str, str], *, at_once: bool = True) -> Child:
         grace_s = self.settings.drain_s + SHORT_GRACE_S
-        child = Child(name, module, environment=environment, report=self._report, lifeline=self._lifeline, grace_s=grace_s)
-        return child.start()
+        return Child(
+            name,
+            module,
+            environment=environment,
+            report=self._report,
+            lifeline=self._lifeline,
+            grace_s=grace_s,
+            at_once=at_once,
+        ).start()
 
     def _wait_until_ready(self) -> None:
         until = time.monotonic() + READY_WITHIN_S
-        with connect(self._url) as client:
+        with connect(self._url) as client, redis_errors(self._url):
             while not (self._simulator_answers() and client.exists(*self._worker_keys()) == self._plan.workers):
                 for child in self._children():
                     if child.deaths:
@@ -191,20 +200,8 @@ class System:
             child.join()
 
     def _drain_outbox(self) -> None:
-        """Write what the workers' last jobs left for the ledger; what cannot be written stays in Redis."""
-        takeover = {} if self._redis is None else {"takeover_ms": 0}  # here no other writer is left
-        engine = open_database(self.settings.ledger_url)
-        written = 0
-        try:
-            with connect(self._url) as client:
-                while count := drain(client, engine, **takeover):
-                    written += count
-        except (redis.RedisError, SQLAlchemyError) as error:
-            self._report.note(f"the ledger's last rows wait in Redis until the next start: {type(error).__name__}")
-        finally:
-            engine.dispose()
-        if written:
-            self._report.note(f"{written} rows written to the ledger")
+        takeover_ms = OTHERS_MAY_WRITE_MS if self._redis is None else 0
+        import_module("pool_worker.cli.preparing").drain_outbox(self.settings, takeover_ms=takeover_ms, report=self._report)
 
     # --- facts ---------------------------------------------------------------------------------------------------------------
 
@@ -235,3 +232,12 @@ class System:
             profile=self._plan.simulate,
             pids=pids,
         )
+
+
+def _started(embedded: KeptRedis) -> KeptRedis:
+    try:
+        return embedded.start()
+    except NoRedisServerError:
+        raise
+    except RuntimeError as error:
+        raise CommandError(str(error)) from error

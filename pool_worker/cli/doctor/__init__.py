@@ -1,0 +1,107 @@
+"""`model-pool doctor`: checks everything and says how to mend it. It changes nothing and makes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import redis
+import typer
+
+from pool_client.errors import ConfigurationError
+from pool_client.redis_connection import connect
+from pool_worker.cli.doctor.configuration import check_env_file, check_variables, read_configuration
+from pool_worker.cli.doctor.database import check_database, existing_database, is_migrated
+from pool_worker.cli.doctor.finding import Finding, State, failure, warning
+from pool_worker.cli.doctor.keys import check_keys
+from pool_worker.cli.doctor.machine import check_home, check_python
+from pool_worker.cli.doctor.redis_server import check_redis
+from pool_worker.cli.doctor.work import check_work
+from pool_worker.cli.plan import ENV_FILE
+from pool_worker.cli.running import connected_settings
+from pool_worker.cli.terminal import out, print_json
+from pool_worker.embedded_redis import NoRedisServerError, server_program
+from pool_worker.registry import Registry
+from pool_worker.settings import Settings
+
+SIGNS = {State.OK: ("✓", "green"), State.WARNING: ("!", "yellow"), State.FAILURE: ("✗", "red")}
+
+
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Check everything, and say how to mend what is wrong. Exit code 1 if something does not work; nothing is changed."""
+    found = []
+    for finding in examine():
+        found.append(finding)
+        if not as_json:
+            _print(finding)
+    if as_json:
+        print_json(asdict(finding) for finding in found)
+    if any(finding.state is State.FAILURE for finding in found):
+        raise typer.Exit(1)
+
+
+def examine() -> Iterator[Finding]:
+    """Every check, in an order in which mending makes sense."""
+    yield from check_python()
+    yield from check_variables()
+    try:
+        configured = Settings()
+        settings = connected_settings(configured)
+    except ConfigurationError as error:
+        for sentence in str(error).splitlines():
+            what, _, right = sentence.rpartition("; ")
+            yield failure("settings", what or right, right if what else "correct it")
+        return
+    yield from check_home(settings.home)
+    registry, findings = read_configuration(settings)
+    yield from findings
+    if registry is not None:
+        yield from check_env_file(ENV_FILE, registry)
+    nothing_runs = configured.redis_url is None and settings.home == configured.home and not _answers(settings)
+    if nothing_runs:
+        yield _embedded()
+    else:
+        yield from _redis(settings, registry)
+    yield from _database(settings, registry)
+
+
+def _answers(settings: Settings) -> bool:
+    with connect(str(settings.redis_url)) as client:
+        try:
+            return bool(client.ping())
+        except (redis.RedisError, OSError):
+            return False
+
+
+def _embedded() -> Finding:
+    try:
+        program = server_program()
+    except NoRedisServerError as error:
+        return failure("redis", "none runs here, and there is no server program", str(error).partition(": ")[2])
+    mend = "`model-pool up` starts it, or name one with --redis"
+    return warning("redis", f"none runs here; {program.name} is there to be embedded", mend)
+
+
+def _redis(settings: Settings, registry: Registry | None) -> Iterator[Finding]:
+    url = str(settings.redis_url)
+    with connect(url) as client:
+        findings = list(check_redis(client, url))
+        yield from findings
+        if len(findings) > 1 and registry is not None:
+            yield from check_work(client, registry)
+
+
+def _database(settings: Settings, registry: Registry | None) -> Iterator[Finding]:
+    with existing_database(settings.ledger_url) as engine:
+        yield from check_database(engine, settings.ledger_url)
+        if registry is not None:
+            yield from check_keys(engine if engine is not None and is_migrated(engine) else None, settings, registry)
+
+
+def _print(finding: Finding) -> None:
+    sign, colour = SIGNS[finding.state]
+    out.print(f"[{colour}]{sign}[/] [bold]{finding.check:<15}[/] ", end="")
+    out.print(finding.text, markup=False)
+    if finding.mend:
+        out.print(f"  {'':<15} → {finding.mend}", markup=False)
