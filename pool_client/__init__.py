@@ -4,6 +4,7 @@
 ...     print(pool.submit("Why did this fail?").result(timeout=60).content)
 """
 
+from pool_client.base import BasePool
 from pool_client.client import Pool
 from pool_client.errors import (
     AuthenticationError,
@@ -29,6 +30,7 @@ from pool_client.job import Attempt, Failure, Job, JobState, Message, OnExhauste
 __all__ = [
     "Attempt",
     "AuthenticationError",
+    "BasePool",
     "BudgetExceededError",
     "CacheError",
     "CompletionError",
