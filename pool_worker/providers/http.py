@@ -76,7 +76,8 @@ async def post(http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str]
 
 
 async def _exchange(http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], content: bytes, timeout_s: float) -> Reply:
-    timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, MAX_CONNECT_S))
+    connect_s = _connect_s(timeout_s)
+    timeout = httpx2.Timeout(timeout_s, connect=connect_s, pool=connect_s)
     request = http.build_request("POST", url, headers=headers, content=content, timeout=timeout)
     response = await http.send(request, stream=True)
     try:
@@ -107,7 +108,7 @@ def _translate(error: Exception, *, timeout_s: float) -> ProviderFailedError:
     """By what aiohttp raised, for the transport's own mapping calls a refused connection and a closed one time-outs alike."""
     cause = error.__cause__ or error
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
-        return ProviderFailedError(f"no connection within {min(timeout_s, MAX_CONNECT_S):g} s")
+        return ProviderFailedError(f"no connection within {_connect_s(timeout_s):g} s")
     if isinstance(
         cause, aiohttp.ClientConnectorError | aiohttp.InvalidURL | httpx2.InvalidURL | httpx2.UnsupportedProtocol | ValueError
     ):
@@ -117,3 +118,8 @@ def _translate(error: Exception, *, timeout_s: float) -> ProviderFailedError:
     if isinstance(cause, aiohttp.ServerDisconnectedError):
         return ProviderFailedError("the connection was closed without an answer", charged=True)
     return ProviderFailedError(safe_text(f"connection broken: {cause}"), charged=True)
+
+
+def _connect_s(timeout_s: float) -> float:
+    """Less than the whole, so that what was never sent is told apart from what was never answered."""
+    return min(MAX_CONNECT_S, 0.9 * timeout_s)

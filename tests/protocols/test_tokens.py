@@ -18,6 +18,7 @@ def said(text: str) -> list[Message]:
 
 def test_english_and_japanese() -> None:
     assert estimate_input_tokens(said("a" * 400)) == 104
+    assert estimate_input_tokens(said("a" * 401)) == 105
     assert estimate_input_tokens(said("あ" * 400)) == 304
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import socket
 import traceback
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -247,6 +249,18 @@ async def test_nobody_listens(ask: Callable[..., Any]) -> None:
         url = provider.url
     with pytest.raises(errors.ProviderFailedError, match="not connected") as caught:
         await ask(url)
+    assert not caught.value.charged
+    _assert_no_secret(caught.value)
+
+
+async def test_a_connection_that_never_comes_was_not_charged(ask: Callable[..., Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+        for _ in range(4):  # the kernel drops what does not fit into the backlog
+            client = waiting.enter_context(socket.socket())
+            client.settimeout(0)
+            client.connect_ex(full.getsockname())
+        with pytest.raises(errors.ProviderFailedError, match=r"no connection within 0\.09 s") as caught:
+            await ask(f"http://127.0.0.1:{full.getsockname()[1]}/v1", timeout_s=0.1)
     assert not caught.value.charged
     _assert_no_secret(caught.value)
 
