@@ -122,4 +122,4 @@ def _translate(error: Exception, *, timeout_s: float) -> ProviderFailedError:
 
 def _connect_s(timeout_s: float) -> float:
     """Less than the whole, so that what was never sent is told apart from what was never answered."""
-    return min(MAX_CONNECT_S, 0.9 * timeout_s)
+    return min(MAX_CONNECT_S, timeout_s / 2)

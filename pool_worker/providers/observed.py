@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pool_worker.providers.dialects import dialect_of
 from pool_worker.providers.times import parse_duration, parse_rfc3339, parse_seconds
 from pool_worker.registry import Period, Unit
 
@@ -93,15 +94,13 @@ HEADER_ROWS: Mapping[str, tuple[HeaderRow, ...]] = {
         HeaderRow(Unit.REQUESTS, Period.MONTH, "x-endpoint-monthly-call-limit", "x-endpoint-monthly-call-remaining"),
     ),
 }
-"""Provider → its windows. Codestral has Mistral's headers; a provider without a row tells nothing on success."""
-
-_ALIKE = {"codestral": "mistral"}
+"""Provider → its windows. A provider without a row tells nothing on success."""
 
 
 def observed_in_headers(provider_id: str, headers: Mapping[str, str], *, now: datetime) -> tuple[Observed, ...]:
     """The windows that these headers (names in lower case) speak of; what cannot be read counts as not said."""
     found = []
-    for row in HEADER_ROWS.get(_ALIKE.get(provider_id, provider_id), ()):
+    for row in HEADER_ROWS.get(dialect_of(provider_id), ()):
         limit, remaining = parse_count(headers.get(row.limit)), parse_count(headers.get(row.remaining))
         if limit is None and remaining is None:
             continue

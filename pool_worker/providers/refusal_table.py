@@ -24,6 +24,7 @@ from pool_worker.errors import (
     WindowSpentError,
 )
 from pool_worker.providers.deadlines import Deadline, day_in, hour, minute, month_in, refilling_day, stated, unnamed
+from pool_worker.providers.dialects import dialect_of
 from pool_worker.providers.observed import parse_count
 from pool_worker.providers.refusal import Refusal
 
@@ -48,7 +49,7 @@ class Row:
     def fits(self, refusal: Refusal) -> bool:
         """Whether this row is about that refusal."""
         return (
-            (self.provider is None or self.provider == refusal.provider_id)
+            (self.provider is None or self.provider == dialect_of(refusal.provider_id))
             and (not self.status or refusal.status in self.status)
             and (not self.codes or not self.codes.isdisjoint(refusal.error.codes))
             and (not self.zero_headers or any(parse_count(refusal.headers.get(name)) == 0 for name in self.zero_headers))
