@@ -12,6 +12,7 @@ import yaml
 from pool_worker.config.mistakes import Mistake, did_you_mean, shown_path
 
 _NULL = "tag:yaml.org,2002:null"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LONGEST_SHOWN = 60
 _MOST_VALUES = 100_000
 _DEEPEST = 40
@@ -158,22 +159,34 @@ def parse_document(text: str, document: Document) -> Value:
     """The root of a YAML text; null if it is empty or malformed (then that is a mistake)."""
     line: int | None = None
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        problem = "nested too deeply" if _is_deep(text) else ""
+        root = None if problem else yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, problem = (mark.line + 1 if mark else None), error.problem or "malformed"
     except yaml.reader.ReaderError as error:
-        line, problem = text.count("\n", 0, error.position) + 1, f"character #x{ord(error.character):04x} is not allowed"
-    except RecursionError:
-        problem = "nested too deeply"
+        line, problem = text.count("\n", 0, error.position) + 1, f"character #x{error.character:04x} is not allowed"
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # the scanner lets through what int() and chr() say
         problem = str(error)
     else:
-        if root is None or max(_extent(root, {})) <= _MOST_VALUES:
+        if root is not None and "*" in text and max(_extent(root, {})) > _MOST_VALUES:
+            problem = "too large, or nested in itself, once its aliases (*name) are written out"
+        if not problem:
             return nothing(document) if root is None else Value(root, "", document)
-        line, problem = 1, "too large, or nested in itself, once its aliases (*name) are written out"
-    document.mistakes.append(Mistake(document.file, line, "", "", f"is not YAML: {problem}", "mend it there or just above"))
+    has_tab = line is not None and "\t" in "".join(text.splitlines()[line - 1 : line])
+    right = "indent with blanks, not with tabs" if has_tab else "mend it there or just above"
+    document.mistakes.append(Mistake(document.file, line, "", "", f"is not YAML: {problem}", right))
     return nothing(document)
+
+
+def _is_deep(text: str) -> bool:
+    """Whether a text is nested too deeply; asked before it is composed, which takes a piece of the C stack for every level."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def _extent(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:

@@ -63,7 +63,7 @@ def load_registry(
         raise ConfigError(mistakes)
     return Registry(
         providers={each: simulated(row, simulator_url) if simulator_url else row for each, row in providers.items()},
-        models=found.models,
+        models={each: model for each, model in found.models.items() if model.provider},
         agents=agents,
         keys=(*plan.keys(), *keys),
         task_capabilities=pool.task_capabilities,
@@ -87,10 +87,15 @@ def load_profile(config_dir: Path, name: str) -> Profile:
 
 
 class _Folder:
-    """A folder of configuration files, with the shipped ones behind it."""
+    """A folder of configuration files, with the shipped ones behind it.
+
+    What a shipped file gets wrong beside the folder's own files is not the user's mistake and not told: a shipped model whose
+    provider the folder does not have is just not there.
+    """
 
     def __init__(self, path: Path, mistakes: list[Mistake]) -> None:
-        self._places = (path, shipped_config_dir())
+        self._own = path
+        self._shipped = shipped_config_dir()
         self._mistakes = mistakes
         if not any((path / file).exists() for file in (*FILES, _PROFILES)):
             problem = "has no configuration file" if path.is_dir() else "is not a folder"
@@ -98,17 +103,20 @@ class _Folder:
 
     def read(self, file: str, known: Iterable[str]) -> Fields:
         """The named sections of a file; none if there is no such file."""
-        found = next((place / file for place in self._places if (place / file).exists()), None)
-        root = nothing(Document(file, self._mistakes)) if found is None else read_document(found, self._mistakes)
-        return Fields(root, known)
+        if (self._own / file).exists():
+            return Fields(read_document(self._own / file, self._mistakes), known)
+        return Fields(read_document(self._shipped / file, []), known)
 
     def profile(self, name: str) -> Fields:
         """The sections of a profile, which has to exist."""
-        there = sorted({file.stem for place in self._places for file in (place / _PROFILES).glob("*.yaml")})
-        if name not in there:
-            where = shown_path(self._places[0] / _PROFILES)
-            self._mistakes.append(Mistake(where, None, "", f'"{name}"', "is not a profile", did_you_mean(name, there)))
-        return self.read(f"{_PROFILES}/{name}.yaml" if name in there else "", profiles.SECTIONS)
+        there = {file.stem for place in (self._own, self._shipped) for file in (place / _PROFILES).glob("*.yaml")}
+        file = f"{_PROFILES}/{name}.yaml"
+        if name in there:
+            place = self._own if (self._own / file).exists() else self._shipped
+            return Fields(read_document(place / file, self._mistakes), profiles.SECTIONS)
+        where = shown_path(self._own / _PROFILES)
+        self._mistakes.append(Mistake(where, None, "", f'"{name}"', "is not a profile", did_you_mean(name, there)))
+        return Fields(nothing(Document(where, self._mistakes)))
 
 
 def _environment(mistakes: list[Mistake]) -> dict[str, str]:

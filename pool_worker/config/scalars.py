@@ -87,7 +87,7 @@ def _number(value: Value | None, kind: str, example: str, *, between: tuple[Deci
     if not isinstance(node, yaml.ScalarNode) or not _NUMBER.fullmatch(node.value):
         value.wrong(f"is not {kind}", f"write e.g. {example}")
         return None
-    if node.style is not None:
+    if node.style:
         value.wrong(f"is text, not {kind}", "write it without the quotes")
         return None
     found = Decimal(node.value.replace("_", ""))
