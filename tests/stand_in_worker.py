@@ -80,6 +80,12 @@ class StandInWorker:
         return Job.model_validate_json(self.redis.hget(redis_keys.job(job_id), "spec"))
 
 
+def subscribed(client: redis.Redis, count: int) -> None:
+    """Wait until so many channels are listened to."""
+    while client.info("stats")["pubsub_channels"] != count:
+        pass
+
+
 def _job_id(message: str) -> str:
     args, _, _ = json.loads(base64.b64decode(json.loads(message)["body"]))
     return args[0]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
-from stand_in_worker import StandInWorker
+from stand_in_worker import StandInWorker, subscribed
 
 from pool_client import Attempt, InvalidRequestError, JobCancelledError, JobState, Pool, PoolError, Status, redis_keys
 from pool_client.record import parse_status
@@ -15,6 +15,7 @@ from pool_client.scripts import Scripts
 def test_a_queued_job_is_cancelled_here_and_now(pool: Pool, redis_client: redis.Redis) -> None:
     job = pool.submit("x")
     waiting = pool.outcome(job.id)
+    subscribed(redis_client, 1)
     assert job.cancel() is JobState.CANCELLED
     assert waiting.result(5) is not None, "whoever waits is woken"
     with pytest.raises(JobCancelledError):

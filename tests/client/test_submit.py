@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import pytest
 import redis
@@ -14,6 +18,7 @@ from pool_client import InvalidRequestError, Job, JobState, Message, Pool, redis
 from pool_client.client import CHUNK
 from pool_client.envelope import render_message
 from pool_client.scripts import Scripts
+from pool_worker.embedded_redis import EmbeddedRedis
 
 
 def test_the_record_holds_the_job(pool: Pool, redis_client: redis.Redis) -> None:
@@ -95,6 +100,47 @@ def test_a_cut_connection_is_not_noticed(pool: Pool, redis_client: redis.Redis, 
     redis_client.client_kill_filter(_type="normal", skipme=True)
     pool.submit("after")
     assert len(worker.waiting()) == 2
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_again(redis_server: EmbeddedRedis, worker: StandInWorker) -> None:
+    """Redis accepted the job, but its answer was lost on the way: the job is sent again and is still one job."""
+    with cutting_proxy(redis_server.port, cut_after=b"EVALSHA") as port, Pool(redis_url=f"redis://127.0.0.1:{port}/0") as pool:
+        pool.submit("the script is known from now on")
+        job = pool.submit("x")
+        assert worker.waiting()[1:] == [job.id]
+
+
+@contextmanager
+def cutting_proxy(port: int, *, cut_after: bytes) -> Iterator[int]:
+    """Passes bytes on to Redis; the connection on which this command comes for the second time is cut, once, not answered."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    seen: list[bytes] = []
+
+    def serve(client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            while request := client.recv(65536):
+                server.sendall(request)
+                answer = server.recv(65536)
+                seen.extend([request] if cut_after in request else [])
+                if len(seen) == 2:
+                    seen.append(b"cut")
+                    return
+                client.sendall(answer)
+
+    def accept() -> None:
+        with suppress(OSError), ThreadPoolExecutor() as threads:
+            while True:
+                threads.submit(serve, listening.accept()[0])
+
+    accepting = threading.Thread(target=accept)
+    accepting.start()
+    try:
+        yield int(listening.getsockname()[1])
+        assert b"cut" in seen
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        accepting.join()
 
 
 def test_the_environment_names_the_redis(redis_url: str, worker: StandInWorker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from stand_in_worker import StandInWorker
+from stand_in_worker import StandInWorker, subscribed
 
 from pool_client import (
     InvalidRequestError,
@@ -20,12 +20,6 @@ from pool_client import (
 from pool_client.listener import Listener
 from pool_client.queues import list_name
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
-
-
-def subscribed(client: redis.Redis, count: int) -> None:
-    """Wait until so many channels are listened to."""
-    while client.info("stats")["pubsub_channels"] != count:
-        pass
 
 
 def test_a_result_that_comes_while_waiting(pool: Pool, worker: StandInWorker, redis_client: redis.Redis) -> None:
