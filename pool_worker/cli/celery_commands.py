@@ -1,26 +1,28 @@
-"""The Celery commands behind `model-pool worker`, `beat` and `flower`, as Python modules with their arguments."""
+"""The processes behind `model-pool worker`, `beat` and `flower`, as Python modules with their arguments."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
-APP = ("celery", "--quiet", "-A", "pool_worker.app")
+PROCESS = "pool_worker.cli.celery_process"
 
 
 def worker_module(*, queues: Sequence[str], name: str, concurrency: int | None = None, log_level: str = "warning") -> list[str]:
     """One worker that serves these queues; its Celery name is `<name>@<host>`."""
-    options = ["--queues", ",".join(queues), "--hostname", f"{name}@%h", "--loglevel", log_level]
+    options: dict[str, Any] = {"hostname": f"{name}@%h", "queues": ",".join(queues), "loglevel": log_level.upper()}
     if concurrency is not None:
-        options += ["--concurrency", str(concurrency)]
+        options["concurrency"] = concurrency
     # Gossip and mingle are the usual suspects of "connected but not consuming", and nothing here needs them.
-    return [*APP, "worker", *options, "--without-gossip", "--without-mingle"]
+    return [PROCESS, "worker", json.dumps({**options, "without_gossip": True, "without_mingle": True})]
 
 
 def beat_module(*, log_level: str = "warning") -> list[str]:
     """The scheduler."""
-    return [*APP, "beat", "--loglevel", log_level]
+    return [PROCESS, "beat", json.dumps({"loglevel": log_level.upper()})]
 
 
 def flower_module(*, port: int, address: str) -> list[str]:
     """Celery's monitor as a web page; it asks for no password, so that an address other than 127.0.0.1 shows it to others."""
-    return [*APP, "flower", f"--port={port}", f"--address={address}"]
+    return ["celery", "-A", "pool_worker.app", "flower", f"--port={port}", f"--address={address}"]

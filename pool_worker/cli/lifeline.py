@@ -20,7 +20,15 @@ import time
 
 ABANDONED = 70
 AT_ONCE = -1
-IMPORTED_BEFORE = {"celery": ("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "pool_worker.tasks")}
+IMPORTED_BEFORE = {
+    "pool_worker.cli.celery_process": (
+        "celery.apps.worker",
+        "celery.worker.consumer",
+        "pool_worker.broker.asyncio_pool",
+        "pool_worker.broker.transport",
+        "pool_worker.tasks",
+    )
+}
 
 
 def _leave_when_closed(life: int, grace_s: float) -> None:

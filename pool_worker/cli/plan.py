@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pool_client.queues import MAINTENANCE_QUEUE
 from pool_worker.config import load_registry
 from pool_worker.registry import Registry
 from pool_worker.settings import Settings
 
 ENV_FILE = Path(".env")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """One worker process."""
+
+    name: str
+    """Unique on this host; its Celery name is `<name>@<host>`."""
+    queues: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +29,23 @@ class Plan:
     settings: Settings
     """`home` is the one to use; `redis_url` None means the embedded Redis."""
     registry: Registry
-    """Its queues are served: by each worker all of them, and `maintenance`."""
+    """Its queues are served, and `maintenance`."""
     workers: int = 1
+    """So many workers, each serving every queue."""
+    worker_plans: tuple[WorkerPlan, ...] = ()
+    """Instead of `workers`: who serves what. Together they must serve every queue."""
     redis_port: int | None = None
     """For the embedded Redis; None: 6379, or a free one if that is taken."""
     simulate: str | None = None
     """The profile that a simulator of ours is to serve."""
+
+    def planned_workers(self) -> tuple[WorkerPlan, ...]:
+        """The workers to start."""
+        if self.worker_plans:
+            return self.worker_plans
+        every_queue = (*self.registry.queues(), MAINTENANCE_QUEUE)
+        names = ["worker"] if self.workers == 1 else [f"worker-{number}" for number in range(1, self.workers + 1)]
+        return tuple(WorkerPlan(name, every_queue) for name in names)
 
 
 def make_plan(

@@ -12,7 +12,6 @@ from importlib import import_module
 from types import TracebackType
 from typing import Self
 
-from pool_client.queues import MAINTENANCE_QUEUE
 from pool_client.redis_connection import connect, redis_errors
 from pool_worker import redis_keys
 from pool_worker.cli.celery_commands import beat_module, worker_module
@@ -53,6 +52,8 @@ class System:
         self._workers: list[Child] = []
         self._beat: Child | None = None
         self._is_ready = False
+        self._since = datetime.now(UTC)
+        self._recorded: Running | None = None
         self.settings = plan.settings
 
     def start(self) -> Running:
@@ -67,11 +68,17 @@ class System:
         try:
             self._stop_leftover()
             self._start_parts()
-            running = self._describe()
-            self._lock.write(running)
+            return self.record()
         except BaseException:
             self.stop()
             raise
+
+    def record(self) -> Running:
+        """Tell others, in the home folder, what runs here now; to be called again from time to time, for parts may be restarted."""
+        running = self._describe()
+        if self._lock is not None and running != self._recorded:
+            self._lock.write(running)
+            self._recorded = running
         return running
 
     @property
@@ -124,10 +131,9 @@ class System:
         if self._plan.simulate is not None:
             self._start_simulator(self._plan.simulate)
         environment = environment_of(self.settings)
-        queues = (*self._plan.registry.queues(), MAINTENANCE_QUEUE)
         self._workers = [
-            self._child(name, worker_module(queues=queues, name=name), environment, at_once=False)
-            for name in self._worker_names()
+            self._child(each.name, worker_module(queues=each.queues, name=each.name), environment, at_once=False)
+            for each in self._plan.planned_workers()
         ]
         with ThreadPoolExecutor(1) as beside:
             ledger = beside.submit(self._prepare_ledger)
@@ -166,7 +172,7 @@ class System:
     def _wait_until_ready(self) -> None:
         until = time.monotonic() + READY_WITHIN_S
         with connect(self._url) as client, redis_errors(self._url):
-            while not (self._simulator_answers() and client.exists(*self._worker_keys()) == self._plan.workers):
+            while not (self._simulator_answers() and client.exists(*self._worker_keys()) == len(self._workers)):
                 for child in self._children():
                     if child.deaths:
                         msg = f"{child.name} did not come up; its last lines:\n{child.last_lines}"
@@ -212,20 +218,15 @@ class System:
     def _children(self) -> list[Child]:
         return [child for child in (self._simulator, *self._workers, self._beat) if child is not None]
 
-    def _worker_names(self) -> list[str]:
-        count = self._plan.workers
-        return ["worker"] if count == 1 else [f"worker-{number}" for number in range(1, count + 1)]
-
     def _worker_keys(self) -> list[str]:
-        return [redis_keys.worker(f"{name}@{socket.gethostname()}") for name in self._worker_names()]
+        return [redis_keys.worker(f"{worker.name}@{socket.gethostname()}") for worker in self._plan.planned_workers()]
 
     def _describe(self) -> Running:
-        pids = {"up": os.getpid(), **{child.name: child.pid for child in self._children()}}
-        if self._redis is not None:
-            pids["redis"] = self._redis.pid
+        redis_pid = {} if self._redis is None else {"redis": self._redis.pid}
+        pids = {"up": os.getpid(), **redis_pid, **{child.name: child.pid for child in self._children()}}
         return Running(
             home=self.settings.home,
-            since=datetime.now(UTC),
+            since=self._since,
             redis_url=self._url,
             embedded_redis_port=None if self._redis is None else self._redis.port,
             simulator_url=None if self._simulator is None else self.settings.simulator_url,

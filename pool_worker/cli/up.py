@@ -75,6 +75,7 @@ def up(
         _print_banner(plan, running, base=settings.home, ready_after_s=time.monotonic() - began)
         while not system.failure and not interrupts.count:
             time.sleep(LOOK_EVERY_S)
+            system.record()
         failure = system.failure
         report.note(f"stopping: jobs under way get {plan.settings.drain_s:g} s to finish; Ctrl-C again hurries")
         system.stop()
@@ -87,7 +88,9 @@ class ForegroundReport:
     """Prints what the children write, each line under its coloured name, and what happens to them."""
 
     def log(self, part: str, line: str) -> None:
-        """Print a child's line."""
+        """Print a child's line, if anything is in it."""
+        if not line:
+            return
         number = part.removeprefix("worker-")
         colour = COLOURS.get(part) or WORKER_COLOURS[int(number) % len(WORKER_COLOURS) if number.isdigit() else 0]
         self._print(f"{typer.style(f'{part:>9} │', fg=colour)} {line}")
@@ -108,6 +111,7 @@ def _print_banner(plan: Plan, running: Running, *, base: Path, ready_after_s: fl
         "Redis": shown(running.redis_url) + (" (embedded)" if embedded else ""),
         "home": str(running.home),
         "ledger": shown(plan.settings.ledger_url),
+        "workers": f"{plan.workers}, serving {len(plan.registry.queues())} queues",
     }
     if running.simulator_url:
         rows["simulator"] = f"{running.simulator_url} ({running.profile})"

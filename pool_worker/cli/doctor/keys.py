@@ -27,7 +27,7 @@ def check_keys(engine: Engine | None, settings: Settings, registry: Registry) ->
     yield _master_key(engine, settings)
     yield ok("keys", ", ".join(f"{provider} {count}" for provider, count in sorted(counts.items())))
     wanting = sorted(each.id for each in registry.providers.values() if each.enabled and each.needs_key and not counts[each.id])
-    if wanting:
+    if wanting and settings.profile is None:  # a profile has the keys that it names
         yield warning("keys", f"no key for {', '.join(wanting)}: their models are left out", ADD)
     strange = sorted(provider for provider in counts if provider not in registry.providers)
     if strange:
