@@ -58,7 +58,7 @@ def _worker(settings: Settings) -> dict[str, Any]:
         "worker_pool": POOL,
         "worker_concurrency": settings.concurrency,
         "worker_prefetch_multiplier": 1,  # what a worker cannot start at once stays where another can claim it
-        "worker_send_task_events": True,  # for Flower; the events carry job ids, never prompts
+        "worker_send_task_events": False,  # three messages a job; Flower turns them on while it runs, and they carry ids only
         "worker_hijack_root_logger": True,
         "worker_log_format": "%(asctime)s %(levelname)-7s %(message)s",
         "worker_task_log_format": "%(asctime)s %(levelname)-7s %(task_name)s %(task_id)s %(message)s",
@@ -73,6 +73,7 @@ def _beat(url: str) -> dict[str, Any]:
         "beat_max_loop_interval": 5,  # with redbeat's defaults a dead beat's lock lasts 25 minutes
         "redbeat_lock_timeout": 30,
         "redbeat_redis_url": url,
+        "redbeat_redis_options": {"socket_timeout": 15, "socket_connect_timeout": 5, "socket_keepalive": True},
         "redbeat_key_prefix": BEAT_PREFIX,
     }
 

@@ -31,6 +31,8 @@ from pool_worker.settings import Settings
 from pool_worker.vault import Vault, master_keys
 
 HEARTBEAT_S = 10.0
+READY_AT_ONCE = 8
+"""Enough to keep Redis and the loop busy: what each waits for takes well under a millisecond."""
 REDIS_CONNECTIONS = 64
 """A command takes well under a millisecond, so a few serve many jobs; the others wait for one."""
 
@@ -63,6 +65,8 @@ class Resources:
     http: httpx2.AsyncClient
     jobs: Jobs
     books: Books
+    gate: asyncio.Semaphore
+    """So many jobs get ready at a time; see `pool_worker.completion.turn`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
     _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
@@ -132,6 +136,7 @@ async def open_resources(
             http=await stack.enter_async_context(open_http(concurrency=settings.concurrency)),
             jobs=Jobs(client, worker=worker),
             books=books,
+            gate=asyncio.Semaphore(READY_AT_ONCE),
         )
         await resources.enroll()
         await _publish_agents(client, registry.agents)

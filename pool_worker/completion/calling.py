@@ -81,12 +81,13 @@ def _failed(job: Job, lease: Lease, error: AttemptError, *, at: datetime) -> Fai
 
 async def _settle_failure(failed: Failed, lease: Lease, pool: Resources, *, sent_after_ms: int) -> None:
     error = failed.error
+    blamed = blame(pool.redis, error, lease, now=pool.now())
     if error.status_code is None and not error.charged:
-        await refund(pool.redis, lease.id)
+        await asyncio.gather(blamed, refund(pool.redis, lease.id))
     else:
         charge = charge_of(failed.usage, lease.candidate.model)
-        await _settle(lease, pool, charge=charge, cost_usd=failed.cost_usd, sent_after_ms=sent_after_ms)
-    await blame(pool.redis, error, lease, now=pool.now())
+        settled = _settle(lease, pool, charge=charge, cost_usd=failed.cost_usd, sent_after_ms=sent_after_ms)
+        await asyncio.gather(blamed, settled)
 
 
 async def _settle_unknown(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> None:

@@ -16,6 +16,7 @@ from pool_client.job import Failure, JobState
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import LostClaimError, OpenedJob, UnknownJobError
 from pool_worker.completion.trail import Trail
+from pool_worker.completion.turn import Turn
 from pool_worker.completion.work import Leased, Rest, Work
 from pool_worker.limits.acquire import Elsewhere, Exhausted
 from pool_worker.resources import Resources
@@ -33,7 +34,8 @@ async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
         redis.RedisError: if Redis goes away; the message then comes back when its lease ends.
     """
     try:
-        became = await _open(job_id, delivery, pool)
+        async with Turn(pool.gate) as turn:
+            became = await _open(job_id, delivery, pool, turn)
     except UnknownJobError:
         await pool.jobs.drop(delivery)
         became = "has no record: its message is dropped"
@@ -45,20 +47,20 @@ async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
     return became
 
 
-async def _open(job_id: str, delivery: Delivery, pool: Resources) -> str:
+async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) -> str:
     opened = await pool.jobs.open(job_id, delivery)
     if opened.state.is_final:
         await pool.jobs.drop(delivery)
         return f"was {opened.state} already"
-    return await _work_on(opened, delivery, pool)
+    return await _work_on(opened, delivery, pool, turn)
 
 
-async def _work_on(opened: OpenedJob, delivery: Delivery, pool: Resources) -> str:
+async def _work_on(opened: OpenedJob, delivery: Delivery, pool: Resources, turn: Turn) -> str:
     trail = Trail(opened.trail, queue=delivery.queue, now=pool.now)
     work = Work(opened.job(), delivery=delivery, trail=trail, pool=pool)
     with pool.under_way(work.job.id):
         try:
-            return await _serve(work, cancelled=opened.cancel_requested)
+            return await _serve(work, turn, cancelled=opened.cancel_requested)
         except PoolError as error:
             return await work.fail(error)
         except asyncio.CancelledError:
@@ -67,7 +69,7 @@ async def _work_on(opened: OpenedJob, delivery: Delivery, pool: Resources) -> st
             return await work.fail(JobCancelledError())
 
 
-async def _serve(work: Work, *, cancelled: bool) -> str:
+async def _serve(work: Work, turn: Turn, *, cancelled: bool) -> str:
     if cancelled:
         raise JobCancelledError
     if work.delivery.deliveries > MAX_DELIVERIES:
@@ -82,6 +84,7 @@ async def _serve(work: Work, *, cancelled: bool) -> str:
             case Rest() as place:
                 return await work.rest(place)
             case Leased() as place:
+                turn.end()
                 if result := await work.call(place):
                     return await work.succeed(result)
     raise DeadlineExceededError

@@ -15,6 +15,7 @@ from pool_worker.alerts import tell
 from pool_worker.errors import AttemptError, Scope
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
+from pool_worker.lua import read_script
 
 LONGEST_HOLD_S = 300.0
 FORGIVEN_AFTER_HOLDS = 3
@@ -31,11 +32,24 @@ async def blame(redis: Redis, error: AttemptError, lease: Lease, *, now: datetim
         return
     if error.needs_person:
         await _tell(redis, error, lease, scope=scope, now=now)
+    reason = f"{type(error).__name__}: {error.reason}"
     if error.retry_at is not None:
-        hold_s = max(0.0, (error.retry_at - now) / timedelta(seconds=1))
+        wait_ms = round((error.retry_at - now) / timedelta(milliseconds=1))
+        await hold(redis, scope, ttl_ms=max(1, wait_ms), reason=reason)
     else:
-        hold_s = await _hold_s(redis, scope, error.default_hold_s)
-    await hold(redis, scope, ttl_ms=max(1, round(hold_s * 1000)), reason=f"{type(error).__name__}: {error.reason}")
+        await fall(redis, scope, first_s=error.default_hold_s, reason=reason)
+
+
+async def fall(redis: Redis, scope: str, *, first_s: float, reason: str, now_ms: int | None = None) -> int:
+    """Hold a scope that failed without saying for how long; see `lua/fall.lua`.
+
+    Returns:
+        For how many ms it is held from now; 0 if it was held already.
+    """
+    script = redis.register_script(read_script("pool_worker.health", "fall"))
+    arguments: list[int | str] = [round(first_s * 1000), round(LONGEST_HOLD_S * 1000), FORGIVEN_AFTER_HOLDS, reason]
+    keys = [redis_keys.hold(scope), redis_keys.failures(scope)]
+    return int(await script(keys=keys, args=[*arguments, "" if now_ms is None else now_ms]))
 
 
 async def _tell(redis: Redis, error: AttemptError, lease: Lease, *, scope: str, now: datetime) -> None:
@@ -49,20 +63,6 @@ async def _tell(redis: Redis, error: AttemptError, lease: Lease, *, scope: str, 
         cause=f"{type(error).__name__}:{scope}",
         now=now,
     )
-
-
-async def _hold_s(redis: Redis, scope: str, first_s: float) -> float:
-    """The default, doubled for every failure after an earlier hold; failures during a hold are of the same fall."""
-    failures = redis_keys.failures(scope)
-    if await redis.exists(redis_keys.hold(scope)):
-        return first_s
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.incr(failures)
-        pipe.pexpire(failures, round(LONGEST_HOLD_S * FORGIVEN_AFTER_HOLDS * 1000))
-        count, _ = await pipe.execute()
-    hold_s: float = min(first_s * 2.0 ** (min(count, 32) - 1), max(first_s, LONGEST_HOLD_S))
-    await redis.pexpire(failures, round(hold_s * (1 + FORGIVEN_AFTER_HOLDS) * 1000))
-    return hold_s
 
 
 def _scope(error: AttemptError, lease: Lease) -> str | None:

@@ -1,0 +1,7 @@
+"""Who is ill: what failed attempts say about keys, models and providers, shared by all workers."""
+
+from __future__ import annotations
+
+from pool_worker.health.blame import blame
+
+__all__ = ["blame"]
