@@ -31,7 +31,8 @@ def job(job_id: str) -> str:
     """Hash: one job's record. No TTL until the job has ended, `RESULT_TTL_MS` from then.
 
     Fields: spec (JSON of `Job`), agent, state, queue, priority, submitted_ms; later started_ms, finished_ms, hops, deliveries,
-    trail (JSON list of `Attempt`), due_ms and wait_reason (while parked), cancel ("1" once asked for), model_id.
+    trail (JSON list of `Attempt`), due_ms and wait_reason (while parked), cancel ("1" once asked for), model_id, worker,
+    idempotency (the redis key that holds this job's id under its idempotency key).
     """
     return f"pool:job:{job_id}"
 

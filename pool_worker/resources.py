@@ -23,6 +23,7 @@ from pool_client.redis_connection import ANSWER_WITHIN_S, DEFAULT_URL, connect, 
 from pool_worker import redis_keys
 from pool_worker.broker.jobs import Jobs
 from pool_worker.ledger.database import migrate, open_database
+from pool_worker.ledger.models import publish_models
 from pool_worker.limits.enroll import enroll
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.providers.http import open_http
@@ -120,7 +121,7 @@ async def open_resources(
         redis.RedisError: if Redis cannot be reached.
     """
     served = frozenset(provider.id for provider in registry.providers.values() if provider.queue in served_queues)
-    keys, secrets = await asyncio.to_thread(_open_vault, settings, served)
+    keys, secrets = await asyncio.to_thread(_open_vault, settings, registry, served)
     async with AsyncExitStack() as stack:
         url = settings.redis_url or DEFAULT_URL
         books = Books(connect(url, decode=False), open_database(settings.ledger_url))
@@ -152,10 +153,11 @@ def _connect(url: str) -> redis.asyncio.Redis:
     return redis.asyncio.Redis.from_pool(pool)
 
 
-def _open_vault(settings: Settings, providers: frozenset[str]) -> tuple[tuple[Key, ...], Mapping[str, str]]:
+def _open_vault(settings: Settings, registry: Registry, providers: frozenset[str]) -> tuple[tuple[Key, ...], Mapping[str, str]]:
     engine = open_database(settings.ledger_url)
     try:
         migrate(engine)
+        publish_models(engine, registry)
         vault = Vault(engine, master_keys(settings), actor="worker")
         return vault.list(), vault.secrets(providers)
     finally:

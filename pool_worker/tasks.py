@@ -6,7 +6,7 @@ from pool_client.queues import TASK_NAME
 from pool_worker.app import app
 from pool_worker.broker.delivery import current_delivery, released_tags
 from pool_worker.completion import complete as complete_job
-from pool_worker.maintenance import books, queues, watch
+from pool_worker.maintenance import books, probes, queues, watch
 
 
 @app.task(name=TASK_NAME)
@@ -42,6 +42,12 @@ async def write_ledger() -> str:
 async def summarise_days() -> str:
     """Renew the daily summaries."""
     return f"{await books.summarise_days(app.resources)} summaries"
+
+
+@app.task(name="pool.probe_health")
+async def probe_health() -> str:
+    """Ask fallen providers whether they are well again."""
+    return f"{await probes.probe_health(app.resources)} are well again"
 
 
 @app.task(name="pool.check_quotas")

@@ -28,6 +28,9 @@ end
 
 redis.call('HSET', KEYS[1], 'spec', spec, 'agent', ARGV[4], 'state', 'queued', 'queue', ARGV[5], 'priority', ARGV[6],
   'submitted_ms', now_ms)
+if KEYS[4] then
+  redis.call('HSET', KEYS[1], 'idempotency', KEYS[4]) -- renewed when the job ends, which may be long after
+end
 redis.call('LPUSH', KEYS[2], message)
 -- A bell that already rings, unheard, needs no second stroke.
 if redis.call('PEXPIRE', KEYS[3], ARGV[8]) == 0 then

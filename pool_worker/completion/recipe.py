@@ -17,7 +17,7 @@ from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import LostClaimError, OpenedJob, UnknownJobError
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.turn import Turn
-from pool_worker.completion.work import Leased, Rest, Work
+from pool_worker.completion.work import Leased, Rest, Work, cancelled_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted
 from pool_worker.resources import Resources
 
@@ -50,6 +50,8 @@ async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
 async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) -> str:
     opened = await pool.jobs.open(job_id, delivery)
     if opened.state.is_final:
+        if opened.state is JobState.CANCELLED:
+            await pool.jobs.record(cancelled_row(opened.job(), opened.trail, at=pool.now()))
         await pool.jobs.drop(delivery)
         return f"was {opened.state} already"
     return await _work_on(opened, delivery, pool, turn)

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from pool_client.errors import InvalidRequestError, PoolError, RateLimitError
 from pool_client.job import Attempt, Failure, Job, JobState, OnExhausted, Result, Step
+from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Row, Until
 from pool_worker.completion.calling import Failed, call
@@ -243,6 +244,12 @@ class Work:
     async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Row]) -> None:
         rows = [*rows, _row(job_row(self.job, outcome, finished_at=self._pool.now()))]
         await self._pool.jobs.finish(self.delivery, outcome, state=state, rows=rows)
+
+
+def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Row:
+    """The books' row of a job that its caller cancelled while it waited: nobody had it in hand then."""
+    outcome = cancelled(job.id, at=at).model_copy(update={"attempts": list(trail)})
+    return _row(job_row(job, outcome, finished_at=at))
 
 
 def _row(row: LedgerRow) -> Row:

@@ -52,6 +52,11 @@ async def fall(redis: Redis, scope: str, *, first_s: float, reason: str, now_ms:
     return int(await script(keys=keys, args=[*arguments, "" if now_ms is None else now_ms]))
 
 
+async def forgive(redis: Redis, scope: str) -> None:
+    """A scope is well again: its hold ends, and its next fall is its first."""
+    await redis.delete(redis_keys.hold(scope), redis_keys.failures(scope))
+
+
 async def _tell(redis: Redis, error: AttemptError, lease: Lease, *, scope: str, now: datetime) -> None:
     what = (error.__doc__ or "").split("\n", 1)[0]
     await tell(

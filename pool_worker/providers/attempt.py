@@ -16,7 +16,7 @@ from pool_worker.protocols import PROTOCOLS
 from pool_worker.protocols.answer import Answer
 from pool_worker.protocols.protocol import Protocol
 from pool_worker.providers.classify import classify
-from pool_worker.providers.http import Reply, post
+from pool_worker.providers.http import Reply, exchange
 from pool_worker.providers.observed import Observed, observed_in_headers
 from pool_worker.providers.refusal import Refusal
 from pool_worker.providers.request import build_call
@@ -67,7 +67,7 @@ async def attempt(
         reason = f"provider {provider.id} speaks {provider.protocol}, which is not one of {', '.join(PROTOCOLS)}"
         raise ProviderFailedError(reason)
     call = build_call(protocol, provider=provider, model=model, secret=secret, job=job, max_tokens=max_tokens)
-    reply = await post(http, call.url, headers=call.headers, content=call.content, timeout_s=timeout_s)
+    reply = await exchange(http, call.url, headers=call.headers, content=call.content, timeout_s=timeout_s)
     arrived_at = now()
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own range of success
         raise classify(_refusal(provider, reply, body=_decoded_or_text(reply)), now=arrived_at, secret=secret)

@@ -58,8 +58,10 @@ def open_http(*, concurrency: int) -> httpx2.AsyncClient:
     )
 
 
-async def post(http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], content: bytes, timeout_s: float) -> Reply:
-    """One POST, and the whole reply within `timeout_s`.
+async def exchange(
+    http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], timeout_s: float, content: bytes | None = None
+) -> Reply:
+    """One request (a POST if it has content, else a GET), and the whole reply within `timeout_s`.
 
     Raises:
         ProviderFailedError: No status arrived: not connected, timed out, or cut off. `charged` says whether the request may
@@ -75,10 +77,13 @@ async def post(http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str]
     raise failure  # outside of the except blocks: a chained transport error would carry the request and so the key
 
 
-async def _exchange(http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], content: bytes, timeout_s: float) -> Reply:
+async def _exchange(
+    http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], content: bytes | None, timeout_s: float
+) -> Reply:
     connect_s = _connect_s(timeout_s)
     timeout = httpx2.Timeout(timeout_s, connect=connect_s, pool=connect_s)
-    request = http.build_request("POST", url, headers=headers, content=content, timeout=timeout)
+    method = "GET" if content is None else "POST"
+    request = http.build_request(method, url, headers=headers, content=content, timeout=timeout)
     response = await http.send(request, stream=True)
     try:
         body, flaw = await _read(response)

@@ -61,7 +61,19 @@ def _adapt(body: dict[str, Any], *, provider: Provider, model: Model) -> dict[st
 
 
 def _headers(provider: Provider, *, secret: str, job: Job) -> dict[str, str]:
-    headers = {"Content-Type": "application/json", **provider.headers}
+    headers = {"Content-Type": "application/json", **authorized(provider, secret=secret)}
+    if provider.extra.get("send_job_id") or urlsplit(provider.base_url).hostname in _OWN_HOSTS:
+        headers["X-Job-Id"] = job.id
+    return headers
+
+
+def authorized(provider: Provider, *, secret: str) -> dict[str, str]:
+    """The headers that every call to a provider carries, with the key in its place.
+
+    Raises:
+        AuthenticationFailedError: The stored key holds characters that a header cannot carry.
+    """
+    headers = dict(provider.headers)
     if provider.needs_key:
         if not secret or not secret.isascii() or not secret.isprintable():
             reason = f"the stored key of {provider.id} is empty or holds characters that a header cannot carry"
@@ -70,6 +82,4 @@ def _headers(provider: Provider, *, secret: str, job: Job) -> dict[str, str]:
             headers[provider.api_key_header] = secret
         else:
             headers["Authorization"] = f"Bearer {secret}"
-    if provider.extra.get("send_job_id") or urlsplit(provider.base_url).hostname in _OWN_HOSTS:
-        headers["X-Job-Id"] = job.id
     return headers

@@ -24,4 +24,6 @@ redis.call('HDEL', KEYS[4], 'due_ms', 'wait_reason')
 redis.call('PEXPIRE', KEYS[4], ARGV[5])
 redis.call('SET', KEYS[5], ARGV[4], 'PX', ARGV[5])
 redis.call('PUBLISH', KEYS[5], ARGV[4])
+local idempotency = redis.call('HGET', KEYS[4], 'idempotency')
+if idempotency then redis.call('SET', idempotency, ARGV[2], 'PX', ARGV[5]) end
 return 1

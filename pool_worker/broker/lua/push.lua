@@ -1,9 +1,10 @@
 -- Puts a message at the head of a list, where the next claim takes it, and rings the list's bell for idle workers.
 local function ring(list)
   local bell = 'pool:bell:' .. list
-  redis.call('LPUSH', bell, 1)
-  redis.call('LTRIM', bell, 0, 0)
-  redis.call('PEXPIRE', bell, 60000)
+  if redis.call('PEXPIRE', bell, 60000) == 0 then -- one that rings, unheard, needs no second stroke
+    redis.call('LPUSH', bell, 1)
+    redis.call('PEXPIRE', bell, 60000)
+  end
 end
 
 local function push_first(list, message)
