@@ -11,8 +11,10 @@ from pool_worker.completion.trail import Trail
 from pool_worker.errors import AuthenticationFailedError
 
 
-def nobody_left(rejected: Mapping[str, str], trail: Trail) -> CompletionError:
+def nobody_left(job: Job, rejected: Mapping[str, str], trail: Trail) -> CompletionError:
     """The error for a job without a candidate: none ever fitted, or each that did has failed."""
+    if not trail.calls and job.model is not None:
+        return ModelUnavailableError(f"{job.model}, to which the job is pinned: {rejected.get(job.model, 'does not fit')}")
     if not trail.calls:
         reasons = "; ".join(f"{model}: {reason}" for model, reason in rejected.items()) or "no model has a key"
         return ModelUnavailableError(f"no model fits this job ({reasons})")

@@ -183,7 +183,7 @@ class Work:
         """
         rounds = self._pool.registry.failover.retry_attempts
         if not self._trail.failed_since_pause or self._trail.pauses >= rounds:
-            raise nobody_left(candidates.rejected, self._trail)
+            raise nobody_left(self.job, candidates.rejected, self._trail)
         return Rest(pause_s(self._trail.pauses, random=self._pool.random()), "every candidate has failed")
 
     async def _acquire(self, choices: Sequence[Choice]) -> Leased | Elsewhere | Exhausted:
