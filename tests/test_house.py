@@ -23,6 +23,7 @@ CATCHES_EVERYTHING = {
 }
 SLEEPS = {
     "tests/broker/test_worker_process.py": "asks again until another process has done it",
+    "tests/cli/conftest.py": "asks again until another process has done it",
     "tests/simulator/test_simulator_serving.py": "asks again until another process listens",
 }
 
