@@ -12,7 +12,7 @@ import yaml
 from pool_worker.config.mistakes import Mistake, did_you_mean, shown_path
 
 _NULL = "tag:yaml.org,2002:null"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a PyYAML built without libyaml has only the slow one
 _LONGEST_SHOWN = 60
 _MOST_VALUES = 100_000
 _DEEPEST = 40
@@ -155,18 +155,18 @@ def nothing(document: Document) -> Value:
     return Value(yaml.ScalarNode(_NULL, "", start, start), "", document)
 
 
-def parse_document(text: str, document: Document) -> Value:
+def parse_document(text: str, document: Document, *, loader: type[yaml.SafeLoader] = _LOADER) -> Value:
     """The root of a YAML text; null if it is empty or malformed (then that is a mistake)."""
     line: int | None = None
     try:
-        problem = "nested too deeply" if _is_deep(text) else ""
-        root = None if problem else yaml.compose(text, Loader=_LOADER)
+        problem = "nested too deeply" if _is_deep(text, loader) else ""
+        root = None if problem else yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, problem = (mark.line + 1 if mark else None), error.problem or "malformed"
     except yaml.reader.ReaderError as error:
         line, problem = text.count("\n", 0, error.position) + 1, f"character #x{error.character:04x} is not allowed"
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the scanner lets through what int() and chr() say
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the slow scanner lets through what int() and chr() say
         problem = str(error)
     else:
         if root is not None and "*" in text and max(_extent(root, {})) > _MOST_VALUES:
@@ -179,10 +179,10 @@ def parse_document(text: str, document: Document) -> Value:
     return nothing(document)
 
 
-def _is_deep(text: str) -> bool:
+def _is_deep(text: str, loader: type[yaml.SafeLoader]) -> bool:
     """Whether a text is nested too deeply; asked before it is composed, which takes a piece of the C stack for every level."""
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             return True

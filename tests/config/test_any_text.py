@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pool_worker.config import ConfigError, load_registry, read_env_keys
+from pool_worker.config.document import Document, parse_document
 from pool_worker.config.loading import FILES
+from pool_worker.config.mistakes import Mistake
 from pool_worker.settings import shipped_config_dir
 
 QUICK = settings(
@@ -97,6 +99,24 @@ def test_any_text_as_env(tmp_path: Path, text: str) -> None:
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     with contextlib.suppress(ConfigError):
         assert all(key.secret and key.priority >= 1 for key in read_env_keys(file, PROVIDERS).keys)
+
+
+@QUICK
+@given(text=TEXTS)
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.CSafeLoader])
+def test_any_text_with_either_reader(loader: type[yaml.SafeLoader], text: str) -> None:
+    mistakes: list[Mistake] = []
+    assert parse_document(text, Document("x.yaml", mistakes), loader=loader).is_null or not mistakes
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\UFFFFFFFF"', "%YAML " + "9" * 5000 + ".1\n---\n", "[" * 2000, "- " * 2000, "a\x01", "&a [*a]"]
+)
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.CSafeLoader])
+def test_texts_that_neither_reader_may_die_of(loader: type[yaml.SafeLoader], text: str) -> None:
+    mistakes: list[Mistake] = []
+    assert parse_document(text, Document("x.yaml", mistakes), loader=loader).is_null
+    assert len(mistakes) == 1
 
 
 @pytest.mark.parametrize(

@@ -188,3 +188,6 @@ def test_a_file_of_the_working_folder_fills_addresses(env: WriteEnv, monkeypatch
     env("CLOUDFLARE_ACCOUNT_ID=from-file\n")
     address = load_registry(shipped_config_dir()).providers["cloudflare"].base_url
     assert address == "https://api.cloudflare.com/client/v4/accounts/from-file/ai/v1"
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "from-environment")
+    address = load_registry(shipped_config_dir()).providers["cloudflare"].base_url
+    assert address == "https://api.cloudflare.com/client/v4/accounts/from-environment/ai/v1"

@@ -218,10 +218,11 @@ def test_money_is_what_is_written_to_the_last_digit(tmp_path: Path) -> None:
 
 
 def test_metadata_is_plain_data(tmp_path: Path) -> None:
-    entry = "{id: m, provider: groq, model: x, metadata: {a: [1, 2.5, yes, null, 010, 2026-01-01, 'q'], b: {c: d}}}"
+    listed = "[1, 2.5, yes, null, 010, 2026-01-01, 'q', 1:30, .inf, !!bool x]"
+    entry = f"{{id: m, provider: groq, model: x, metadata: {{a: {listed}, b: {{c: d}}}}}}"
     (tmp_path / "models.yaml").write_text(f"models:\n  free_tier:\n    - {entry}\n", encoding="utf-8")
     metadata = load_registry(tmp_path, environ={}).models["m"].metadata
-    assert metadata == {"a": [1, 2.5, True, None, 10, "2026-01-01", "q"], "b": {"c": "d"}}
+    assert metadata == {"a": [1, 2.5, True, None, 10, "2026-01-01", "q", "1:30", ".inf", "x"], "b": {"c": "d"}}
 
 
 @pytest.mark.parametrize("name", ["providers.yaml", "models.yaml", "agents.yaml", "pool.yaml", "profiles/thirty-two-keys.yaml"])
