@@ -27,7 +27,7 @@ class Profile:
     """Provider → number of keys."""
 
     def keys(self) -> tuple[Key, ...]:
-        """Every key, `groq#1` …, each a quota group of its own. Their secrets are their ids: only a simulator accepts them."""
+        """Every key, `groq#1` …, each a quota group of its own; only a simulator has accounts for them."""
         counts = self.key_counts.items()
         return tuple(
             Key(id=f"{provider}#{number}", provider=provider) for provider, count in counts for number in range(1, count + 1)
