@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,7 +25,7 @@ CATCHES_EVERYTHING = {
 }
 SLEEPS = {
     "tests/broker/test_worker_process.py": "asks again until another process has done it",
-    "tests/cli/conftest.py": "asks again until another process has done it",
+    "tests/cli/command_line.py": "asks again until another process has done it",
     "tests/simulator/test_simulator_serving.py": "asks again until another process listens",
 }
 
@@ -161,13 +163,26 @@ def test_the_changelog_begins_with_this_release() -> None:
     assert re.findall(r"(?m)^## (\d+\.\d+\.\d+)", changelog)[:1] == [version]
 
 
+def locked(name: str) -> dict[str, str]:
+    """Package → version, as a lock pins them."""
+    return dict(re.findall(r"(?m)^([\w.-]+)==([^\s;]+)", (ROOT / "requirements" / name).read_text(encoding="utf-8")))
+
+
 def test_what_runs_is_what_is_tested() -> None:
-    run, dev = (
-        set(re.findall(r"(?m)^\S+==\S+", (ROOT / "requirements" / name).read_text(encoding="utf-8")))
-        for name in ("run.txt", "dev.txt")
-    )
+    run, dev = locked("run.txt"), locked("dev.txt")
     assert run
-    assert run - dev == set()
+    assert run.items() - dev.items() == set()
+
+
+@pytest.mark.parametrize(("lock", "extras"), [("run.txt", {"worker", "simulator", "build"}), ("dev.txt", None)])
+def test_the_locks_hold_what_is_asked_for(lock: str, extras: set[str] | None) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = [
+        line for extra, lines in project["optional-dependencies"].items() if extras is None or extra in extras for line in lines
+    ]
+    asked = [Requirement(line) for line in (*project["dependencies"], *optional)]
+    pins = locked(lock)
+    assert [str(one) for one in asked if not one.specifier.contains(pins.get(canonicalize_name(one.name), "0"))] == []
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
