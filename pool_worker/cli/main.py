@@ -13,6 +13,9 @@ from pool_worker.cli.global_options import add_global_options
 COMMANDS = {
     # name: (function or Typer, what it does)
     "up": ("pool_worker.cli.up:app", "Run everything on this machine, in the foreground."),
+    "submit": ("pool_worker.cli.submit:submit", "Submit one job and print its answer."),
+    "job": ("pool_worker.cli.job:job", "Show where one job is, and what was tried for it."),
+    "status": ("pool_worker.cli.status:status", "Show what the pool is doing now; --watch: each second."),
     "worker": ("pool_worker.cli.parts:worker", "Run one worker, in the foreground."),
     "beat": ("pool_worker.cli.parts:beat", "Run the clock that starts what is to be done regularly."),
     "flower": ("pool_worker.cli.parts:flower", "Run Flower, Celery's monitor."),

@@ -74,7 +74,7 @@ class System:
             raise
 
     def record(self) -> Running:
-        """Tell others, in the home folder, what runs here now; to be called again from time to time, for parts may be restarted."""
+        """Tell others, in the home folder, what runs here now. To be called again from time to time: parts may be restarted."""
         running = self._describe()
         if self._lock is not None and running != self._recorded:
             self._lock.write(running)

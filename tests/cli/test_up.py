@@ -8,13 +8,15 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy
-from conftest import CommandLine, Up, wait_until_gone
+from command_line import CommandLine, Up, wait_until, wait_until_gone
 
 from pool_client.client import Pool
 from pool_client.errors import PoolUnavailableError
+from pool_client.job import JobState
 from pool_worker.embedded_redis import free_port
 from pool_worker.ledger.database import default_url, open_database
 from pool_worker.ledger.tables import jobs
+from pool_worker.simulator.admin_client import SimulatorAdmin
 
 StartUp = Callable[..., Up]
 
@@ -54,12 +56,30 @@ def test_a_killed_part_comes_back_and_sigterm_ends_all(start_up: StartUp) -> Non
             with contextlib.suppress(PoolUnavailableError):  # until Redis is back
                 answer = pool.submit("Still there?").result(timeout=20)
         assert answer is not None
-    while any(up.pids[part] == pids[part] for part in ("worker-1", "redis", "beat")):
-        assert time.monotonic() < until
+    wait_until(lambda: all(up.pids[part] != pids[part] for part in ("worker-1", "redis", "beat")))
     now = up.pids
     assert up.end(signal.SIGTERM) == 0
     wait_until_gone(pids)
     wait_until_gone(now)
+
+
+def test_a_second_ctrl_c_does_not_wait_for_jobs_and_loses_none(cli: CommandLine, start_up: StartUp) -> None:
+    cli.environment["MODEL_POOL_VISIBILITY_S"] = "3"
+    up = start_up()
+    pids = up.pids
+    with Pool(redis_url=up.record["redis_url"]) as pool, SimulatorAdmin(up.record["simulator_url"]) as simulator:
+        for provider in simulator.counts()["providers"]:
+            simulator.fault(provider, "hang")
+        job = pool.submit("Take your time")
+        wait_until(lambda: job.status().state is JobState.RUNNING)
+    up.process.send_signal(signal.SIGINT)
+    up.wait_for("Ctrl-C again hurries")
+    assert up.end(signal.SIGINT) == 0
+    wait_until_gone(pids)
+
+    again = start_up()
+    with Pool(redis_url=again.record["redis_url"]) as pool:
+        assert pool.job(job.id).result(timeout=60).content
 
 
 def test_when_up_itself_is_killed_its_children_leave_and_the_next_start_takes_over(start_up: StartUp) -> None:
