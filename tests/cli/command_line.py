@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -76,8 +77,8 @@ class Up:
         return dict(self.record["pids"])
 
     def end(self, number: signal.Signals) -> int:
-        """Send a signal, read the rest of what it prints, and return the exit code."""
-        self.process.send_signal(number)
+        """Send a signal as a terminal does, to the whole group, read the rest of what it prints, and return the exit code."""
+        os.killpg(self.process.pid, number)
         rest, _ = self.process.communicate(timeout=GONE_WITHIN_S)
         self.output += rest.splitlines()
         return self.process.returncode

@@ -27,7 +27,13 @@ def start_up(cli: CommandLine) -> Iterator[Callable[..., Up]]:
     def start(*arguments: str) -> Up:
         command = cli.command("up", "--simulate", "--port", str(free_port()), *arguments)
         process = subprocess.Popen(
-            command, cwd=cli.folder, env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=cli.folder,
+            env=cli.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         up = Up(process, cli.home / "simulate-thirty-two-keys")
         started.append(up)

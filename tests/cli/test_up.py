@@ -35,6 +35,7 @@ def test_jobs_are_answered_and_ctrl_c_leaves_nothing_behind_but_the_books(cli: C
     assert all(str(words) in second.stderr for words in (pids["up"], pids["worker"], up.record["redis_url"], "since"))
 
     assert up.end(signal.SIGINT) == 0
+    assert "started again" not in "\n".join(up.output)
     wait_until_gone(pids)
     assert not (up.home / "up.json").exists()
     engine = open_database(default_url(up.home))
