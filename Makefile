@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 SUITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c '$(SUITS)' 2>/dev/null && echo $(name))))
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check lint format types walls bench lock clean
 help:
 	@echo "make demo    the whole system on this machine with simulated providers, under load; ends by itself"
 	@echo "make test    everything: lint, types, walls, tests"
@@ -21,19 +21,27 @@ help:
 demo: .venv/run.stamp
 	@$(BIN)/model-pool demo
 
-check: .venv/dev.stamp
+check: lint format types walls
+
+lint: .venv/dev.stamp
 	@echo "==> lint: ruff check"
 	@$(BIN)/ruff check .
+
+format: .venv/dev.stamp
 	@echo "==> format: ruff format --check"
 	@$(BIN)/ruff format --check .
+
+types: .venv/dev.stamp
 	@echo "==> types: mypy"
 	@$(BIN)/mypy
+
+walls: .venv/dev.stamp
 	@echo "==> walls: import-linter"
 	@$(BIN)/lint-imports --no-logo
 
-# The tests run also when a check is red: both are told, either fails.
+# All checks and the tests run, also when one is red; any red is an error at the end.
 test: .venv/dev.stamp
-	@checks=0; $(MAKE) --no-print-directory check || checks=$$?; \
+	@checks=0; $(MAKE) --no-print-directory --keep-going check || checks=$$?; \
 	echo "==> tests: pytest"; $(BIN)/pytest -n 2 || exit $$?; \
 	test $$checks -eq 0 || { echo "the tests passed, but a check above did not"; exit $$checks; }
 
