@@ -1,0 +1,69 @@
+"""What is known of one job, wherever it was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from pool_client.job import Attempt, Failure, JobState, Priority, Result, Status
+
+
+class Source(StrEnum):
+    """Where it was found."""
+
+    REDIS = "redis"
+    LEDGER = "ledger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFacts:
+    """One job; its prompt and its answer are not among the facts."""
+
+    job_id: str
+    source: Source
+    state: JobState | None
+    """None: the ledger has attempts of it but not its end."""
+    agent: str | None
+    priority: Priority | None
+    queue: str | None
+    """Where it is, or was last; None: not known any more."""
+    submitted_at: datetime | None
+    started_at: datetime | None
+    """When a worker first took it."""
+    finished_at: datetime | None
+    waits_until: datetime | None = None
+    wait_reason: str | None = None
+    model_id: str | None = None
+    degraded: bool = False
+    error_type: str | None = None
+    error_message: str | None = None
+    cost_usd: Decimal = Decimal(0)
+    hops: int = 0
+    attempts: tuple[Attempt, ...] = ()
+
+
+def facts_of_record(status: Status, outcome: Result | Failure | None) -> JobFacts:
+    """A job as Redis has it."""
+    failure = outcome if isinstance(outcome, Failure) else None
+    return JobFacts(
+        job_id=status.job_id,
+        source=Source.REDIS,
+        state=status.state,
+        agent=status.agent,
+        priority=status.priority,
+        queue=status.queue,
+        submitted_at=status.submitted_at,
+        started_at=status.started_at,
+        finished_at=status.finished_at,
+        waits_until=status.waits_until,
+        wait_reason=status.wait_reason,
+        model_id=status.model_id,
+        degraded=isinstance(outcome, Result) and outcome.degraded,
+        error_type=None if failure is None else failure.type,
+        error_message=None if failure is None else failure.message,
+        cost_usd=sum((attempt.cost_usd for attempt in status.attempts), Decimal(0)),
+        hops=status.hops,
+        attempts=tuple(status.attempts),
+    )

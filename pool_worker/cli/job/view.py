@@ -1,0 +1,111 @@
+"""One job, drawn."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pool_client.job import Attempt, JobState, Step
+from pool_worker.cli.figures import NOTHING, milliseconds, moment, usd
+from pool_worker.cli.job.facts import JobFacts, Source
+
+STATE_COLOURS = {
+    JobState.QUEUED: "cyan",
+    JobState.RUNNING: "blue",
+    JobState.PARKED: "yellow",
+    JobState.SUCCEEDED: "green",
+    JobState.FAILED: "red",
+    JobState.CANCELLED: "magenta",
+}
+OUTCOME_COLOURS = {Step.OK.value: "green", Step.MOVED.value: "cyan", Step.PAUSED.value: "yellow"}
+
+
+def job_view(facts: JobFacts) -> RenderableType:
+    """What is known of it, then its trail."""
+    parts: list[RenderableType] = [_headline(facts), _facts(facts)]
+    parts += [Text(), _trail(facts.attempts)] if facts.attempts else [Text("nothing has been tried for it yet", style="dim")]
+    if any(attempt.reason for attempt in facts.attempts):
+        parts += [Text(), Text("why", style="bold"), _reasons(facts.attempts)]
+    return Group(*parts)
+
+
+def _headline(facts: JobFacts) -> Text:
+    state = "not ended, as far as the ledger knows" if facts.state is None else facts.state.value
+    colour = "dim" if facts.state is None else STATE_COLOURS[facts.state]
+    marks = [" (degraded: a lesser answer)"] if facts.degraded else []
+    return Text.assemble("job ", (facts.job_id, "bold"), "  ", (state, f"bold {colour}"), *marks)
+
+
+def _facts(facts: JobFacts) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column()
+    grid.add_row("agent", f"{facts.agent or NOTHING}, priority {facts.priority.value if facts.priority else NOTHING}")
+    grid.add_row("queue", (facts.queue or NOTHING) + (f", after {facts.hops} hops" if facts.hops > 1 else ""))
+    grid.add_row("submitted", moment(facts.submitted_at))
+    if facts.started_at is not None:
+        grid.add_row("started", _after(facts.submitted_at, facts.started_at))
+    if facts.waits_until is not None:
+        grid.add_row("waits", Text(f"until {moment(facts.waits_until)}: {facts.wait_reason or 'no reason given'}"))
+    if facts.finished_at is not None:
+        grid.add_row("ended", _after(facts.submitted_at, facts.finished_at))
+    if facts.model_id:
+        grid.add_row("model", Text(facts.model_id))
+    if facts.error_type is not None:
+        grid.add_row("error", Text(f"{facts.error_type}: {facts.error_message}", style="red"))
+    grid.add_row("cost", usd(facts.cost_usd))
+    if facts.source is Source.LEDGER:
+        grid.add_row("source", "the ledger; Redis has forgotten it")
+    return grid
+
+
+def _after(submitted_at: datetime | None, at: datetime) -> str:
+    if submitted_at is None:
+        return moment(at)
+    took_ms = max(0.0, (at - submitted_at).total_seconds() * 1000)
+    return f"{moment(at)}  ({milliseconds(took_ms)} after submitting)"
+
+
+def _trail(attempts: tuple[Attempt, ...]) -> Table:
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("outcome")
+    table.add_column("model", overflow="fold")
+    table.add_column("key", overflow="fold")
+    table.add_column("queue", overflow="fold")
+    table.add_column("latency", justify="right", no_wrap=True)
+    table.add_column("added", justify="right", no_wrap=True)
+    for attempt in attempts:
+        table.add_row(*_cells(attempt))
+    return table
+
+
+def _cells(attempt: Attempt) -> tuple[str | Text, ...]:
+    return (
+        str(attempt.number),
+        Text(outcome_words(attempt.outcome), style=OUTCOME_COLOURS.get(attempt.outcome, "red")),
+        Text(attempt.model_id or NOTHING),
+        Text(attempt.key_id or attempt.provider or NOTHING),
+        Text(attempt.queue),
+        milliseconds(attempt.latency_ms) if attempt.is_call else NOTHING,
+        milliseconds(attempt.added_ms),
+    )
+
+
+def _reasons(attempts: tuple[Attempt, ...]) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(justify="right")
+    grid.add_column(style="dim", overflow="fold")
+    for attempt in attempts:
+        if attempt.reason:
+            grid.add_row(str(attempt.number), Text(attempt.reason))
+    return grid
+
+
+def outcome_words(outcome: str) -> str:
+    """`ProviderFailedError` as people say it: `provider failed`."""
+    name = outcome.removesuffix("Error")
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()

@@ -1,0 +1,30 @@
+"""Views on stdout: in a terminal at its width, elsewhere wide enough that no line is folded, and without blanks at the ends."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import typer
+from rich.console import Console, RenderableType
+
+from pool_worker.cli.terminal import out
+
+WIDTH_OF_FILES = 160
+
+
+def show(view: RenderableType, *, width: int = WIDTH_OF_FILES) -> None:
+    """Print a view. `width` is for files and pipes; the variable COLUMNS overrides it."""
+    if out.is_terminal:
+        out.print(view)
+        return
+    columns = os.environ.get("COLUMNS", "")
+    for line in as_text(view, width=int(columns) if columns.isdigit() else width).splitlines():
+        typer.echo(line.rstrip())
+
+
+def as_text(view: RenderableType, *, width: int) -> str:
+    """A view as plain characters."""
+    page = io.StringIO()
+    Console(file=page, width=width, highlight=False, color_system=None, force_terminal=False).print(view)
+    return page.getvalue()

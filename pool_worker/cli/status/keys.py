@@ -1,0 +1,69 @@
+"""The keys that the workers use, and how much of each is used."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+
+from redis.asyncio import Redis
+
+from pool_worker import redis_keys
+from pool_worker.cli.status.facts import KeyUse, WindowUse
+from pool_worker.limits.enroll import keys_for
+from pool_worker.limits.usage import usage_now
+from pool_worker.registry import Key, Registry
+
+MANY = 2000
+"""Keys that are asked about in one pipeline."""
+
+
+async def enrolled_keys(client: Redis, registry: Registry) -> tuple[Key, ...]:
+    """The active keys as the workers told Redis, by provider and number: no database and no master key is needed for them."""
+    async with client.pipeline(transaction=False) as pipe:
+        for provider in registry.providers:
+            pipe.smembers(redis_keys.enrolled_keys(provider))
+        members = await pipe.execute()
+    owners = [
+        (provider, key_id)
+        for provider, ids in zip(registry.providers, members, strict=True)
+        for key_id in sorted(ids, key=_number)
+    ]
+    async with client.pipeline(transaction=False) as pipe:
+        for _, key_id in owners:
+            pipe.hmget(redis_keys.key_facts(key_id), "priority", "group", "daily_limit")
+        rows = await pipe.execute() if owners else []
+    return tuple(
+        Key(key_id, provider, priority=int(priority), quota_group=group or "", daily_limit=int(daily) if daily else None)
+        for (provider, key_id), (priority, group, daily) in zip(owners, rows, strict=True)
+        if priority is not None
+    )
+
+
+async def read_key_use(client: Redis, registry: Registry) -> tuple[KeyUse, ...]:
+    """Every active key of the registry with its windows, by provider as in the registry, and number."""
+    windows: defaultdict[str, list[WindowUse]] = defaultdict(list)
+    for use in await usage_now(client, registry):
+        if use.limit is not None:
+            resets_at = datetime.fromtimestamp(use.resets_at_ms / 1000, UTC)
+            windows[use.key_id].append(WindowUse(use.model, use.unit, use.per, use.used, use.limit, resets_at))
+    keys = [key for provider in registry.providers.values() if provider.enabled for key in keys_for(registry, provider)]
+    in_flight = await _calls_in_flight(client, keys)
+    return tuple(KeyUse(key.id, key.provider, key.priority, key.group, in_flight[key.id], tuple(windows[key.id])) for key in keys)
+
+
+async def _calls_in_flight(client: Redis, keys: list[Key]) -> dict[str, int]:
+    """Leases that have not ended; those of dead workers end by their deadline."""
+    now_ms = int((await client.time())[0]) * 1000
+    counts: dict[str, int] = {}
+    for start in range(0, len(keys), MANY):
+        some = keys[start : start + MANY]
+        async with client.pipeline(transaction=False) as pipe:
+            for key in some:
+                pipe.zcount(redis_keys.in_flight(key.id), now_ms, "+inf")
+            counts |= zip((key.id for key in some), await pipe.execute(), strict=True)
+    return counts
+
+
+def _number(key_id: str) -> tuple[int, str]:
+    number = key_id.rpartition("#")[2]
+    return (int(number) if number.isdigit() else 0, key_id)

@@ -1,0 +1,112 @@
+"""Reads the pool's status from Redis: some pipelines of reads, a few milliseconds, changing nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, cast
+
+import redis.asyncio
+
+from pool_client.job import Priority
+from pool_client.queues import CELERY_PRIORITY, list_name
+from pool_client.redis_connection import connection_options, redis_errors, shown
+from pool_worker import redis_keys
+from pool_worker.cli.status.budgets import read_budgets
+from pool_worker.cli.status.facts import PoolStatus, QueueDepth, Worker
+from pool_worker.cli.status.holds import read_holds
+from pool_worker.cli.status.keys import enrolled_keys, read_key_use
+from pool_worker.cli.status.parked import read_parked
+from pool_worker.registry import Registry
+
+SCAN_STEP = 5000
+
+
+class StatusReader:
+    """Reads again and again over one connection; for synchronous code. Under asyncio, call `read_status`."""
+
+    def __init__(self, url: str, registry: Registry) -> None:
+        self._url = url
+        self._registry = registry
+        self._runner = asyncio.Runner()
+        self._client = redis.asyncio.Redis.from_url(url, **connection_options(asynchronous=True))
+
+    def read(self) -> PoolStatus:
+        """The status now.
+
+        Raises:
+            PoolUnavailableError: if Redis does not answer.
+        """
+        with redis_errors(self._url):
+            return replace(self._runner.run(read_status(self._client, self._registry)), redis=shown(self._url))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._runner.run(self._client.aclose())
+        self._runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+async def read_status(client: redis.asyncio.Redis, registry: Registry) -> PoolStatus:
+    """The status of the pool that workers with this registry serve; its keys are those that the workers enrolled.
+
+    Raises:
+        redis.RedisError: if Redis does not answer.
+    """
+    registry = replace(registry, keys=await enrolled_keys(client, registry))
+    queues = await _queues(client, registry.queues())
+    workers = await _workers(client)
+    async with client.pipeline(transaction=False) as pipe:
+        pipe.zcard(redis_keys.LEASES)
+        pipe.hlen(redis_keys.UNACKED)
+        pipe.exists(redis_keys.BEAT_LOCK)
+        pipe.xlen(redis_keys.OUTBOX)
+        pipe.time()
+        calls, claimed, beat, rows, (seconds, _) = await pipe.execute()
+    served = {queue for worker in workers for queue in worker.queues}
+    return PoolStatus(
+        at=datetime.fromtimestamp(int(seconds), UTC),
+        redis="",
+        queues=queues,
+        calls_in_flight=calls,
+        claimed=claimed,
+        parked=await read_parked(client),
+        workers=workers,
+        beat_is_active=bool(beat),
+        keys=await read_key_use(client, registry),
+        holds=await read_holds(client, registry),
+        budgets=await read_budgets(client, registry),
+        outbox_rows=rows,
+        unserved_queues=tuple(queue.queue for queue in queues if queue.total and queue.queue not in served),
+    )
+
+
+async def _queues(client: redis.asyncio.Redis, queues: Sequence[str]) -> tuple[QueueDepth, ...]:
+    priorities = list(Priority)
+    async with client.pipeline(transaction=False) as pipe:
+        for queue in queues:
+            for priority in priorities:
+                pipe.llen(list_name(queue, CELERY_PRIORITY[priority]))
+        lengths = iter(await pipe.execute())
+    return tuple(QueueDepth(queue, {priority: next(lengths) for priority in priorities}) for queue in queues)
+
+
+async def _workers(client: redis.asyncio.Redis) -> tuple[Worker, ...]:
+    pattern, prefix = redis_keys.worker("*"), redis_keys.worker("")
+    names = sorted([str(name) async for name in client.scan_iter(pattern, count=SCAN_STEP)])
+    values = cast("list[str | None]", await client.mget(names)) if names else []
+    return tuple(_worker(name.removeprefix(prefix), value) for name, value in zip(names, values, strict=True) if value)
+
+
+def _worker(name: str, value: str) -> Worker:
+    facts = json.loads(value)
+    return Worker(name, facts["pid"], datetime.fromisoformat(facts["since"]), tuple(facts["queues"]))

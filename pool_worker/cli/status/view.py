@@ -1,0 +1,155 @@
+"""The pool's status, drawn for a terminal of 80 columns or more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pool_client.job import Priority
+from pool_worker.cli.figures import bar, count_of, load_colour, percent, span, until, usd
+from pool_worker.cli.status.facts import BudgetUse, PoolStatus
+from pool_worker.cli.status.grouping import GroupUse, GroupWindow, by_key, by_provider
+
+FEW_KEYS = 8
+"""So many are shown one by one."""
+MOST_HOLDS = 8
+MOST_WAITS = 4
+BAR = 12
+
+
+def status_view(status: PoolStatus, *, each_key: bool = False) -> RenderableType:
+    """Everything on one page, the most urgent first."""
+    parts: list[RenderableType] = [_headline(status), _numbers(status)]
+    for section in (_queues(status), _parked(status), _holds(status), _keys(status, each_key=each_key)):
+        if section is not None:
+            parts += [Text(), section]
+    return Group(*parts)
+
+
+def _headline(status: PoolStatus) -> Text:
+    return Text.assemble(("Model Pool", "bold"), f" at {status.redis}, {status.at.astimezone():%H:%M:%S}")
+
+
+def _numbers(status: PoolStatus) -> Table:
+    grid = _grid()
+    grid.add_row("workers", _workers(status))
+    beat = Text("active") if status.beat_is_active else Text("not running: parked jobs do not come back", style="yellow")
+    grid.add_row("beat", beat)
+    jobs = f"{status.queued:,} queued, {status.calls_in_flight:,} in flight, {status.parked.jobs:,} parked"
+    grid.add_row("jobs", jobs)
+    grid.add_row("ledger", f"{count_of(status.outbox_rows, 'row')} on the way")
+    if status.budgets:
+        grid.add_row("money", _money(status.budgets[0]))
+        for budget in status.budgets[1:]:
+            if budget.spent_usd:
+                grid.add_row("", Text(f"{budget.scope.removeprefix('agent:')}: {_spent(budget)}"))
+    return grid
+
+
+def _workers(status: PoolStatus) -> Text:
+    if not status.workers:
+        return Text("none is running: `model-pool up`, or `model-pool worker`", style="yellow")
+    names = ", ".join(worker.name for worker in status.workers[:6])
+    more = f" and {len(status.workers) - 6} more" if len(status.workers) > 6 else ""  # noqa: PLR2004 - as above
+    return Text(f"{len(status.workers)}: {names}{more}")
+
+
+def _money(budget: BudgetUse) -> Text:
+    share = float(budget.spent_usd / budget.limit_usd) if budget.limit_usd else 1.0
+    return Text.assemble((bar(share, width=BAR), load_colour(share)), f"  {_spent(budget)}")
+
+
+def _spent(budget: BudgetUse) -> str:
+    return f"{usd(budget.spent_usd)} of {usd(budget.limit_usd)} spent today"
+
+
+def _queues(status: PoolStatus) -> Table | None:
+    waiting = [queue for queue in status.queues if queue.total]
+    if not waiting:
+        return None
+    order = list(reversed(Priority))
+    table = _table("queue", *(priority.value for priority in order))
+    for queue in waiting:
+        name = Text(queue.queue)
+        if queue.queue in status.unserved_queues:
+            name.append("  no worker serves it", style="red")
+        table.add_row(name, *(f"{queue.waiting[priority]:,}" for priority in order))
+    return table
+
+
+def _parked(status: PoolStatus) -> Table | None:
+    parked = status.parked
+    if not parked.jobs:
+        return None
+    table = _table("parked", "waits for", "first", "last", right=(0,))
+    for wait in parked.waits[:MOST_WAITS]:
+        table.add_row(
+            f"{wait.jobs:,}", Text(wait.reason), until(wait.first_due_at, now=status.at), until(wait.last_due_at, now=status.at)
+        )
+    others = parked.jobs - sum(wait.jobs for wait in parked.waits[:MOST_WAITS])
+    if others and parked.last_due_at is not None:
+        table.add_row(f"{others:,}", Text("something else, or later", style="dim"), "", until(parked.last_due_at, now=status.at))
+    return table
+
+
+def _holds(status: PoolStatus) -> Table | None:
+    if not status.holds:
+        return None
+    table = _table("left alone", "for", "because", right=())
+    for hold in status.holds[:MOST_HOLDS]:
+        left_s = max(0.0, (hold.until - status.at).total_seconds())
+        table.add_row(Text(f"{hold.kind} {hold.name}"), span(left_s), Text(hold.reason))
+    if len(status.holds) > MOST_HOLDS:
+        table.add_row(Text(f"and {len(status.holds) - MOST_HOLDS:,} more", style="dim"), "", "")
+    return table
+
+
+def _keys(status: PoolStatus, *, each_key: bool) -> Table | None:
+    keys = [key for key in status.keys if key.windows or key.calls_in_flight]
+    if not keys:
+        return None
+    one_by_one = each_key or len(keys) <= FEW_KEYS
+    table = _table("key" if one_by_one else "provider", "window", "", "used", "of", "", "empty", right=(3, 4, 5))
+    for group in by_key(keys) if one_by_one else by_provider(keys):
+        for row in _rows(group, status):
+            table.add_row(*row)
+    return table
+
+
+def _rows(group: GroupUse, status: PoolStatus) -> Iterator[tuple[str | Text, ...]]:
+    """The windows that are in use; the tightest one of a group that rests."""
+    name = Text(f"{group.name}" + (f" ×{group.keys}" if group.keys > 1 else ""))
+    if group.calls_in_flight:
+        name.append(f" {group.calls_in_flight}→", style="cyan")
+    shown = [window for window in group.windows if window.used] or ([group.tightest] if group.tightest else [])
+    for window in shown:
+        empty_in = until(window.resets_at, now=status.at) if window.used else ""
+        yield name, _kind(window), _bar(window), f"{window.used:,}", f"{window.limit:,}", percent(window.share), empty_in
+        name = Text()
+
+
+def _kind(window: GroupWindow) -> str:
+    return f"{window.unit.value.replace('_', ' ')} per {window.per.value}"
+
+
+def _bar(window: GroupWindow) -> Text:
+    return Text(bar(window.share, width=BAR), style=load_colour(window.share))
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column()
+    return grid
+
+
+def _table(*titles: str, right: tuple[int, ...] | None = None) -> Table:
+    """Without lines; all but the first column to the right, unless `right` says which."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
+    for place, title in enumerate(titles):
+        to_the_right = place > 0 if right is None else place in right
+        table.add_column(title, justify="right" if to_the_right else "left", overflow="fold")
+    return table
