@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from pool_client import redis_keys as shared_keys
 from pool_client.redis_connection import ANSWER_WITHIN_S, DEFAULT_URL, connect, connection_options
 from pool_worker import redis_keys
+from pool_worker.batching_redis import BatchingRedis
 from pool_worker.broker.jobs import Jobs
 from pool_worker.ledger.database import migrate, open_database
 from pool_worker.ledger.models import publish_models
@@ -150,7 +151,7 @@ def _connect(url: str) -> redis.asyncio.Redis:
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url, max_connections=REDIS_CONNECTIONS, timeout=ANSWER_WITHIN_S, **connection_options(asynchronous=True)
     )
-    return redis.asyncio.Redis.from_pool(pool)
+    return BatchingRedis.from_pool(pool)
 
 
 def _open_vault(settings: Settings, registry: Registry, providers: frozenset[str]) -> tuple[tuple[Key, ...], Mapping[str, str]]:
