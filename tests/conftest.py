@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
 from pool_worker.ledger.database import default_url, migrate, open_database
 
-pytest_plugins = ["simulator_fixture", "system_fixture"]
+pytest_plugins = ["simulator_fixture", "system_fixture", "worker_fixture"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,171 @@
+"""One worker's completing side in this process: it claims messages and completes jobs when a test says so, never by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import redis
+
+from pool_client import JobHandle, Pool, Tier
+from pool_client import redis_keys as shared_keys
+from pool_client.queues import list_names, queue_of_list
+from pool_client.redis_connection import connect
+from pool_worker import redis_keys
+from pool_worker.broker.delivery import Delivery
+from pool_worker.completion import complete
+from pool_worker.config.providers import simulated
+from pool_worker.ledger import tables
+from pool_worker.ledger.database import open_database, writing
+from pool_worker.ledger.rows import row_from_fields
+from pool_worker.lua import read_script
+from pool_worker.registry import Model, Period, Price, Provider, Registry, Unit, Window, WindowKind
+from pool_worker.resources import Resources, open_resources
+from pool_worker.settings import Settings
+from pool_worker.simulator.profile import SimulatedProfile, profile_from, secret_of
+from pool_worker.simulator.server import RunningSimulator
+from pool_worker.vault import Vault, master_keys
+
+T = TypeVar("T")
+
+LEASE_MS = 60_000
+A_MINUTE = (Window(Unit.REQUESTS, 3, Period.MINUTE, WindowKind.SLIDING),)
+"""Three calls a minute: enough for any test but those that spend it."""
+KEY_COUNTS = {"groq": 2, "cerebras": 1, "mistral": 1, "openai": 1, "ollama": 0}
+PROVIDERS = (
+    Provider(id="groq", base_url="https://api.groq.com/openai/v1", priority=90, limits=A_MINUTE, timeout_s=5),
+    Provider(id="cerebras", base_url="https://api.cerebras.ai/v1", priority=80, limits=A_MINUTE, timeout_s=5),
+    Provider(id="mistral", base_url="https://api.mistral.ai/v1", priority=70, limits=A_MINUTE, timeout_s=5),
+    Provider(id="openai", base_url="https://api.openai.com/v1", tier=Tier.PAID, timeout_s=5),
+    Provider(id="ollama", base_url="http://localhost:11434/v1", tier=Tier.LOCAL, needs_key=False, enabled=False, timeout_s=5),
+)
+FREE = Price()
+PAID = Price(input_usd_per_mtok=Decimal(1000), output_usd_per_mtok=Decimal(2000), usd_per_request=Decimal("0.25"))
+MODELS = tuple(
+    Model(id=f"{it.id}-small", provider=it.id, name="small", tier=it.tier, price=PAID if it.tier is Tier.PAID else FREE)
+    for it in PROVIDERS
+)
+FREE_MODELS = ("groq-small", "cerebras-small", "mistral-small")
+"""In the order in which a job tries them."""
+
+
+def small_profile() -> SimulatedProfile:
+    """What is simulated for every small worker: the rows above, each key with an account of its own, and no limit but theirs."""
+    return profile_from(PROVIDERS, KEY_COUNTS, models=MODELS)
+
+
+@dataclass
+class SmallWorker:
+    """Three free providers and a paid one, behind everything that a real worker has: Redis, SQLite, vault, HTTP."""
+
+    pool: Resources
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    redis: redis.Redis
+    client: Pool
+    simulator: RunningSimulator
+    opened_with: dict[str, Any] = field(init=False)
+    _claims: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.opened_with = dict(vars(self.pool))
+
+    def reset(self) -> None:
+        """As it was when it was opened, in a Redis that was emptied."""
+        self.simulator.reset()
+        vars(self.pool).update(self.opened_with)
+        with writing(self.pool.books.engine) as connection:
+            for table in (tables.usage_logs, tables.jobs, tables.alerts, tables.daily_usage_summary):
+                connection.execute(table.delete())
+        self.run(self.pool.enroll())
+
+    # --- what a caller does
+
+    def submit(self, prompt: str = "Why did this fail?", **options: Any) -> JobHandle:
+        return self.client.submit(prompt, **options)
+
+    # --- what a worker does
+
+    def claim(self) -> Delivery:
+        """The first message of all queues, the most urgent of each first."""
+        lists = [name for queue in self.pool.registry.queues() for name in list_names(queue)]
+        script = self.redis.register_script(read_script("pool_worker.broker", "claim"))
+        keys = [redis_keys.UNACKED, redis_keys.UNACKED_INDEX, redis_keys.DELIVERIES, *lists]
+        _, tag, name, deliveries, message = script(keys=keys, args=[LEASE_MS, 1, f"claim{next(self._claims)}.", ""])
+        return Delivery(task_id=json.loads(message)["headers"]["id"], tag=tag, queue=queue_of_list(name), deliveries=deliveries)
+
+    def lose_claim(self, delivery: Delivery) -> None:
+        """The lease on the message ends, as it does for a worker that was frozen: the message is in its queue again."""
+        self.redis.zadd(redis_keys.UNACKED_INDEX, {delivery.tag: 0})
+        script = self.redis.register_script(read_script("pool_worker.broker", "sweep"))
+        assert script(keys=[redis_keys.UNACKED, redis_keys.UNACKED_INDEX], args=[10, ""]) == 1
+
+    def complete(self, delivery: Delivery | None = None) -> str:
+        """Work on the next job (or on one claimed before); what became of it."""
+        it = delivery or self.claim()
+        return str(self.run(complete(it.task_id, it, self.pool)))
+
+    def wake(self, job: JobHandle) -> None:
+        """The parked job's time has come: it is back in its queue."""
+        self.redis.zadd(redis_keys.PARKED, {job.id: 0})
+        assert self.run(self.pool.jobs.release_due(limit=10)) == 1
+
+    def configure(self, **changes: Any) -> None:
+        """Another registry for the jobs from now on; see `Registry`."""
+        self.pool.registry = replace(self.pool.registry, **changes)
+        self.run(self.pool.enroll())
+
+    # --- what can be seen
+
+    def record(self, job: JobHandle) -> dict[str, str]:
+        return dict(self.redis.hgetall(shared_keys.job(job.id)))
+
+    def rows(self, kind: type[T]) -> list[T]:
+        """The rows of one kind in the outbox."""
+        entries = (fields for _, fields in self.redis.xrange(redis_keys.OUTBOX))
+        return [row for row in map(row_from_fields, entries) if isinstance(row, kind)]
+
+    def held(self) -> dict[str, float]:
+        """Scope → for how many seconds it is left alone from now."""
+        prefix = redis_keys.hold("")
+        return {name.removeprefix(prefix): self.redis.pttl(name) / 1000 for name in self.redis.scan_iter(f"{prefix}*")}
+
+    def requests(self) -> int:
+        """How many calls the simulated providers have seen."""
+        totals = self.simulator.counts()["totals"]
+        return int(totals["requests"] + totals["unauthorized"] + totals["down"])
+
+    def bill_usd(self) -> Decimal:
+        return Decimal(self.simulator.counts()["totals"]["bill_usd"])
+
+
+def fill_vault(home: Path) -> None:
+    """Put the keys of the simulated accounts into the vault of a home whose ledger has its schema."""
+    settings = Settings(home=home)
+    engine = open_database(settings.ledger_url)
+    vault = Vault(engine, master_keys(settings), actor="test")
+    for provider, count in KEY_COUNTS.items():
+        for number in range(1, count + 1):
+            vault.add(provider, secret_of(provider, number))
+    engine.dispose()
+
+
+@contextmanager
+def open_small_worker(home: Path, *, redis_url: str, simulator: RunningSimulator) -> Iterator[SmallWorker]:
+    """Open everything, as a worker's start does."""
+    providers = {it.id: simulated(it, simulator.url) for it in PROVIDERS}
+    registry = Registry(providers=providers, models={it.id: it for it in MODELS})
+    settings = Settings(home=home, redis_url=redis_url)
+    opened = open_resources(settings, registry, served_queues=frozenset(registry.queues()), worker="small@test")
+    with asyncio.Runner() as runner, Pool(agent="log_analyzer", redis_url=redis_url) as client, connect(redis_url) as plain:
+        pool = runner.run(opened.__aenter__())
+        try:
+            yield SmallWorker(pool, runner.run, plain, client, simulator)
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
