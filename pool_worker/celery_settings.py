@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from kombu import Exchange, Queue
+from kombu import Connection, Exchange, Queue
 
 from beat_schedule import BEAT_SCHEDULE
 from pool_client.queues import CELERY_PRIORITY, MAINTENANCE_QUEUE, TASK_NAME
@@ -16,6 +17,9 @@ from pool_worker.settings import Settings
 TRANSPORT = "pool_worker.broker.transport:Transport"
 POOL = "pool_worker.broker.asyncio_pool:TaskPool"
 SPARE_CONNECTIONS = 64
+
+Connection.resolve_aliases[TRANSPORT] = "redis"
+"""It speaks as kombu's own: URLs show it as `redis://`, without which Flower cannot read the queues' lengths."""
 
 
 def celery_settings(settings: Settings, *, queues: Sequence[str]) -> dict[str, Any]:
@@ -67,13 +71,14 @@ def _worker(settings: Settings) -> dict[str, Any]:
 
 
 def _beat(url: str) -> dict[str, Any]:
+    address, login = _split(url)
     return {
         "beat_schedule": BEAT_SCHEDULE,
         "beat_scheduler": "redbeat.RedBeatScheduler",  # several beats may run: one is active, the others take over
         "beat_max_loop_interval": 5,  # with redbeat's defaults a dead beat's lock lasts 25 minutes
         "redbeat_lock_timeout": 30,
-        "redbeat_redis_url": url,
-        "redbeat_redis_options": {"socket_timeout": 15, "socket_connect_timeout": 5, "socket_keepalive": True},
+        "redbeat_redis_url": address,
+        "redbeat_redis_options": {"socket_timeout": 15, "socket_connect_timeout": 5, "socket_keepalive": True, **login},
         "redbeat_key_prefix": BEAT_PREFIX,
     }
 
@@ -91,3 +96,11 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
         "socket_keepalive": True,
         "health_check_interval": 10,
     }
+
+
+def _split(url: str) -> tuple[str, dict[str, str]]:
+    """A Redis URL without its user and password, and these: Celery hides `password` when it shows its settings, but not URLs."""
+    parts = urlsplit(url)
+    login, at, _ = parts.netloc.rpartition("@")
+    named = {"username": parts.username, "password": parts.password}
+    return url.replace(login + at, "", 1), {name: unquote(value) for name, value in named.items() if value}
