@@ -21,11 +21,11 @@ def cli(tmp_path: Path) -> CommandLine:
 
 @pytest.fixture
 def start_up(cli: CommandLine) -> Iterator[Callable[..., Up]]:
-    """Starts `model-pool up --simulate`; whatever a test leaves running is ended."""
+    """Starts `model-pool up`, with `--simulate` unless told otherwise; whatever a test leaves running is ended."""
     started: list[Up] = []
 
-    def start(*arguments: str) -> Up:
-        command = cli.command("up", "--simulate", "--port", str(free_port()), *arguments)
+    def start(*arguments: str, simulate: bool = True) -> Up:
+        command = cli.command("up", *(("--simulate",) if simulate else ()), "--port", str(free_port()), *arguments)
         process = subprocess.Popen(
             command,
             cwd=cli.folder,
@@ -35,7 +35,7 @@ def start_up(cli: CommandLine) -> Iterator[Callable[..., Up]]:
             text=True,
             start_new_session=True,
         )
-        up = Up(process, cli.home / "simulate-thirty-two-keys")
+        up = Up(process, cli.home / "simulate-thirty-two-keys" if simulate else cli.home)
         started.append(up)
         up.wait_for("Ctrl-C stops it all")
         return up

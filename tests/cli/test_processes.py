@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from command_line import wait_until, wait_until_gone
+from command_line import is_gone, wait_until, wait_until_gone
 
 from pool_client.redis_connection import connect
 from pool_worker.cli.kept_redis import KeptRedis, choose_port, stop_leftover
@@ -141,8 +141,12 @@ def test_a_child_does_not_outlive_its_starter(tmp_path: Path, *, deaf: bool) -> 
     assert process.stdout is not None
     pid = int(process.stdout.readline())
     process.kill()
-    process.communicate()
-    wait_until_gone({"child": pid})
+    try:
+        wait_until_gone({"child": pid})
+    finally:
+        if not is_gone(pid):
+            os.kill(pid, signal.SIGKILL)
+        process.communicate()
 
 
 def test_pauses_grow_to_a_bound() -> None:

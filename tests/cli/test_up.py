@@ -96,6 +96,17 @@ def test_when_up_itself_is_killed_its_children_leave_and_the_next_start_takes_ov
     wait_until_gone(pids)
 
 
+def test_keys_in_env_are_imported_and_used(cli: CommandLine, start_up: StartUp) -> None:
+    (cli.folder / ".env").write_text("GROQ_API_KEY_1=gsk_0123456789abcdef\n")
+    cli.environment["MODEL_POOL_SIMULATOR_URL"] = f"http://127.0.0.1:{free_port()}"  # nobody: nothing leaves this machine
+    up = start_up(simulate=False)
+    assert any("keys of .env: 1 added" in line for line in up.output)
+    assert set(up.pids) == {"up", "redis", "worker", "beat"}
+    assert "groq#1" in cli.run("keys", "list").stdout
+    assert cli.run("doctor").returncode == 0
+    assert up.end(signal.SIGINT) == 0
+
+
 def test_without_a_key_it_says_what_to_do(cli: CommandLine) -> None:
     ended = cli.run("up", variables={"OLLAMA_BASE_URL": f"http://127.0.0.1:{free_port()}/v1"})
     assert ended.returncode == 1
