@@ -19,6 +19,7 @@ import redis.asyncio
 from sqlalchemy import Engine
 
 from pool_client import redis_keys as shared_keys
+from pool_client.errors import JobCancelledError
 from pool_client.redis_connection import ANSWER_WITHIN_S, DEFAULT_URL, connect, connection_options
 from pool_worker import redis_keys
 from pool_worker.batching_redis import BatchingRedis
@@ -76,12 +77,21 @@ class Resources:
 
     @contextmanager
     def under_way(self, job_id: str) -> Iterator[None]:
-        """While a job is being worked on, its caller may cancel it."""
+        """While a job is being worked on, its caller may cancel it.
+
+        Raises:
+            JobCancelledError: in place of `asyncio.CancelledError`, if its caller cancelled it, not the worker that leaves.
+        """
         task = asyncio.current_task()
         assert task is not None, "jobs run as tasks of the loop"  # noqa: S101
         self._under_way[job_id] = task
         try:
             yield
+        except asyncio.CancelledError:
+            if job_id not in self._cancelled:
+                raise
+            task.uncancel()
+            raise JobCancelledError from None
         finally:
             self._under_way.pop(job_id, None)
             self._cancelled.discard(job_id)
@@ -91,10 +101,6 @@ class Resources:
         if task := self._under_way.get(job_id):
             self._cancelled.add(job_id)
             task.cancel()
-
-    def was_cancelled(self, job_id: str) -> bool:
-        """Whether the caller cancelled this job while it was under way; otherwise it is the worker that leaves."""
-        return job_id in self._cancelled
 
     def budgets(self, agent: str) -> tuple[BudgetWindow, ...]:
         """What may be spent today on a job of this agent; empty when paid models are not to be paused."""

@@ -6,7 +6,6 @@ queue that has capacity, or it waits durably until capacity returns. Whoever los
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from pydantic import ValidationError
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 from pool_client.errors import CompletionError, ConfigurationError, DeadlineExceededError, JobCancelledError, PoolError
 from pool_client.job import Failure, JobState
 from pool_worker.broker.delivery import Delivery
-from pool_worker.broker.jobs import LostClaimError, OpenedJob, UnknownJobError
+from pool_worker.broker.jobs import LostClaimError, UnknownJobError
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.turn import Turn
 from pool_worker.completion.work import Leased, Rest, Work, cancelled_row
@@ -32,15 +31,11 @@ async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
 
     Raises:
         redis.RedisError: if Redis goes away; the message then comes back when its lease ends.
+        asyncio.CancelledError: if the worker leaves; the message then goes back to the head of its queue.
     """
     try:
         async with Turn(pool.gate) as turn:
             became = await _open(job_id, delivery, pool, turn)
-    except UnknownJobError:
-        await pool.jobs.drop(delivery)
-        became = "has no record: its message is dropped"
-    except ValidationError as error:
-        became = await _refuse(job_id, error, delivery, pool)
     except LostClaimError:
         became = "is another worker's now"
     logger.info("job %s %s", job_id, became)
@@ -48,27 +43,25 @@ async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
 
 
 async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) -> str:
-    opened = await pool.jobs.open(job_id, delivery)
+    try:
+        opened = await pool.jobs.open(job_id, delivery)
+        job = opened.job()
+    except UnknownJobError:
+        await pool.jobs.drop(delivery)
+        return "has no record: its message is dropped"
+    except ValidationError as error:
+        return await _refuse(job_id, error, delivery, pool)
     if opened.state.is_final:
         if opened.state is JobState.CANCELLED:
-            await pool.jobs.record(cancelled_row(opened.job(), opened.trail, at=pool.now()))
+            await pool.jobs.record(cancelled_row(job, opened.trail, at=pool.now()))
         await pool.jobs.drop(delivery)
         return f"was {opened.state} already"
-    return await _work_on(opened, delivery, pool, turn)
-
-
-async def _work_on(opened: OpenedJob, delivery: Delivery, pool: Resources, turn: Turn) -> str:
-    trail = Trail(opened.trail, queue=delivery.queue, now=pool.now)
-    work = Work(opened.job(), delivery=delivery, trail=trail, pool=pool)
-    with pool.under_way(work.job.id):
-        try:
+    work = Work(job, delivery=delivery, trail=Trail(opened.trail, queue=delivery.queue, now=pool.now), pool=pool)
+    try:
+        with pool.under_way(job_id):
             return await _serve(work, turn, cancelled=opened.cancel_requested)
-        except PoolError as error:
-            return await work.fail(error)
-        except asyncio.CancelledError:
-            if not pool.was_cancelled(work.job.id):
-                raise  # the worker leaves: the message goes back to the head of its queue
-            return await work.fail(JobCancelledError())
+    except PoolError as error:
+        return await work.fail(error)
 
 
 async def _serve(work: Work, turn: Turn, *, cancelled: bool) -> str:
