@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from redis.asyncio import Redis
 
 from pool_worker import redis_keys
 from pool_worker.limits.candidates import Candidate, Charge
+from pool_worker.limits.clock import as_argument, ask_with_calendars
 from pool_worker.limits.holds import key_scope
 from pool_worker.limits.scripts import run
 from pool_worker.limits.windows import GUARD_MS, LONGEST_LEASE_MS, BudgetWindow, budget_facts, calendars_of
@@ -65,10 +65,6 @@ class LeaseEndedError(ValueError):
     """A lease of this id was taken and has ended: a new call needs a new id."""
 
 
-class ClockError(RuntimeError):
-    """Redis's clock moved while it was asked."""
-
-
 async def acquire(
     redis: Redis,
     candidates: Sequence[Candidate],
@@ -87,6 +83,7 @@ async def acquire(
     Raises:
         LeaseEndedError: if the lease of this id has already ended.
         ValueError: if `ttl_ms` is not between 1 and an hour.
+        ClockError: if Redis's clock jumps meanwhile.
     """
     if not 0 < ttl_ms <= LONGEST_LEASE_MS:
         msg = f"lease {lease_id}: ttl_ms must be between 1 and {LONGEST_LEASE_MS}, not {ttl_ms}"
@@ -106,24 +103,21 @@ async def acquire(
         "key_hold": redis_keys.hold(key_scope("")),
     }
     counted = {window for candidate in candidates for window in candidate.counted()}
-    clock_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    for _ in range(2):
-        call["calendars"] = calendars_of(counted, budgets, from_ms=clock_ms, until_ms=clock_ms + ttl_ms + guard_ms)
-        answer = await run(
+
+    async def ask(clock_ms: int) -> Any:
+        periods = calendars_of(counted, budgets, from_ms=clock_ms, until_ms=clock_ms + ttl_ms + guard_ms)
+        return await run(
             redis,
             "acquire",
             keys=[redis_keys.lease(lease_id), redis_keys.LEASES, *(name for it in candidates for name in it.redis_keys())],
             arguments=[
-                json.dumps(call, separators=(",", ":")),
+                json.dumps(call | {"calendars": periods}, separators=(",", ":")),
                 *(candidate.as_json() for candidate in candidates),
-                "" if now_ms is None else now_ms,
+                as_argument(now_ms),
             ],
         )
-        if answer[0] != "clock":
-            return _answer(answer, candidates, lease_id=lease_id)
-        # Our clock differs from Redis's by enough to be in another calendar period: go by Redis's.
-        clock_ms = answer[1]
-    raise ClockError
+
+    return _answer(await ask_with_calendars(ask, now_ms=now_ms), candidates, lease_id=lease_id)
 
 
 def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str) -> Lease | Elsewhere | Exhausted | Unenrolled:

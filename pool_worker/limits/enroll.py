@@ -7,6 +7,7 @@ import json
 from redis.asyncio import Redis
 
 from pool_worker import redis_keys
+from pool_worker.limits.clock import as_argument
 from pool_worker.limits.scripts import run
 from pool_worker.registry import Key, Provider, Registry
 
@@ -61,6 +62,6 @@ async def _enroll_provider(
             redis,
             "enroll",
             keys=[redis_keys.enrolled_models(provider.id), redis_keys.enrolled_keys(provider.id)],
-            arguments=[json.dumps(spec), "" if now_ms is None else now_ms],
+            arguments=[json.dumps(spec), as_argument(now_ms)],
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from pool_worker import redis_keys
+from pool_worker.limits.clock import as_argument
 from pool_worker.limits.scripts import run
 
 
@@ -54,6 +55,6 @@ async def hold(
             redis,
             "hold",
             keys=[redis_keys.hold(scope)],
-            arguments=[*arguments, reason, "" if now_ms is None else now_ms],
+            arguments=[*arguments, reason, as_argument(now_ms)],
         )
     )

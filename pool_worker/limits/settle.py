@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from pool_worker import redis_keys
 from pool_worker.limits.candidates import Charge
+from pool_worker.limits.clock import as_argument
 from pool_worker.limits.scripts import run
 
 
@@ -60,7 +61,7 @@ async def expire(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -
         redis,
         "expire",
         keys=[redis_keys.LEASES],
-        arguments=[redis_keys.lease(""), limit, "" if now_ms is None else now_ms],
+        arguments=[redis_keys.lease(""), limit, as_argument(now_ms)],
     )
     return [Expired(*ended[i : i + 3]) for i in range(0, len(ended), 3)]
 
@@ -72,6 +73,6 @@ async def _end(
         redis,
         "settle",
         keys=[redis_keys.lease(lease_id), redis_keys.LEASES],
-        arguments=[lease_id, json.dumps(amounts), sent_after_ms, state, "" if now_ms is None else now_ms],
+        arguments=[lease_id, json.dumps(amounts), sent_after_ms, state, as_argument(now_ms)],
     )
     return bool(answer)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 
-from pool_worker.limits.acquire import ClockError
+from pool_worker.limits.clock import as_argument, ask_with_calendars
 from pool_worker.limits.enroll import keys_for
 from pool_worker.limits.scripts import run
 from pool_worker.limits.windows import (
@@ -107,14 +106,11 @@ async def _ask(
     *,
     now_ms: int | None,
 ) -> list[int]:
-    clock_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    for _ in range(2):
-        calendars = calendars_of(counted, budgets, from_ms=clock_ms, until_ms=clock_ms + GUARD_MS)
-        spec = {"windows": windows, "guard_ms": GUARD_MS, "calendars": calendars}
-        answer: list[Any] = await run(
-            redis, "usage", arguments=[json.dumps(spec, separators=(",", ":")), "" if now_ms is None else now_ms]
-        )
-        if not answer or answer[0] != "clock":
-            return answer
-        clock_ms = answer[1]
-    raise ClockError
+    async def ask(clock_ms: int) -> list[Any]:
+        periods = calendars_of(counted, budgets, from_ms=clock_ms, until_ms=clock_ms + GUARD_MS)
+        spec = {"windows": windows, "guard_ms": GUARD_MS, "calendars": periods}
+        answer: list[Any] = await run(redis, "usage", arguments=[json.dumps(spec, separators=(",", ":")), as_argument(now_ms)])
+        return answer
+
+    answers: list[int] = await ask_with_calendars(ask, now_ms=now_ms)
+    return answers

@@ -51,20 +51,14 @@ local function in_both(w, period, now)
   return not w.late and now + w.guard_ms >= period[2]
 end
 
+-- What is counted in both periods leaves no less room in the second than in the first: looking at the first is enough.
 function fixed.free_at(w, amount, now)
-  local i = period_at(w.periods, now)
-  local period, following = w.periods[i], w.periods[i + 1]
+  local period = w.periods[period_at(w.periods, now)]
   local spare = w.cap - amount_in(counter_of(w, period))
   local pending = w.late and amount_in(pending_of(w)) or 0
-  local spare_then = w.cap
-  if following and in_both(w, period, now) then
-    spare_then = w.cap - amount_in(counter_of(w, following))
-  end
   local function freed_at(wanted)
     if wanted > spare then
       return period[2]
-    elseif wanted > spare_then then
-      return following[2]
     end
     return wanted > spare - pending and now + SOON_MS or now
   end
