@@ -29,7 +29,7 @@ async def ask_with_calendars(ask: Callable[[int], Awaitable[Any]], *, now_ms: in
         if not answer or answer[0] != "clock":
             return answer
         clock_ms = answer[1]
-    raise ClockError
+    raise ClockError((ClockError.__doc__ or "").strip())
 
 
 def as_argument(now_ms: int | None) -> int | str:
