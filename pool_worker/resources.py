@@ -24,8 +24,9 @@ from pool_client.redis_connection import ANSWER_WITHIN_S, DEFAULT_URL, connect, 
 from pool_worker import redis_keys
 from pool_worker.batching_redis import BatchingRedis
 from pool_worker.broker.jobs import Jobs
-from pool_worker.ledger.database import migrate, open_database
+from pool_worker.ledger.database import open_database
 from pool_worker.ledger.models import publish_models
+from pool_worker.ledger.schema import migrate
 from pool_worker.limits.enroll import enroll
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.providers.http import open_http

@@ -16,7 +16,8 @@ import sqlalchemy
 from sqlalchemy.engine import make_url
 
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
-from pool_worker.ledger.database import default_url, migrate, open_database
+from pool_worker.ledger.database import default_url, open_database
+from pool_worker.ledger.schema import migrate
 
 pytest_plugins = ["simulator_fixture", "system_fixture", "worker_fixture"]
 

@@ -6,7 +6,8 @@ import typer
 
 from pool_client.redis_connection import shown
 from pool_worker.cli.terminal import out
-from pool_worker.ledger.database import migrate, open_database, schema_revisions
+from pool_worker.ledger.database import open_database
+from pool_worker.ledger.schema import migrate, schema_revisions
 from pool_worker.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)

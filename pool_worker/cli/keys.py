@@ -17,7 +17,8 @@ from pool_worker.cli.running import connected_settings
 from pool_worker.cli.terminal import CommandError, err, out, print_json
 from pool_worker.config import load_registry
 from pool_worker.config.mistakes import did_you_mean
-from pool_worker.ledger.database import migrate, open_database
+from pool_worker.ledger.database import open_database
+from pool_worker.ledger.schema import migrate
 from pool_worker.registry import Key, Registry
 from pool_worker.settings import Settings
 from pool_worker.vault import Vault, master_keys

@@ -11,7 +11,8 @@ from sqlalchemy.engine import make_url
 
 from pool_client.redis_connection import shown
 from pool_worker.cli.terminal import CommandError
-from pool_worker.ledger.database import open_database, schema_revisions
+from pool_worker.ledger.database import open_database
+from pool_worker.ledger.schema import schema_revisions
 from pool_worker.settings import Settings
 
 

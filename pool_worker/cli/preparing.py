@@ -16,7 +16,8 @@ from pool_worker.cli.plan import ENV_FILE, Plan
 from pool_worker.cli.processes import Report
 from pool_worker.cli.terminal import CommandError
 from pool_worker.config import EnvKey, Profile, load_profile, read_env_keys
-from pool_worker.ledger.database import migrate, open_database
+from pool_worker.ledger.database import open_database
+from pool_worker.ledger.schema import migrate
 from pool_worker.ledger.writer import drain
 from pool_worker.registry import Key, Provider
 from pool_worker.settings import Settings

@@ -10,12 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -29,7 +23,6 @@ MIGRATION_LOCK = 0x6D70_0001
 VAULT_LOCK = 0x6D70_0002
 """Advisory locks on PostgreSQL; SQLite has one writer at a time anyway."""
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def default_url(home: Path) -> str:
@@ -139,34 +132,3 @@ def writing(engine: Engine, *, lock: int | None = None) -> Iterator[Connection]:
         if lock is not None and engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
         yield connection
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the schema up to date, all or nothing; processes that start at the same time do it one after the other.
-
-    Raises:
-        ConfigurationError: if a newer release has already changed the schema.
-    """
-    config = _alembic_config()
-    with writing(engine, lock=MIGRATION_LOCK) as connection:
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            if not isinstance(error.__cause__, ResolutionError):
-                raise
-            msg = f"the database was set up by a newer release of model-pool ({error}): install that release"
-            raise ConfigurationError(msg) from error
-
-
-def schema_revisions(engine: Engine) -> tuple[str | None, str | None]:
-    """The revision of the database's schema (None: never migrated) and the one that this release needs."""
-    with engine.connect() as connection:
-        present = MigrationContext.configure(connection).get_current_revision()
-    return present, ScriptDirectory.from_config(_alembic_config()).get_current_head()
-
-
-def _alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config

@@ -18,7 +18,8 @@ from pool_worker.cli.doctor.redis_server import check_redis
 from pool_worker.cli.doctor.work import check_work
 from pool_worker.config import load_registry
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
-from pool_worker.ledger.database import migrate, open_database
+from pool_worker.ledger.database import open_database
+from pool_worker.ledger.schema import migrate
 from pool_worker.registry import Registry
 from pool_worker.settings import shipped_config_dir
 

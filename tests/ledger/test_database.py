@@ -16,12 +16,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from pool_client.errors import ConfigurationError
-from pool_worker.ledger.database import migrate, open_database, schema_revisions
+from pool_worker.ledger.database import open_database
+from pool_worker.ledger.schema import migrate, schema_revisions
 from pool_worker.ledger.tables import metadata
 
 MIGRATE = """
 import sys
-from pool_worker.ledger.database import migrate, open_database, schema_revisions
+from pool_worker.ledger.database import open_database
+from pool_worker.ledger.schema import migrate, schema_revisions
 engine = open_database(sys.argv[1])
 migrate(engine)
 print(schema_revisions(engine))

@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pool_client.redis_connection import shown
 from pool_worker.cli.doctor.finding import Finding, failure, ok, warning
-from pool_worker.ledger.database import open_database, schema_revisions
+from pool_worker.ledger.database import open_database
+from pool_worker.ledger.schema import schema_revisions
 
 MIGRATE = "model-pool database migrate"
 
