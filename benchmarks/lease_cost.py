@@ -141,9 +141,8 @@ async def main() -> None:
         server = EmbeddedRedis.start(Path(home), port=free_port(), append_only=False)
         try:
             redis = Redis.from_url(server.url, decode_responses=True, retry=Retry(NoBackoff(), 0))
-            print(
-                "| keys | what | Redis CPU µs | Redis p50 µs | Redis p99 µs | caller p50 µs | answers |\n|---|---|---|---|---|---|---|"
-            )
+            print("| keys | what | Redis CPU µs | Redis p50 µs | Redis p99 µs | caller p50 µs | answers |")
+            print("|---|---|---|---|---|---|---|")
             await redis.config_set("slowlog-log-slower-than", 0)
             await redis.config_set("slowlog-max-len", LOG_LENGTH)
             for keys in (32, 320, 3_200):
