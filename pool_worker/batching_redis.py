@@ -37,6 +37,12 @@ class BatchingRedis(redis.asyncio.Redis):
             self._sender = asyncio.create_task(self._send())
         return await answer
 
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - redis-py's signature
+        """Close, when everything that was asked has its answer: a batch on its way would open a connection anew."""
+        if self._sender is not None:
+            await asyncio.wait([self._sender])
+        await super().aclose(close_connection_pool)
+
     async def _send(self) -> None:
         while self._asked:
             batch, self._asked = self._asked[:BATCH_AT_MOST], self._asked[BATCH_AT_MOST:]
@@ -54,5 +60,5 @@ class BatchingRedis(redis.asyncio.Redis):
                 for args, options, _ in batch:
                     pipe.execute_command(*args, **options)
                 return list(await pipe.execute(raise_on_error=False))
-        except (redis.RedisError, OSError) as error:
+        except (redis.RedisError, OSError, ValueError) as error:  # ValueError: half a surrogate, which no encoding can carry
             return [error] * len(batch)

@@ -80,3 +80,21 @@ def test_a_lost_server_is_told_to_all_and_its_return_is_noticed(tmp_path: Path) 
             await asyncio.to_thread(again.stop)
 
     assert run(server.url, steps) == 1
+
+
+def test_what_cannot_be_written_leaves_nobody_waiting(redis_url: str) -> None:
+    async def steps(client: BatchingRedis) -> list[Any]:
+        asked = (client.set("text", "half a surrogate: \ud800"), client.set("text", "whole"))
+        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+
+    assert {type(answer) for answer in run(redis_url, steps)} == {UnicodeEncodeError}
+
+
+def test_closing_waits_for_what_was_asked(redis_url: str, redis_client: redis.Redis) -> None:
+    async def steps(client: BatchingRedis) -> None:
+        asked = asyncio.ensure_future(client.incr("count"))
+        await asyncio.sleep(0)
+        asked.cancel()
+
+    run(redis_url, steps)
+    assert redis_client.get("count") == "1"
