@@ -2,61 +2,86 @@
 
 from __future__ import annotations
 
+from celery.exceptions import Retry
+
+from pool_client.job import JobState
 from pool_client.queues import TASK_NAME
 from pool_worker.app import app
-from pool_worker.broker.delivery import current_delivery, released_tags
+from pool_worker.broker.delivery import current_delivery, departure, released_tags
 from pool_worker.completion import complete as complete_job
 from pool_worker.maintenance import books, probes, queues, watch
 
 
-@app.task(name=TASK_NAME)
+class NotYetError(Exception):
+    """The job waits, or moved to a sibling queue."""
+
+
+class NoAnswerError(Exception):
+    """The job failed or was cancelled. Only its caller is told why: a provider's words may quote the prompt."""
+
+
+@app.task(name=TASK_NAME, throws=(NoAnswerError,))
 async def complete(job_id: str) -> str:
-    """Complete one job."""
+    """Complete one job. What it returns and raises is what Celery's events show: never anything of a prompt or an answer.
+
+    Raises:
+        Retry: if the job waits, or moved to a sibling queue; it has been seen to, and Celery only shows it.
+        NoAnswerError: if the job ended without an answer.
+    """
     delivery = current_delivery.get()
     try:
-        return await complete_job(job_id, delivery, app.resources)
+        became = await complete_job(job_id, delivery, app.resources)
     except Exception:
         released_tags.add(delivery.tag)  # not done, so not acknowledged: the message comes back when its lease ends
         raise
+    left = departure.get()
+    if left is not None and left.state in {JobState.QUEUED, JobState.PARKED}:
+        raise Retry(became, exc=NotYetError(became))
+    if left is not None and left.error:
+        raise NoAnswerError(left.error)
+    return job_id if delivery.has_sequel else became
 
 
-@app.task(name="pool.release_due_jobs")
+# Beat's tasks send no events: several a second, they would hide the jobs in every monitor.
+
+
+@app.task(name="pool.release_due_jobs", send_events=False)
 async def release_due_jobs() -> str:
     """Bring parked jobs back whose time has come."""
     return f"{await queues.release_due_jobs(app.resources)} came back"
 
 
-@app.task(name="pool.expire_leases")
+@app.task(name="pool.expire_leases", send_events=False)
 async def expire_leases() -> str:
     """End the leases of dead workers."""
     return f"{await queues.expire_leases(app.resources)} ended"
 
 
-@app.task(name="pool.write_ledger")
+@app.task(name="pool.write_ledger", send_events=False)
 async def write_ledger() -> str:
     """Move rows from the outbox into the ledger."""
     return f"{await books.write_ledger(app.resources)} rows"
 
 
-@app.task(name="pool.summarise_days")
+@app.task(name="pool.summarise_days", send_events=False)
 async def summarise_days() -> str:
     """Renew the daily summaries."""
     return f"{await books.summarise_days(app.resources)} summaries"
 
 
-@app.task(name="pool.probe_health")
+@app.task(name="pool.probe_health", send_events=False)
 async def probe_health() -> str:
     """Ask fallen providers whether they are well again."""
     return f"{await probes.probe_health(app.resources)} are well again"
 
 
-@app.task(name="pool.check_quotas")
+@app.task(name="pool.check_quotas", send_events=False)
 async def check_quotas() -> str:
     """Warn of quotas that are nearly used up."""
     return f"{await watch.check_quotas(app.resources)} near their limit"
 
 
-@app.task(name="pool.check_budgets")
+@app.task(name="pool.check_budgets", send_events=False)
 async def check_budgets() -> str:
     """Warn of budgets that are nearly spent."""
     return f"{await watch.check_budgets(app.resources)} near their limit"

@@ -20,15 +20,18 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 import uvloop
 from billiard.einfo import ExceptionInfo
 from celery.concurrency.base import BasePool
+from celery.exceptions import Retry
 from celery.utils.log import get_logger
 
 from pool_worker.broker.delivery import Delivery, current_delivery
+from pool_worker.broker.sequel import Sequel, sequel_of
 
 logger = get_logger(__name__)
 
@@ -73,29 +76,36 @@ class TaskPool(BasePool):
         """Start one task (hub's thread). `args` are the tracer's: (name, id, request, body, content type, content encoding)."""
         options["accept_callback"](os.getpid(), monotonic())
         self._under_way += 1
-        run = self.app.tasks[args[0]].run
-        if inspect.iscoroutinefunction(run):
-            self._loop.call_soon_threadsafe(self._spawn, run, args, options["callback"])
+        task = self.app.tasks[args[0]]
+        if inspect.iscoroutinefunction(task.run):
+            self._loop.call_soon_threadsafe(self._spawn, task, args, options["callback"])
         else:
             self._functions.submit(self._trace, target, args, kwargs, options["callback"])
 
-    def _spawn(self, run: Callable[..., Any], args: Any, callback: Callback) -> None:
-        task = self._loop.create_task(self._run(run, args, callback))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def _spawn(self, task: Any, args: Any, callback: Callback) -> None:
+        running = self._loop.create_task(self._run(task, args, callback))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
 
-    async def _run(self, run: Callable[..., Any], args: Any, callback: Callback) -> None:
-        task_id, request = args[1], args[2]
+    async def _run(self, task: Any, args: Any, callback: Callback) -> None:
+        name, task_id, request, body = args[:4]
         started = monotonic()
+        sequel: Sequel | None = None
         try:
-            current_delivery.set(_delivery(task_id, request))
-            failed, outcome = False, await run(*request["args"], **request["kwargs"])
+            sequel = sequel_of(task, task_id, request, body)
+            current_delivery.set(_delivery(task_id, request, has_sequel=sequel is not None))
+            failed, outcome = False, await task.run(*request["args"], **request["kwargs"])
         except asyncio.CancelledError:
-            callback = _give_back
+            sequel, callback = None, _give_back
             failed, outcome = False, None
-        except Exception:  # noqa: BLE001 - the edge: whatever a task raises is Celery's to report
+        except Retry as retry:
+            sequel = None  # the task will be here again
+            failed, outcome = True, _Told(retry)
+        except Exception as error:
             failed, outcome = True, ExceptionInfo()
-        self._end(callback, (failed, outcome, monotonic() - started))
+            if not isinstance(error, task.throws):
+                logger.exception("%s[%s] failed", name, task_id)
+        self._end(callback if sequel is None else sequel.before(callback), (failed, outcome, monotonic() - started))
 
     def _trace(self, target: Callable[..., Any], args: Any, kwargs: Any, callback: Callback) -> None:
         """Run an ordinary function through Celery's tracer (a thread of its own)."""
@@ -156,11 +166,20 @@ def _give_back(_outcome: tuple[bool, Any, float]) -> None:
     """Say nothing to Celery: what is not acknowledged when the channel closes returns to the head of its queue."""
 
 
-def _delivery(task_id: str, request: dict[str, Any]) -> Delivery:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What Celery reads of an `ExceptionInfo`; to render a traceback takes 0.1 ms."""
+
+    exception: Exception
+    traceback: str = ""
+
+
+def _delivery(task_id: str, request: dict[str, Any], *, has_sequel: bool) -> Delivery:
     properties = request["properties"]
     return Delivery(
         task_id=task_id,
         tag=properties["delivery_tag"],
         queue=request["delivery_info"]["routing_key"],
         deliveries=properties.get("deliveries", 1),
+        has_sequel=has_sequel,
     )

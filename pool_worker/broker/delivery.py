@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from pool_client.job import JobState
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -16,10 +18,25 @@ class Delivery:
     queue: str
     deliveries: int
     """How often this message has been claimed since its job last made progress."""
+    has_sequel: bool = False
+    """Whether callbacks or a chain wait for what the task returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """How a job left this worker."""
+
+    state: JobState
+    """Queued: it moved on to a sibling queue."""
+    error: str = ""
+    """Name of the exception that its caller gets, if it failed."""
 
 
 current_delivery: ContextVar[Delivery] = ContextVar("current_delivery")
 """Of the task whose coroutine is running; set by the asyncio pool."""
+
+departure: ContextVar[Departure | None] = ContextVar("departure", default=None)
+"""Of the job whose coroutine is running; set when it leaves."""
 
 released_tags: set[str] = set()
 """Claims of this process whose message a script has already moved, parked or finished, so that no acknowledgement is owed."""

@@ -17,7 +17,7 @@ from pool_client.job import Attempt, Failure, Job, JobState, Result
 from pool_client.outcome import render_outcome
 from pool_client.queues import KOMBU_SEPARATOR
 from pool_worker import redis_keys
-from pool_worker.broker.delivery import Delivery, released_tags
+from pool_worker.broker.delivery import Delivery, Departure, departure, released_tags
 from pool_worker.lua import read_script
 
 MESSAGE_KEYS = (redis_keys.UNACKED, redis_keys.UNACKED_INDEX, redis_keys.DELIVERIES)
@@ -101,7 +101,7 @@ class Jobs:
         """
         arguments = [delivery.tag, job_id, queue, KOMBU_SEPARATOR, render_trail(trail)]
         moved = await self._move(keys=[*MESSAGE_KEYS, shared_keys.job(job_id)], args=arguments)
-        self._released(delivery, done=moved)
+        self._released(delivery, Departure(JobState.QUEUED), done=moved)
 
     async def park(self, job_id: str, delivery: Delivery, *, wait: Until | For, reason: str, trail: Sequence[Attempt]) -> None:
         """Let the job wait, with the reason that `status` shows.
@@ -112,7 +112,7 @@ class Jobs:
         keys = [*MESSAGE_KEYS, shared_keys.job(job_id), redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
         times: list[int | str] = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
         parked = await self._park(keys=keys, args=[delivery.tag, job_id, *times, reason, render_trail(trail), ""])
-        self._released(delivery, done=parked)
+        self._released(delivery, Departure(JobState.PARKED), done=parked)
 
     async def finish(self, delivery: Delivery, outcome: Result | Failure, *, state: JobState, rows: Sequence[Row]) -> None:
         """End the job: store its outcome, acknowledge, put the rows into the outbox, wake the caller.
@@ -125,7 +125,8 @@ class Jobs:
         arguments: list[Any] = [delivery.tag, job_id, state.value, render_outcome(outcome), shared_keys.RESULT_TTL_MS]
         arguments += [render_trail(outcome.attempts), outcome.model_id if isinstance(outcome, Result) else "", ""]
         finished = await self._finish(keys=keys, args=[*arguments, *(part for row in rows for part in row)])
-        self._released(delivery, done=finished)
+        error = outcome.type if isinstance(outcome, Failure) else ""
+        self._released(delivery, Departure(state, error), done=finished)
 
     async def record(self, row: Row) -> None:
         """Put a row into the outbox."""
@@ -148,10 +149,11 @@ class Jobs:
         released_tags.add(delivery.tag)
 
     @staticmethod
-    def _released(delivery: Delivery, *, done: int) -> None:
+    def _released(delivery: Delivery, left: Departure, *, done: int) -> None:
         released_tags.add(delivery.tag)
         if not done:
             raise LostClaimError
+        departure.set(left)
 
 
 def render_trail(trail: Sequence[Attempt]) -> str:

@@ -1,0 +1,73 @@
+"""What Celery is to do after a task that is a coroutine: its callbacks, errbacks and the rest of its chain.
+
+Celery's tracer calls a task and then does all that. Here the coroutine has run already, so that the tracer gets a task
+that only returns, or raises, what is known. Most messages have no sequel, and are spared the tracer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from celery.app.trace import trace_task
+from celery.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+Outcome = tuple[bool, Any, float]
+"""Whether it failed; what it returned, or the `ExceptionInfo`; its run time in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequel:
+    """The sequel of one delivery of a task."""
+
+    task: Any
+    task_id: str
+    request: Mapping[str, Any]
+    embed: Mapping[str, Any]
+
+    def before(self, callback: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+        """A callback that publishes the sequel (on the hub's thread) and then does what the given one does.
+
+        What cannot be published is logged, and reported as the task's failure.
+        """
+        return lambda outcome: callback(self._publish(*outcome))
+
+    def _publish(self, failed: bool, outcome: Any, runtime_s: float) -> Outcome:  # noqa: FBT001 - as the pool has it
+        known = type(self.task)()
+
+        def run(*_: Any, **__: Any) -> Any:
+            if failed:
+                error = outcome.exception
+                raise getattr(error, "exc", error)
+            return outcome
+
+        known.run = run
+        known.__trace__ = None
+        arguments, keywords = self.request["args"], self.request["kwargs"]
+        traced, info, _, _ = trace_task(
+            known, self.task_id, arguments, keywords, {**self.request, **self.embed, "is_eager": False}, app=self.task.app
+        )
+        if info is None or failed:
+            return failed, outcome, runtime_s
+        logger.error(
+            "%s[%s]: its callbacks or the rest of its chain were not sent: %r", self.task.name, self.task_id, info.retval
+        )
+        return True, traced, runtime_s
+
+
+def sequel_of(task: Any, task_id: str, request: Mapping[str, Any], body: str | bytes) -> Sequel | None:
+    """The sequel that a message asks for, if any. A chord is refused: workers have no result backend to count its header in.
+
+    Raises:
+        NotImplementedError: if the task is part of a chord.
+    """
+    embed = json.loads(body)[2]
+    if embed.get("chord"):
+        msg = f"{task.name} cannot be part of a chord: collect the results in your program instead"
+        raise NotImplementedError(msg)
+    wanted = any(embed.get(name) for name in ("callbacks", "errbacks", "chain"))
+    return Sequel(task, task_id, request, embed) if wanted else None
