@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from celery.exceptions import Retry
 
 from pool_client.job import JobState
@@ -12,8 +14,11 @@ from pool_worker.completion import complete as complete_job
 from pool_worker.maintenance import books, probes, queues, watch
 
 
+logger = logging.getLogger(__name__)
+
+
 class NotYetError(Exception):
-    """The job waits, or moved to a sibling queue."""
+    """The job waits, moved to a sibling queue, or was interrupted."""
 
 
 class NoAnswerError(Exception):
@@ -25,15 +30,16 @@ async def complete(job_id: str) -> str:
     """Complete one job. What it returns and raises is what Celery's events show: never anything of a prompt or an answer.
 
     Raises:
-        Retry: if the job waits, or moved to a sibling queue; it has been seen to, and Celery only shows it.
+        Retry: if the job waits, moved to a sibling queue, or was interrupted; it comes back by itself, Celery only shows it.
         NoAnswerError: if the job ended without an answer.
     """
     delivery = current_delivery.get()
     try:
         became = await complete_job(job_id, delivery, app.resources)
-    except Exception:
+    except Exception as error:
+        logger.exception("job %s was interrupted", job_id)
         released_tags.add(delivery.tag)  # not done, so not acknowledged: the message comes back when its lease ends
-        raise
+        raise Retry(exc=NotYetError(type(error).__name__)) from error
     left = departure.get()
     if left is not None and left.state in {JobState.QUEUED, JobState.PARKED}:
         raise Retry(became, exc=NotYetError(became))

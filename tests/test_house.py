@@ -22,6 +22,7 @@ VAGUE_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager"
 CATCHES_EVERYTHING = {
     "pool_worker/broker/asyncio_pool.py": "whatever a task raises is Celery's to report",
     "pool_worker/cli/main.py": "nobody should ever see a traceback",
+    "pool_worker/tasks.py": "whatever interrupts a job, its message comes back",
 }
 SLEEPS = {
     "tests/broker/test_worker_process.py": "asks again until another process has done it",
