@@ -15,6 +15,7 @@ ModelOverloadedError          model             no capacity for this model just 
 ProviderOverloadedError       provider          no capacity at all just now
 ProviderFailedError           provider          5xx, time-out, broken connection
 BadAnswerError                provider          it answered, but not in a form that can be understood
+AbandonedError                request           we broke the call off: its job was cancelled, or the worker left
 ============================  ================  =============================================================
 """
 
@@ -156,3 +157,9 @@ class BadAnswerError(AttemptError):
     scope = Scope.PROVIDER
     default_hold_s = 2.0
     harms_health = True
+
+
+class AbandonedError(AttemptError):
+    """The call was broken off from our side: its job was cancelled, or the worker left."""
+
+    scope = Scope.REQUEST

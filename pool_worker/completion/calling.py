@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from pool_client.job import Job, Usage
 from pool_worker.completion.estimates import charge_of, estimate_usage, max_tokens_to_send
-from pool_worker.errors import AttemptError
+from pool_worker.errors import AbandonedError, AttemptError
 from pool_worker.health import blame
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
@@ -42,10 +41,13 @@ class Failed:
     ended_at: datetime
 
 
-async def call(job: Job, lease: Lease, pool: Resources, *, asked_at: float) -> Answered | Failed:
-    """Make the call that the lease permits and account for it. `asked_at`: when the lease was asked for (monotonic seconds)."""
+async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> Answered | Failed:
+    """Make the call that the lease permits and account for it. `sent_after_ms`: how long ago the lease was asked for.
+
+    Raises:
+        asyncio.CancelledError: if it is to be broken off; `abandon` then accounts for it.
+    """
     provider, model = lease.candidate.provider, lease.candidate.model
-    sent_after_ms = round((time.monotonic() - asked_at) * 1000)
     try:
         success = await attempt(
             pool.http,
@@ -61,14 +63,18 @@ async def call(job: Job, lease: Lease, pool: Resources, *, asked_at: float) -> A
         failed = _failed(job, lease, error, at=pool.now())
         await _settle_failure(failed, lease, pool, sent_after_ms=sent_after_ms)
         return failed
-    except asyncio.CancelledError:
-        await asyncio.shield(_settle_unknown(job, lease, pool, sent_after_ms=sent_after_ms))
-        raise
     ended_at, answer = pool.now(), success.answer
     usage = answer.usage if answer.usage_reported else estimate_usage(job, model)
     answered = Answered(answer, usage, model.price.cost_usd(usage), ended_at)
     await _settle(lease, pool, charge=charge_of(usage, model), cost_usd=answered.cost_usd, sent_after_ms=sent_after_ms)
     return answered
+
+
+async def abandon(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> Failed:
+    """Account for a call that was broken off from our side: the provider may have done all of it."""
+    failed = _failed(job, lease, AbandonedError(charged=True), at=pool.now())
+    await _settle_failure(failed, lease, pool, sent_after_ms=sent_after_ms)
+    return failed
 
 
 def _failed(job: Job, lease: Lease, error: AttemptError, *, at: datetime) -> Failed:
@@ -88,14 +94,6 @@ async def _settle_failure(failed: Failed, lease: Lease, pool: Resources, *, sent
         charge = charge_of(failed.usage, lease.candidate.model)
         settled = _settle(lease, pool, charge=charge, cost_usd=failed.cost_usd, sent_after_ms=sent_after_ms)
         await asyncio.gather(blamed, settled)
-
-
-async def _settle_unknown(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> None:
-    """The call was broken off from our side: the provider may have done all of it."""
-    model = lease.candidate.model
-    usage = estimate_usage(job, model)
-    charge = charge_of(usage, model)
-    await _settle(lease, pool, charge=charge, cost_usd=model.price.cost_usd(usage), sent_after_ms=sent_after_ms)
 
 
 async def _settle(lease: Lease, pool: Resources, *, charge: Charge, cost_usd: Decimal, sent_after_ms: int) -> None:

@@ -21,11 +21,12 @@ _SCOPES: dict[str, Scope] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """When and with which key a provider was called, and what it cost."""
+    """When and with which key a provider was called, and what it used and cost."""
 
     key_id: str
     started_at: datetime
     ended_at: datetime
+    usage: Usage
     cost_usd: Decimal
 
 
@@ -37,9 +38,9 @@ class Trail:
         self._queue = queue
         self._now = now
 
-    def answered(self, model: Model, call: Call, *, usage: Usage) -> Attempt:
+    def answered(self, model: Model, call: Call) -> Attempt:
         """A provider answered."""
-        return self._add(Step.OK, call=call, model=model, usage=usage)
+        return self._add(Step.OK, call=call, model=model)
 
     def failed(self, model: Model, call: Call, *, error: AttemptError) -> Attempt:
         """A provider did not answer, or not usefully."""
@@ -110,7 +111,6 @@ class Trail:
         model: Model | None = None,
         reason: str = "",
         status_code: int | None = None,
-        usage: Usage | None = None,
     ) -> Attempt:
         started_at = call.started_at if call else self._now()
         attempt = Attempt(
@@ -125,7 +125,7 @@ class Trail:
             started_at=started_at,
             latency_ms=_ms(call.ended_at - call.started_at) if call else 0.0,
             added_ms=self._added_ms(started_at),
-            usage=usage or Usage(),
+            usage=call.usage if call else Usage(),
             cost_usd=call.cost_usd if call else Decimal(0),
         )
         self.attempts.append(attempt)

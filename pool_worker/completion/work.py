@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from pool_client.job import Attempt, Failure, Job, JobState, OnExhausted, Result
 from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Row, Until
-from pool_worker.completion.calling import Failed, call
+from pool_worker.completion.calling import Answered, Failed, abandon, call
 from pool_worker.completion.degraded import guidance
 from pool_worker.completion.estimates import charge_of_any
 from pool_worker.completion.failures import failure_of, nobody_left
@@ -96,30 +97,21 @@ class Work:
 
         Raises:
             InvalidRequestError: if the provider refuses the request itself.
+            asyncio.CancelledError: if it is broken off, after it was accounted for.
         """
         lease, started_at = leased.lease, self._pool.now()
-        model = lease.candidate.model
-        done = await call(self.job, lease, self._pool, asked_at=leased.asked_at)
-        made = Call(lease.key_id, started_at, done.ended_at, done.cost_usd)
+        sent_after_ms = round((time.monotonic() - leased.asked_at) * 1000)
+        try:
+            done = await call(self.job, lease, self._pool, sent_after_ms=sent_after_ms)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._abandon(lease, started_at=started_at, sent_after_ms=sent_after_ms))
+            raise
         if isinstance(done, Failed):
-            await self._record(self._trail.failed(model, made, error=done.error))
+            await self._note_failure(done, lease, started_at=started_at)
             if done.error.scope is Scope.REQUEST:
                 raise InvalidRequestError(done.error.reason)
             return None
-        attempt = self._trail.answered(model, made, usage=done.usage)
-        return Result(
-            job_id=self.job.id,
-            content=done.answer.content,
-            model_id=model.id,
-            provider=model.provider,
-            finish_reason=done.answer.finish_reason,
-            tool_calls=done.answer.tool_calls,
-            usage=done.usage,
-            cost_usd=self._trail.cost_usd,
-            latency_ms=attempt.latency_ms,
-            degraded=leased.degraded,
-            attempts=self._trail.attempts,
-        )
+        return self._result(done, leased, started_at=started_at)
 
     async def succeed(self, result: Result) -> str:
         """End the job with its result."""
@@ -237,6 +229,31 @@ class Work:
     def _seconds_until(self, at_ms: int) -> float:
         return max(0.0, round(at_ms / 1000 - self._pool.now().timestamp(), 3))
 
+    def _result(self, done: Answered, leased: Leased, *, started_at: datetime) -> Result:
+        model = leased.lease.candidate.model
+        attempt = self._trail.answered(model, _made(done, leased.lease, started_at=started_at))
+        return Result(
+            job_id=self.job.id,
+            content=done.answer.content,
+            model_id=model.id,
+            provider=model.provider,
+            finish_reason=done.answer.finish_reason,
+            tool_calls=done.answer.tool_calls,
+            usage=done.usage,
+            cost_usd=self._trail.cost_usd,
+            latency_ms=attempt.latency_ms,
+            degraded=leased.degraded,
+            attempts=self._trail.attempts,
+        )
+
+    async def _abandon(self, lease: Lease, *, started_at: datetime, sent_after_ms: int) -> None:
+        done = await abandon(self.job, lease, self._pool, sent_after_ms=sent_after_ms)
+        await self._note_failure(done, lease, started_at=started_at)
+
+    async def _note_failure(self, done: Failed, lease: Lease, *, started_at: datetime) -> None:
+        made = _made(done, lease, started_at=started_at)
+        await self._record(self._trail.failed(lease.candidate.model, made, error=done.error))
+
     async def _record(self, attempt: Attempt) -> None:
         """Into the outbox at once: a job may end elsewhere, or never."""
         await self._pool.jobs.record(_row(attempt_row(self.job, attempt)))
@@ -250,6 +267,10 @@ def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Row:
     """The books' row of a job that its caller cancelled while it waited: nobody had it in hand then."""
     outcome = cancelled(job.id, at=at).model_copy(update={"attempts": list(trail)})
     return _row(job_row(job, outcome, finished_at=at))
+
+
+def _made(done: Answered | Failed, lease: Lease, *, started_at: datetime) -> Call:
+    return Call(lease.key_id, started_at, done.ended_at, done.usage, done.cost_usd)
 
 
 def _row(row: LedgerRow) -> Row:
