@@ -1,21 +1,75 @@
-"""Reads Lua scripts: one file per operation, with `-- include name.lua` lines for what several of them share."""
+"""Lua scripts: one file per operation in a room's folder `lua`, read once, run by hash."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, cast
 
-_INCLUDE = re.compile(r"^-- include (\S+)$", re.MULTILINE)
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+_INCLUDE = re.compile(r"^-- include (\S+)\n", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script, whole: every `-- include FILE.lua` line is replaced by that file of the same folder, each file once."""
+
+    text: str
+    sha: str
 
 
 @cache
-def read_script(package: str, name: str) -> str:
-    """The text of `lua/<name>.lua` in a package, includes resolved (relative to the same folder).
+def script(package: str, name: str) -> Script:
+    """The script of one operation: `lua/<name>.lua` in a package.
 
     Raises:
-        FileNotFoundError: if there is no such script.
+        FileNotFoundError: if there is no such file.
     """
-    folder = files(package) / "lua"
-    text = (folder / f"{name}.lua").read_text(encoding="utf-8")
-    return _INCLUDE.sub(lambda found: (folder / found[1]).read_text(encoding="utf-8"), text)
+    text = _resolve(files(package) / "lua", f"{name}.lua", set())
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def read_script(package: str, name: str) -> str:
+    """The text of a script (see `script`)."""
+    return script(package, name).text
+
+
+def _resolve(folder: Traversable, name: str, seen: set[str]) -> str:
+    def included(match: re.Match[str]) -> str:
+        if match[1] in seen:
+            return ""
+        seen.add(match[1])
+        return _resolve(folder, match[1], seen)
+
+    return _INCLUDE.sub(included, (folder / name).read_text(encoding="utf-8"))
+
+
+async def run_script(
+    redis: Redis, package: str, name: str, *, keys: Sequence[str] = (), arguments: Sequence[str | int] = ()
+) -> Any:
+    """Run a script by its hash, sending its text where the server does not know it (then nothing has run yet).
+
+    Returns:
+        Its answer, with text as `str` whether or not the client decodes.
+    """
+    it = script(package, name)
+    try:
+        answer = await redis.evalsha(it.sha, len(keys), *keys, *cast(Sequence[str], arguments))
+    except NoScriptError:
+        answer = await redis.eval(it.text, len(keys), *keys, *cast(Sequence[str], arguments))
+    return _as_text(answer)
+
+
+def _as_text(answer: Any) -> Any:
+    if isinstance(answer, bytes):
+        return answer.decode()
+    if isinstance(answer, list):
+        return [_as_text(item) for item in answer]
+    return answer

@@ -15,7 +15,7 @@ from pool_worker.alerts import tell
 from pool_worker.errors import AttemptError, Scope
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
-from pool_worker.lua import read_script
+from pool_worker.lua import run_script
 
 LONGEST_HOLD_S = 300.0
 FORGIVEN_AFTER_HOLDS = 3
@@ -46,10 +46,10 @@ async def fall(redis: Redis, scope: str, *, first_s: float, reason: str, now_ms:
     Returns:
         For how many ms it is held from now; 0 if it was held already.
     """
-    script = redis.register_script(read_script("pool_worker.health", "fall"))
     arguments: list[int | str] = [round(first_s * 1000), round(LONGEST_HOLD_S * 1000), FORGIVEN_AFTER_HOLDS, reason]
     keys = [redis_keys.hold(scope), redis_keys.failures(scope)]
-    return int(await script(keys=keys, args=[*arguments, "" if now_ms is None else now_ms]))
+    arguments.append("" if now_ms is None else now_ms)
+    return int(await run_script(redis, __package__, "fall", keys=keys, arguments=arguments))
 
 
 async def forgive(redis: Redis, scope: str) -> None:

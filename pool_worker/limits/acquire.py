@@ -13,8 +13,8 @@ from pool_worker import redis_keys
 from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.clock import as_argument, ask_with_calendars
 from pool_worker.limits.holds import key_scope
-from pool_worker.limits.scripts import run
 from pool_worker.limits.windows import GUARD_MS, LONGEST_LEASE_MS, BudgetWindow, budget_facts, calendars_of
+from pool_worker.lua import run_script
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,9 @@ async def acquire(
 
     async def ask(clock_ms: int) -> Any:
         periods = calendars_of(counted, budgets, from_ms=clock_ms, until_ms=clock_ms + ttl_ms + guard_ms)
-        return await run(
+        return await run_script(
             redis,
+            __package__,
             "acquire",
             keys=[redis_keys.lease(lease_id), redis_keys.LEASES, *(name for it in candidates for name in it.redis_keys())],
             arguments=[

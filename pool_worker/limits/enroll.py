@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from pool_worker import redis_keys
 from pool_worker.limits.clock import as_argument
-from pool_worker.limits.scripts import run
+from pool_worker.lua import run_script
 from pool_worker.registry import Key, Provider, Registry
 
 
@@ -58,8 +58,9 @@ async def _enroll_provider(
         "group": redis_keys.group_keys(provider.id, ""),
     }
     return int(
-        await run(
+        await run_script(
             redis,
+            __package__,
             "enroll",
             keys=[redis_keys.enrolled_models(provider.id), redis_keys.enrolled_keys(provider.id)],
             arguments=[json.dumps(spec), as_argument(now_ms)],

@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from pool_worker import redis_keys
 from pool_worker.limits.clock import as_argument
-from pool_worker.limits.scripts import run
+from pool_worker.lua import run_script
 
 
 def provider_scope(provider: str) -> str:
@@ -51,8 +51,9 @@ async def hold(
         raise ValueError(msg)
     arguments = ["" if value is None else value for value in (until_ms, ttl_ms)]
     return int(
-        await run(
+        await run_script(
             redis,
+            __package__,
             "hold",
             keys=[redis_keys.hold(scope)],
             arguments=[*arguments, reason, as_argument(now_ms)],

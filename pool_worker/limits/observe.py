@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 
 from pool_worker.limits.candidates import Candidate
 from pool_worker.limits.clock import as_argument, ask_with_calendars
-from pool_worker.limits.scripts import run
 from pool_worker.limits.windows import GUARD_MS, CountedWindow, Terms, calendars_of, window_facts
+from pool_worker.lua import run_script
 from pool_worker.registry import Key, Period, Unit
 
 
@@ -45,7 +45,7 @@ async def _raise(redis: Redis, counted: CountedWindow, key: Key, terms: Terms, r
     async def ask(clock_ms: int) -> Any:
         periods = calendars_of([counted], from_ms=clock_ms, until_ms=clock_ms + GUARD_MS)
         spec = {"window": window, "remaining": remaining, "guard_ms": GUARD_MS, "calendars": periods}
-        return await run(redis, "observe", arguments=[json.dumps(spec), as_argument(now_ms)])
+        return await run_script(redis, __package__, "observe", arguments=[json.dumps(spec), as_argument(now_ms)])
 
     (raised,) = await ask_with_calendars(ask, now_ms=now_ms)
     return int(raised)

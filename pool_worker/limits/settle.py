@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from pool_worker import redis_keys
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.clock import as_argument
-from pool_worker.limits.scripts import run
+from pool_worker.lua import run_script
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,9 @@ async def refund(redis: Redis, lease_id: str, *, now_ms: int | None = None) -> b
 
 async def expire(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -> list[Expired]:
     """End up to `limit` leases whose deadline has passed, at their estimate: their calls may have been made."""
-    ended: list[str] = await run(
+    ended: list[str] = await run_script(
         redis,
+        __package__,
         "expire",
         keys=[redis_keys.LEASES],
         arguments=[redis_keys.lease(""), limit, as_argument(now_ms)],
@@ -69,8 +70,9 @@ async def expire(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -
 async def _end(
     redis: Redis, lease_id: str, *, amounts: dict[str, int], sent_after_ms: int, state: str, now_ms: int | None
 ) -> bool:
-    answer = await run(
+    answer = await run_script(
         redis,
+        __package__,
         "settle",
         keys=[redis_keys.lease(lease_id), redis_keys.LEASES],
         arguments=[lease_id, json.dumps(amounts), sent_after_ms, state, as_argument(now_ms)],

@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 
 from pool_worker.limits.clock import as_argument, ask_with_calendars
 from pool_worker.limits.enroll import keys_for
-from pool_worker.limits.scripts import run
 from pool_worker.limits.windows import (
     GUARD_MS,
     BudgetWindow,
@@ -22,6 +21,7 @@ from pool_worker.limits.windows import (
     counted_windows,
     window_facts,
 )
+from pool_worker.lua import run_script
 from pool_worker.registry import Key, Period, Registry, Unit
 
 _WINDOWS_A_CALL = 200
@@ -109,7 +109,9 @@ async def _ask(
     async def ask(clock_ms: int) -> list[Any]:
         periods = calendars_of(counted, budgets, from_ms=clock_ms, until_ms=clock_ms + GUARD_MS)
         spec = {"windows": windows, "guard_ms": GUARD_MS, "calendars": periods}
-        answer: list[Any] = await run(redis, "usage", arguments=[json.dumps(spec, separators=(",", ":")), as_argument(now_ms)])
+        answer: list[Any] = await run_script(
+            redis, __package__, "usage", arguments=[json.dumps(spec, separators=(",", ":")), as_argument(now_ms)]
+        )
         return answer
 
     answers: list[int] = await ask_with_calendars(ask, now_ms=now_ms)

@@ -11,9 +11,9 @@ from small_pool import NOON_MS, Limits, candidates_of, keys_of, provider, window
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.clock import ClockError, ask_with_calendars
 from pool_worker.limits.observe import Observed, observe
-from pool_worker.limits.scripts import run
 from pool_worker.limits.usage import KeyWindowUse, spent_now, usage_now
 from pool_worker.limits.windows import BudgetWindow
+from pool_worker.lua import run_script
 from pool_worker.registry import Key, Period, Unit
 
 MINUTE_MS = 60_000
@@ -105,7 +105,7 @@ def test_a_script_refuses_calendars_of_another_time(limits: Limits) -> None:
     now = limits.now_ms
     for start, end in ((now + 1, now + 99_999), (now - 1, now), (now - 1, now + 500)):
         spec = f'{{"windows": [], "guard_ms": 500, "calendars": {{"day@UTC": [[{start}, {end}]]}}}}'
-        assert limits.run(run(limits.redis, "usage", arguments=[spec, now])) == ["clock", now]
+        assert limits.run(run_script(limits.redis, "pool_worker.limits", "usage", arguments=[spec, now])) == ["clock", now]
 
 
 def test_the_second_question_goes_by_redis_clock() -> None:
