@@ -13,6 +13,7 @@ from pool_worker.cli.global_options import add_global_options
 COMMANDS = {
     # name: (function or Typer, what it does)
     "up": ("pool_worker.cli.up:app", "Run everything on this machine, in the foreground."),
+    "demo": ("pool_worker.cli.demo:demo", "Show it all at work on this machine for half a minute, no key needed."),
     "submit": ("pool_worker.cli.submit:submit", "Submit one job and print its answer."),
     "job": ("pool_worker.cli.job:job", "Show where one job is, and what was tried for it."),
     "status": ("pool_worker.cli.status:status", "Show what the pool is doing now; --watch: each second."),
