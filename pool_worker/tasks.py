@@ -13,7 +13,6 @@ from pool_worker.broker.delivery import current_delivery, departure, released_ta
 from pool_worker.completion import complete as complete_job
 from pool_worker.maintenance import books, probes, queues, watch
 
-
 logger = logging.getLogger(__name__)
 
 

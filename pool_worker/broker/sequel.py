@@ -17,7 +17,7 @@ from celery.utils.log import get_logger
 logger = get_logger(__name__)
 
 Outcome = tuple[bool, Any, float]
-"""Whether it failed; what it returned, or the `ExceptionInfo`; its run time in seconds."""
+"""Whether it failed; what it returned, or raised (`.exception`); its run time in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,7 @@ class Sequel:
 
         def run(*_: Any, **__: Any) -> Any:
             if failed:
-                error = outcome.exception
-                raise getattr(error, "exc", error)
+                raise outcome.exception
             return outcome
 
         known.run = run

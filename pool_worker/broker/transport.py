@@ -23,6 +23,7 @@ from pool_client import redis_keys as shared_keys
 from pool_client.queues import queue_of_list
 from pool_worker import redis_keys
 from pool_worker.broker.delivery import released_tags
+from pool_worker.broker.taking_back import cancel
 from pool_worker.lua import read_script
 
 CLAIM_AT_MOST = 100
@@ -78,6 +79,8 @@ class Channel(kombu_redis.Channel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._scripts = {}
+        self._unanswered: set[str] = set()
+        """Queues whose consumers never acknowledge, such as replies to remote control."""
         super().__init__(*args, **kwargs)
 
     @property
@@ -93,6 +96,11 @@ class Channel(kombu_redis.Channel):
         with self.conn_or_acquire() as client:
             return script(keys=list(keys), args=arguments, client=client)
 
+    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: FBT001 - kombu's signature
+        """Consume from a queue; without acknowledgements (`no_ack`) what is claimed is done with."""
+        (self._unanswered.add if no_ack else self._unanswered.discard)(queue)
+        return super().basic_consume(queue, no_ack, *args, **kwargs)
+
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
         super()._put(queue, message, **kwargs)
         bell = shared_keys.bell(self._q_for_pri(queue, self._get_message_priority(message, reverse=False)))
@@ -102,6 +110,19 @@ class Channel(kombu_redis.Channel):
     def _restore(self, message: virtual.Message, leftmost: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - kombu's signature
         task_id = str((message.headers or {}).get("id", ""))
         self.run_script("requeue", MESSAGE_KEYS, [message.delivery_tag, task_id])
+
+    def _purge(self, queue: str) -> int:
+        """Cancel the jobs that wait in a queue, and forget its other messages; returns how many there were of both."""
+        purged = 0
+        with self.conn_or_acquire() as client:
+            for name in (self._q_for_pri(queue, priority) for priority in self.priority_steps):
+                messages = client.lrange(name, 0, -1)
+                jobs = set(cancel(client, (loads(text)["headers"]["id"] for text in messages)))
+                for text in messages:
+                    if loads(text)["headers"]["id"] not in jobs:
+                        client.lrem(name, 1, text)
+                purged += len(messages)
+        return purged
 
     def _lists(self) -> list[str]:
         queues = self._queue_cycle.consume(len(self.active_queues))
@@ -165,6 +186,8 @@ class Channel(kombu_redis.Channel):
         properties["delivery_tag"] = tag
         properties["deliveries"] = deliveries
         properties["delivery_info"] = {"exchange": "", "routing_key": queue, "redelivered": deliveries > 1}
+        if queue in self._unanswered:
+            self.run_script("ack", MESSAGE_KEYS, [tag, message["headers"].get("id", "")])
         self._queue_cycle.rotate(queue)
         self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel does
 
