@@ -40,7 +40,11 @@ def open_ledger(settings: Settings) -> Iterator[Engine]:
     """
     with ledger_if_there(settings) as engine:
         if engine is None:
-            msg = f"there is no ledger yet at {ledger_place(settings)}: `model-pool up` makes it (--home names another folder)"
+            simulated = next(settings.home.glob("simulate-*/ledger.db"), None)
+            elsewhere = (
+                f"that of simulated runs is read with --home {simulated.parent}" if simulated else "--home names another folder"
+            )
+            msg = f"there is no ledger yet at {ledger_place(settings)}: `model-pool up` makes it; {elsewhere}"
             raise CommandError(msg)
         yield engine
 

@@ -91,12 +91,16 @@ def find_running(home: Path) -> list[Running]:
 def connected_settings(settings: Settings) -> Settings:
     """The settings with which a command reaches what runs here: a configured Redis, else the one of a running `model-pool up`.
 
+    Where the configured Redis is that of a system which runs here, its ledger and its profile come with it: `up` tells people
+    to set MODEL_POOL_REDIS_URL, and does not tell them more.
+
     Raises:
         ConfigurationError: if several systems run here, so that one must be named.
     """
-    if settings.redis_url is not None:
-        return settings
     found = find_running(settings.home)
+    if settings.redis_url is not None:
+        owner = next((running for running in found if running.redis_url == settings.redis_url), None)
+        return settings if owner is None else attached(settings, owner)
     if len(found) > 1:
         homes = " or ".join(f"--home {running.home}" for running in found)
         msg = f"{len(found)} systems are running here: choose one with {homes}"

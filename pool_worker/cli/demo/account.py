@@ -13,6 +13,7 @@ from typing import Any
 
 from pool_client.job import Attempt, Failure, Step, Tier, Usage
 from pool_worker.cli.demo.tracking import EndedJob
+from pool_worker.cli.figures import count_of
 from pool_worker.errors import WindowSpentError
 from pool_worker.ledger.reports import UsageRow
 from pool_worker.registry import Model, Registry
@@ -223,7 +224,7 @@ def checks_of(account: Account) -> list[Check]:
     lesser = len(account.ended) - failed - answered
     checks = [Check(answered + lesser == planned, f"{answered} of {planned} jobs answered, {failed} failed, {lost} lost")]
     if lesser:
-        text = f"{lesser} jobs had guidance instead of an answer: no quota was free in time"
+        text = f"{count_of(lesser, 'job')} had guidance instead of an answer: no quota was free in time"
         checks.append(Check(holds=False, text=text, must_hold=False))
     if account.verdict is None:
         return [*checks, _refusals(account)]

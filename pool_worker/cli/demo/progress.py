@@ -141,7 +141,7 @@ def _row(group: GroupUse, progress: Progress) -> tuple[str | Text, ...]:
     window = group.tightest
     share = window.share if window is not None else 0.0
     name = Text(group.name, style="red" if group.name == progress.down else "")
-    kind = "" if window is None or not share else f"  {window.unit.value.replace('_', ' ')} per {window.per.value}"
+    kind = "" if window is None or not share else f"  {window.unit.value.replace('_', ' ')}/{window.per.value}"
     load = Text.assemble((bar(share, width=BAR), load_colour(share)), f" {percent(share):>4}", (kind, "dim"))
     if group.name == progress.down:
         load = Text("down", style="bold red")

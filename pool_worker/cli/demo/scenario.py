@@ -89,7 +89,8 @@ def providers_with_keys(settings: Settings) -> list[str]:
 
 def _comparison(registry: Registry) -> list[Request]:
     """The same question for every model that can be called."""
-    return [Request("ai_manager", COMPARED, {"model": model.id, "max_tokens": 100}) for model in registry.usable_models()]
+    options = {"max_tokens": 100, "on_exhausted": "park"}
+    return [Request("ai_manager", COMPARED, {"model": model.id, **options}) for model in registry.usable_models()]
 
 
 def _cheap(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pool_worker.cli.job.view import outcome_words
 from pool_worker.registry import Model
 
 WIDTH = 80
-BAR = 8
+BAR = 6
 
 
 def account_view(account: Account, checks: Sequence[Check], *, compared: Model | None) -> RenderableType:
