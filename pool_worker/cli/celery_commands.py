@@ -8,6 +8,10 @@ from typing import Any
 
 PROCESS = "pool_worker.cli.celery_process"
 
+FLOWER_TASKS = 10_000
+"""How many tasks Flower remembers, some 6 kB each; by default ten times as many."""
+FLOWER_COLUMNS = "name,args,state,result,exception,received,runtime,worker"
+
 
 def worker_module(*, queues: Sequence[str], name: str, concurrency: int | None = None, log_level: str = "warning") -> list[str]:
     """One worker that serves these queues; its Celery name is `<name>@<host>`."""
@@ -25,4 +29,5 @@ def beat_module(*, log_level: str = "warning") -> list[str]:
 
 def flower_module(*, port: int, address: str) -> list[str]:
     """Celery's monitor as a web page; it asks for no password, so that an address other than 127.0.0.1 shows it to others."""
-    return ["celery", "-A", "pool_worker.app", "flower", f"--port={port}", f"--address={address}"]
+    options = {"port": port, "address": address, "max-tasks": FLOWER_TASKS, "tasks-columns": FLOWER_COLUMNS}
+    return ["celery", "-A", "pool_worker.app", "flower", *(f"--{name}={value}" for name, value in options.items())]
