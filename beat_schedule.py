@@ -1,4 +1,4 @@
-"""What beat runs, and how often. A tick that nobody could take before the next one is dropped (`expires`), so none pile up."""
+"""What beat runs, and how often. A tick that nobody took in time is dropped (`expires`), and none is sent while many wait."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ CADENCE_S: dict[str, float] = {
     "pool.summarise_days": 60,  # daily_usage_summary
 }
 
+SHORTEST_LIFE_S = 30.0
+"""Workers judge by their own clocks whether a tick has expired: one that is a little ahead must not drop them all."""
+
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    task: {"task": task, "schedule": seconds, "options": {"expires": seconds, "priority": 0}}
+    task: {"task": task, "schedule": seconds, "options": {"expires": max(seconds, SHORTEST_LIFE_S), "priority": 0}}
     for task, seconds in CADENCE_S.items()
 }

@@ -16,6 +16,7 @@ from pool_worker.settings import Settings
 
 TRANSPORT = "pool_worker.broker.transport:Transport"
 POOL = "pool_worker.broker.asyncio_pool:TaskPool"
+SCHEDULER = "pool_worker.broker.ticks:TickScheduler"
 SPARE_CONNECTIONS = 64
 
 Connection.resolve_aliases[TRANSPORT] = "redis"
@@ -46,6 +47,7 @@ def _tasks(queues: Sequence[str]) -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "task_ignore_result": True,  # `finish` stores the outcome in one step; a result backend costs a third of a worker's time
         "result_backend": None,
+        "result_expires": None,  # else beat gets a daily task that cleans up a backend
         "task_publish_retry_policy": {"max_retries": 8, "interval_start": 0.1, "interval_step": 0.5, "interval_max": 3},
         "task_queues": [Queue(name, Exchange(""), routing_key=name) for name in (*queues, MAINTENANCE_QUEUE)],
         "task_default_queue": MAINTENANCE_QUEUE,
@@ -74,7 +76,7 @@ def _beat(url: str) -> dict[str, Any]:
     address, login = _split(url)
     return {
         "beat_schedule": BEAT_SCHEDULE,
-        "beat_scheduler": "redbeat.RedBeatScheduler",  # several beats may run: one is active, the others take over
+        "beat_scheduler": SCHEDULER,  # several beats may run: one is active, the others take over
         "beat_max_loop_interval": 5,  # with redbeat's defaults a dead beat's lock lasts 25 minutes
         "redbeat_lock_timeout": 30,
         "redbeat_redis_url": address,
