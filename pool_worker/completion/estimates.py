@@ -28,6 +28,14 @@ def charge_of(usage: Usage, model: Model) -> Charge:
     )
 
 
+def charge_of_answer(job: Job, usage: Usage, model: Model, provider: Provider) -> Charge:
+    """What windows count of a call that was answered: its usage, or, where the provider charges up front, the bound it was told."""
+    if provider.charges is Charges.UPFRONT:
+        bound = estimate_output_tokens(job, model)
+        usage = Usage(input_tokens=usage.input_tokens, output_tokens=max(usage.output_tokens, bound))
+    return charge_of(usage, model)
+
+
 def charge_of_any(choices: Iterable[Choice]) -> Charge:
     """The most that a call of any of these may use up: one reservation has to fit whichever is free."""
     charges = [charge_of(choice.estimated_usage, choice.model) for choice in choices]
