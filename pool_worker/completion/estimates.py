@@ -29,7 +29,7 @@ def charge_of(usage: Usage, model: Model) -> Charge:
 
 
 def charge_of_answer(job: Job, usage: Usage, model: Model, provider: Provider) -> Charge:
-    """What windows count of a call that was answered: its usage, or, where the provider charges up front, the bound it was told."""
+    """What windows count of a call that was answered: its usage; where the provider charges up front, the bound it was told."""
     if provider.charges is Charges.UPFRONT:
         bound = estimate_output_tokens(job, model)
         usage = Usage(input_tokens=usage.input_tokens, output_tokens=max(usage.output_tokens, bound))
