@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from celery import Celery
-from celery.signals import after_setup_logger, celeryd_init
+from celery.concurrency import get_implementation
+from celery.signals import after_setup_logger, celeryd_after_setup, celeryd_init
 
-from pool_worker.celery_settings import celery_settings
+from pool_worker.celery_settings import POOL, celery_settings
 from pool_worker.config import load_registry
 from pool_worker.resources import Resources, open_resources
 from pool_worker.settings import Settings
@@ -50,6 +52,14 @@ app = PoolApp(Settings())
 def _quieten(**_: object) -> None:
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@celeryd_after_setup.connect(weak=False)
+def _refuse_other_pools(instance: Any, **_: object) -> None:
+    """Celery's own pools call a coroutine function without awaiting it: each job would be acknowledged and not done."""
+    if instance.pool_cls is not get_implementation(POOL):
+        msg = f"jobs run in {POOL} only: leave out -P / --pool"
+        raise SystemExit(msg)
 
 
 @celeryd_init.connect(weak=False)
