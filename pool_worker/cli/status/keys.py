@@ -40,13 +40,18 @@ async def enrolled_keys(client: Redis, registry: Registry) -> tuple[Key, ...]:
 
 
 async def read_key_use(client: Redis, registry: Registry) -> tuple[KeyUse, ...]:
-    """Every active key of the registry with its windows, by provider as in the registry, and number."""
+    """Every active key of the registry with its windows, by provider as in the registry, and number.
+
+    A provider that needs no key has a nameless one; it is there only if something is counted for it.
+    """
     windows: defaultdict[str, list[WindowUse]] = defaultdict(list)
     for use in await usage_now(client, registry):
         if use.limit is not None:
             resets_at = datetime.fromtimestamp(use.resets_at_ms / 1000, UTC)
             windows[use.key_id].append(WindowUse(use.model, use.unit, use.per, use.used, use.limit, resets_at))
-    keys = [key for provider in registry.providers.values() if provider.enabled for key in keys_for(registry, provider)]
+    enabled = [provider for provider in registry.providers.values() if provider.enabled]
+    enrolled = {key.id for key in registry.keys}
+    keys = [key for each in enabled for key in keys_for(registry, each) if key.id in enrolled or windows[key.id]]
     in_flight = await _calls_in_flight(client, keys)
     return tuple(KeyUse(key.id, key.provider, key.priority, key.group, in_flight[key.id], tuple(windows[key.id])) for key in keys)
 

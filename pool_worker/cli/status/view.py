@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pool_client.job import Priority
 from pool_worker.cli.figures import bar, count_of, load_colour, percent, span, until, usd
+from pool_worker.cli.job.view import outcome_words
 from pool_worker.cli.status.facts import BudgetUse, PoolStatus
 from pool_worker.cli.status.grouping import GroupUse, GroupWindow, by_key, by_provider
 
@@ -101,10 +102,16 @@ def _holds(status: PoolStatus) -> Table | None:
     table = _table("left alone", "for", "because", right=())
     for hold in status.holds[:MOST_HOLDS]:
         left_s = max(0.0, (hold.until - status.at).total_seconds())
-        table.add_row(Text(f"{hold.kind} {hold.name}"), span(left_s), Text(hold.reason))
+        table.add_row(Text(f"{hold.kind} {hold.name}"), span(left_s), Text(_plain(hold.reason)))
     if len(status.holds) > MOST_HOLDS:
         table.add_row(Text(f"and {len(status.holds) - MOST_HOLDS:,} more", style="dim"), "", "")
     return table
+
+
+def _plain(reason: str) -> str:
+    """`WindowSpentError: …` without the name of a class."""
+    kind, colon, words = reason.partition(": ")
+    return f"{outcome_words(kind)}{colon}{words}" if kind.endswith("Error") else reason
 
 
 def _keys(status: PoolStatus, *, each_key: bool) -> Table | None:

@@ -1,0 +1,63 @@
+"""The commands that show something, where there is nothing to be seen."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from command_line import CommandLine
+
+from pool_worker.embedded_redis import free_port
+
+
+def somebody_listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.skipif(somebody_listens(6379), reason="a Redis runs where people look for one")
+def test_it_is_said_how_to_start(cli: CommandLine) -> None:
+    ended = cli.run("submit", "Hello")
+    assert ended.returncode == 1
+    assert "nothing is running here" in ended.stderr
+    assert "model-pool up --simulate" in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["submit", "status"])
+def test_a_redis_that_does_not_answer_is_named(cli: CommandLine, command: str) -> None:
+    port = free_port()
+    ended = cli.run(command, *(["Hello"] if command == "submit" else []), "--redis", f"redis://:secret@127.0.0.1:{port}/0")
+    assert ended.returncode == 1
+    assert f"redis://127.0.0.1:{port}/0 cannot be reached" in ended.stderr
+    assert "--redis" in ended.stderr
+    assert "secret" not in ended.stderr
+
+
+def test_models_are_shown_with_the_reason_why_they_cannot_be_used(cli: CommandLine) -> None:
+    shown = cli.run("models", "show", "groq_gpt_oss_120b")
+    assert shown.returncode == 0
+    assert "provider groq has no key" in shown.stdout
+    assert not cli.home.exists()
+
+
+@pytest.mark.parametrize("command", [("usage",), ("costs",), ("alerts", "list")])
+def test_a_ledger_that_is_not_there_is_not_made(cli: CommandLine, command: tuple[str, ...]) -> None:
+    ended = cli.run(*command)
+    assert ended.returncode == 1
+    assert f"there is no ledger yet at {cli.home / 'ledger.db'}" in ended.stderr
+    assert not cli.home.exists()
+
+
+def test_a_fresh_ledger_is_empty_and_says_so(cli: CommandLine) -> None:
+    assert cli.run("database", "migrate").returncode == 0
+    assert cli.run("usage", "--json").stdout.strip() == "[]"
+    usage = cli.run("usage")
+    assert (usage.returncode, usage.stdout) == (0, "")
+    assert "no calls since" in usage.stderr
+    assert "all is well" in cli.run("alerts", "list", "--open").stderr
+
+
+def test_a_real_demo_needs_keys(cli: CommandLine) -> None:
+    ended = cli.run("demo", "--real")
+    assert ended.returncode == 2
+    assert "GROQ_API_KEY_1" in ended.stderr

@@ -1,0 +1,199 @@
+"""The commands that show something, as a user calls them, on one system that runs for all of these tests."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from command_line import CommandLine, wait_until
+from system_fixture import PROFILE, Silent
+
+from pool_client import Pool
+from pool_client import redis_keys as shared_keys
+from pool_client.job import JobState
+from pool_client.redis_connection import connect
+from pool_worker import redis_keys
+from pool_worker.alerts import tell_sync
+from pool_worker.cli.plan import make_plan
+from pool_worker.cli.system import System
+from pool_worker.embedded_redis import free_port
+from pool_worker.settings import Settings
+from pool_worker.simulator.admin_client import SimulatorAdmin
+from pool_worker.simulator.answers import expected_digest
+
+PROMPT = "Why is the sky blue?"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A running system, and the command line of somebody who looks at it."""
+
+    cli: CommandLine
+    redis: redis.Redis
+    pool: Pool
+    simulator: SimulatorAdmin
+
+    def run(self, *arguments: str, code: int = 0, text: str | None = None) -> tuple[str, str]:
+        """stdout and stderr; never a traceback, a repr or a control character."""
+        ended = self.cli.run(*arguments, text=text)
+        both = ended.stdout + ended.stderr
+        assert ended.returncode == code, both
+        assert not any(bad in both for bad in ("Traceback", "\x1b", "object at 0x", "Decimal(", "datetime("))
+        return ended.stdout, ended.stderr
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--json", code=code)[0])
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    folder = tmp_path_factory.mktemp("shown")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MODEL_POOL_") and name != "ENCRYPTION_KEY"}
+    cli = CommandLine(folder, {**clean, "HOME": str(folder), "MODEL_POOL_HOME": str(folder / "home"), "COLUMNS": "100"})
+    settings = Settings(home=cli.home, config_dir=Path(__file__).parents[2] / "configs")
+    system = System(make_plan(settings, simulate=PROFILE, redis_port=free_port()), report=Silent())
+    with ExitStack() as stack:
+        running = system.start()
+        stack.callback(system.stop)
+        yield Shown(
+            cli,
+            stack.enter_context(connect(running.redis_url)),
+            stack.enter_context(Pool(redis_url=running.redis_url)),
+            stack.enter_context(SimulatorAdmin(str(running.simulator_url))),
+        )
+
+
+def test_the_answer_goes_to_stdout_and_everything_about_it_to_stderr(shown: Shown) -> None:
+    answer, about = shown.run("submit", PROMPT, "--agent", "log_analyzer", "--priority", "high", "--max-tokens", "30")
+    assert answer.startswith(f"echo {expected_digest(PROMPT)}")
+    assert all(words in about for words in ("cerebras_gpt_oss_120b", "cerebras#", "tokens in", "ms", "0.00 USD"))
+
+
+def test_the_prompt_may_come_from_stdin_or_a_file(shown: Shown) -> None:
+    (shown.cli.folder / "prompt.txt").write_text("From a file: é")
+    assert shown.json("submit", "--file", "prompt.txt")["content"].startswith(f"echo {expected_digest('From a file: é')}")
+    answer, _ = shown.run("submit", "-", text="From stdin")
+    assert answer.startswith(f"echo {expected_digest('From stdin')}")
+
+
+def test_without_waiting_the_id_is_printed_and_job_finds_it(shown: Shown) -> None:
+    job_id = shown.run("submit", PROMPT, "--no-wait")[0].strip()
+    shown.pool.job(job_id).result(timeout=20)
+    facts = shown.json("job", job_id)
+    assert (facts["state"], facts["source"], facts["queue"]) == ("succeeded", "redis", "free")
+    assert [attempt["outcome"] for attempt in facts["attempts"]] == ["ok"]
+
+
+def test_a_failover_is_told_with_its_reason(shown: Shown) -> None:
+    shown.simulator.fault("mistral", "status", status=503, count=1)
+    job = shown.pool.submit(PROMPT, model="mistral_small")
+    wait_until(lambda: job.status().state is JobState.PARKED)
+    text, _ = shown.run("job", job.id)
+    assert all(words in text for words in ("parked", "until", "provider overloaded", "mistral#1", "paused", "503"))
+    waiting = shown.json("status")["parked"]
+    assert (waiting["jobs"], [wait["reason"] for wait in waiting["waits"]]) == (1, ["every candidate has failed"])
+    job.result(timeout=30)
+    assert [attempt["outcome"] for attempt in shown.json("job", job.id)["attempts"]] == [
+        "ProviderOverloadedError",
+        "paused",
+        "ok",
+    ]
+
+
+def test_a_failure_is_told_and_where_its_story_is(shown: Shown) -> None:
+    _, told = shown.run("submit", PROMPT, "--model", "no_such_model", code=1)
+    assert "no such model is configured" in told
+    job_id = told.rsplit("model-pool job ", 1)[1].strip()
+    assert "ModelUnavailableError" in shown.run("job", job_id)[0]
+    assert shown.json("submit", PROMPT, "--model", "no_such_model", code=1)["type"] == "ModelUnavailableError"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["submit"], "give a prompt"),
+        (["submit", "a", "--file", __file__], "only one of them"),
+        (["submit", "a", "--priority", "urgent"], "'critical'"),
+        (["submit", "a", "--agent", "a b"], "agent: 'a b' is not valid"),
+        (["job", "no-such-job"], "job no-such-job is not known"),
+        (["usage", "--since", "yesterday"], '"yesterday" is no time'),
+        (["models", "show", "gemini_flsh"], 'did you mean "gemini_flash"'),
+        (["models", "list", "--capability", "codign"], 'did you mean "coding"'),
+        (["alerts", "ack", "999"], "there is no alert 999"),
+        (["status", "--watch"], "needs a terminal"),
+    ],
+)
+def test_wrong_input_is_told_with_what_would_be_right(shown: Shown, arguments: list[str], words: str) -> None:
+    printed, told = shown.run(*arguments, code=2)
+    assert words in " ".join(told.replace("│", " ").split())
+    assert not printed
+
+
+def test_status_says_who_works_and_what_is_used(shown: Shown) -> None:
+    shown.pool.submit(PROMPT, model="github_gpt_4_1").result(timeout=20)
+    shown.simulator.fault("gemini", "unauthorized", key="gemini#1", count=1)
+    shown.pool.submit(PROMPT, model="gemini_flash").result(timeout=20)
+    status = shown.json("status")
+    assert [worker["name"].partition("@")[0] for worker in status["workers"]] == ["worker"]
+    assert status["beat_is_active"]
+    assert len(status["keys"]) >= 32
+    github = next(key for key in status["keys"] if key["key_id"] == "github#1")
+    assert {(window["unit"], window["per"], window["used"], window["limit"]) for window in github["windows"]} == {
+        ("requests", "minute", 1, 15),
+        ("requests", "day", 1, 150),
+    }
+    assert ("key", "gemini#1") in {(hold["kind"], hold["name"]) for hold in status["holds"]}
+    text, _ = shown.run("status")
+    assert all(words in text for words in ("cerebras ×7", "github", "key gemini#1", "active", "of 10.00 USD spent today"))
+    assert "gemini#7" in shown.run("status", "--keys")[0]
+
+
+def test_the_ledger_knows_what_was_called_and_redis_may_forget(shown: Shown) -> None:
+    job = shown.pool.submit(PROMPT, model="codestral", max_tokens=20)
+    result = job.result(timeout=20)
+    wait_until(lambda: not shown.redis.xlen(redis_keys.OUTBOX))
+    row = next(row for row in shown.json("usage", "--model", "codestral"))
+    assert (row["calls"], row["input_tokens"], row["output_tokens"]) == (1, result.usage.input_tokens, result.usage.output_tokens)
+    text, _ = shown.run("usage", "--by", "key", "--since", "1h")
+    assert "codestral#1" in text
+    assert "total" in text
+    assert {row["group"]: row["cost_usd"] for row in shown.json("costs", "--by", "provider")}["codestral"] == "0"
+    assert shown.json("usage", "--agent", "nobody") == []
+    assert "no calls since" in shown.run("usage", "--agent", "nobody")[1]
+
+    shown.redis.delete(shared_keys.job(job.id), shared_keys.result(job.id))
+    facts = shown.json("job", job.id)
+    assert (facts["source"], facts["state"], facts["model_id"]) == ("ledger", "succeeded", "codestral")
+    assert [attempt["key_id"] for attempt in facts["attempts"]] == ["codestral#1"]
+    assert "Redis has forgotten it" in shown.run("job", job.id)[0]
+
+
+def test_alerts_are_listed_and_acknowledged(shown: Shown) -> None:
+    now = datetime.now(UTC)
+    tell_sync(shown.redis, severity="critical", source="test", title="[bold]Fire", message="in the house", cause="c", now=now)
+    wait_until(lambda: not shown.redis.xlen(redis_keys.OUTBOX))
+    alert = next(alert for alert in shown.json("alerts", "list", "--open") if alert["title"] == "[bold]Fire")
+    assert "in the house" in shown.run("alerts", "list")[0]
+    assert f"alert {alert['id']} is acknowledged" in shown.run("alerts", "ack", str(alert["id"]))[0]
+    assert alert["id"] not in {each["id"] for each in shown.json("alerts", "list", "--open")}
+
+
+def test_models_and_why_one_cannot_be_used(shown: Shown) -> None:
+    listed = shown.json("models", "list", "--capability", "vision")
+    assert {model["id"] for model in listed} == {"mistral_small", "github_gpt_4_1", "gemini_flash"}
+    assert all(model["is_usable"] for model in listed)
+    assert "30 requests per minute (refill)" in shown.run("models", "show", "cerebras_gpt_oss_120b")[0]
+
+
+def test_a_redis_that_is_named_brings_its_ledger_and_profile(shown: Shown) -> None:
+    url = json.loads((shown.cli.home / f"simulate-{PROFILE}" / "up.json").read_text())["redis_url"]
+    assert len(shown.json("models", "list", "--redis", url)) == 8
+    assert "there is no ledger yet" not in shown.run("alerts", "list", "--redis", url)[1]

@@ -1,0 +1,172 @@
+"""What `status` reads from a Redis in which others have written; nothing runs here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import redis
+import redis.asyncio
+
+from pool_client import Pool
+from pool_client import redis_keys as shared_keys
+from pool_client.errors import PoolUnavailableError
+from pool_client.job import Priority
+from pool_client.redis_connection import connection_options
+from pool_worker import redis_keys
+from pool_worker.cli.screen import as_text
+from pool_worker.cli.status.facts import PoolStatus
+from pool_worker.cli.status.grouping import by_provider
+from pool_worker.cli.status.reading import StatusReader
+from pool_worker.cli.status.view import status_view
+from pool_worker.config import load_registry
+from pool_worker.limits.acquire import Lease, acquire
+from pool_worker.limits.candidates import Candidate, Charge
+from pool_worker.limits.enroll import enroll
+from pool_worker.limits.holds import group_scope, hold, key_scope, provider_scope
+from pool_worker.registry import Period, Registry, Unit
+
+WIDTH = 80
+
+
+@pytest.fixture
+def registry(repository: Path) -> Registry:
+    return load_registry(repository / "configs", profile="thirty-two-keys")
+
+
+@pytest.fixture
+def reader(redis_url: str, registry: Registry) -> Iterator[StatusReader]:
+    with StatusReader(redis_url, registry) as reader:
+        yield reader
+
+
+def page(status: PoolStatus, *, each_key: bool = False) -> str:
+    text = as_text(status_view(status, each_key=each_key), width=WIDTH)
+    assert max(len(line) for line in text.splitlines()) <= WIDTH
+    assert "…" not in text
+    return text
+
+
+def test_an_empty_redis(reader: StatusReader) -> None:
+    status = reader.read()
+    assert (status.queued, status.calls_in_flight, status.parked.jobs, status.outbox_rows) == (0, 0, 0, 0)
+    assert (status.workers, status.keys, status.holds, status.beat_is_active) == ((), (), (), False)
+    assert "none is running" in page(status)
+
+
+def test_nothing_is_changed_by_looking(reader: StatusReader, redis_client: redis.Redis) -> None:
+    reader.read()
+    assert redis_client.dbsize() == 0
+
+
+def test_queues_by_priority_and_those_that_nobody_serves(reader: StatusReader, redis_client: redis.Redis, redis_url: str) -> None:
+    with Pool(redis_url=redis_url) as pool:
+        for priority, jobs in ((Priority.LOW, 3), (Priority.CRITICAL, 1)):
+            pool.submit_many(["Hello"] * jobs, priority=priority)
+        pool.submit("Hello", tier="paid")
+    facts = {"pid": 7, "queues": ["free", "free.groq"], "since": "2026-11-21T02:30:00+00:00"}
+    redis_client.set(redis_keys.worker("free-a@here"), json.dumps(facts), px=10_000)
+    redis_client.set(redis_keys.BEAT_LOCK, "1", px=10_000)
+
+    status = reader.read()
+    waiting = {queue.queue: dict(queue.waiting) for queue in status.queues if queue.total}
+    assert waiting == {
+        "free": {Priority.LOW: 3, Priority.NORMAL: 0, Priority.HIGH: 0, Priority.CRITICAL: 1},
+        "paid": {Priority.LOW: 0, Priority.NORMAL: 1, Priority.HIGH: 0, Priority.CRITICAL: 0},
+    }
+    assert status.unserved_queues == ("paid",)
+    assert [(worker.name, worker.pid, worker.queues) for worker in status.workers] == [("free-a@here", 7, ("free", "free.groq"))]
+    assert status.beat_is_active
+    text = page(status)
+    assert "5 queued" in text
+    assert "no worker serves it" in text
+
+
+def test_parked_jobs_by_what_they_wait_for(reader: StatusReader, redis_client: redis.Redis) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    reasons = {
+        "a": "groq#1: requests per minute",
+        "b": "groq#7: requests per minute",
+        "c": "every candidate has failed",
+        "d": "budget all: money per day",
+    }
+    for place, (job_id, reason) in enumerate(reasons.items(), start=1):
+        redis_client.hset(shared_keys.job(job_id), "wait_reason", reason)
+        redis_client.zadd(redis_keys.PARKED, {job_id: now_ms + place * 100_000})
+    parked = reader.read().parked
+    assert parked.jobs == parked.explained == 4
+    assert [(wait.reason, wait.jobs) for wait in parked.waits] == [
+        ("groq: requests per minute", 2),
+        ("every candidate has failed", 1),
+        ("budget all: money per day", 1),
+    ]
+    assert parked.next_due_at == parked.waits[0].first_due_at < parked.waits[0].last_due_at < (parked.last_due_at or 0)
+    assert "groq: requests per minute" in page(reader.read())
+
+
+def ask(url: str, registry: Registry, *, calls: int) -> None:
+    """Enroll the keys, take leases on groq, and leave some scopes alone."""
+    model = registry.models["groq_gpt_oss_120b"]
+    provider = registry.provider_of(model)
+    candidate = Candidate(model=model, provider=provider, windows=registry.windows_of(model), queue=provider.queue)
+
+    async def work() -> None:
+        async with redis.asyncio.Redis.from_url(url, **connection_options(asynchronous=True)) as client:
+            await enroll(client, registry)
+            for number in range(calls):
+                lease = await acquire(
+                    client,
+                    [candidate],
+                    lease_id=str(number),
+                    job_id="j",
+                    charge=Charge(requests=1, input_tokens=100, output_tokens=50),
+                    ttl_ms=60_000,
+                    served_queues=frozenset({provider.queue}),
+                )
+                assert isinstance(lease, Lease)
+            await hold(client, provider_scope("cerebras"), reason="ProviderOverloadedError: 503", ttl_ms=20_000)
+            await hold(client, key_scope("groq#2"), reason="AuthenticationFailedError: no", ttl_ms=3_600_000)
+            await hold(client, group_scope("groq", "groq#3", model=model.name), reason="WindowSpentError: tokens", ttl_ms=5_000)
+
+    asyncio.run(work())
+
+
+def test_keys_windows_and_holds_as_the_workers_have_them(reader: StatusReader, registry: Registry, redis_url: str) -> None:
+    ask(redis_url, registry, calls=9)
+    status = reader.read()
+    assert [key.key_id for key in status.keys if key.provider == "groq"] == [f"groq#{number}" for number in range(1, 8)]
+    assert sum(key.calls_in_flight for key in status.keys) == status.calls_in_flight == 9
+    per_minute = [
+        window for key in status.keys for window in key.windows if (window.unit, window.per) == (Unit.REQUESTS, Period.MINUTE)
+    ]
+    assert sum(window.used for window in per_minute) == 9
+    groq = next(group for group in by_provider(status.keys) if group.name == "groq")
+    together = next(window for window in groq.windows if (window.unit, window.per) == (Unit.REQUESTS, Period.MINUTE))
+    assert (groq.keys, together.used, together.limit) == (7, 9, 210)
+
+    assert [(hold.kind, hold.name, hold.reason) for hold in status.holds] == [
+        ("key", "groq#2", "AuthenticationFailedError: no"),
+        ("provider", "cerebras", "ProviderOverloadedError: 503"),
+        ("group", "groq#3 on openai/gpt-oss-120b", "WindowSpentError: tokens"),
+    ]
+    assert all(words in page(status) for words in ("groq ×7", "provider cerebras", "9 in flight"))
+    assert all(f"groq#{number}" in page(status, each_key=True) for number in range(1, 8))
+
+
+def test_money_spent_today(reader: StatusReader, redis_url: str, registry: Registry) -> None:
+    status = reader.read()
+    assert (status.budgets[0].scope, status.budgets[0].spent_usd, status.budgets[0].limit_usd) == ("all", Decimal(0), Decimal(10))
+    assert {budget.scope for budget in status.budgets[1:]} == {f"agent:{agent}" for agent in registry.agents}
+
+
+def test_a_redis_that_does_not_answer(registry: Registry) -> None:
+    with (
+        StatusReader("redis://127.0.0.1:1/0", registry) as reader,
+        pytest.raises(PoolUnavailableError, match="cannot be reached"),
+    ):
+        reader.read()
