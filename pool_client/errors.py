@@ -83,6 +83,8 @@ class RateLimitError(CompletionError):
 class BudgetExceededError(CompletionError):
     """The budget does not cover the job."""
 
+    retryable = True
+
 
 class ModelUnavailableError(CompletionError):
     """No active model fits the job's constraints."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import httpx2
 import redis
@@ -24,17 +25,18 @@ from pool_client.redis_connection import ANSWER_WITHIN_S, DEFAULT_URL, connect, 
 from pool_worker import redis_keys
 from pool_worker.batching_redis import BatchingRedis
 from pool_worker.broker.jobs import Jobs
+from pool_worker.budget import EVERYBODY, agent_scope, spent_fractions
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.models import publish_models
 from pool_worker.ledger.schema import migrate
 from pool_worker.limits.enroll import enroll
-from pool_worker.limits.windows import BudgetWindow
 from pool_worker.providers.http import open_http
-from pool_worker.registry import Agent, Key, Registry, micro_usd
+from pool_worker.registry import Agent, Key, Registry
 from pool_worker.settings import Settings
 from pool_worker.vault import Vault, master_keys
 
 HEARTBEAT_S = 10.0
+BUDGETS_EVERY_S = 5.0
 READY_AT_ONCE = 8
 """Enough to keep Redis and the loop busy: what each waits for takes well under a millisecond."""
 REDIS_CONNECTIONS = 64
@@ -71,6 +73,8 @@ class Resources:
     books: Books
     gate: asyncio.Semaphore
     """So many jobs get ready at a time; see `pool_worker.completion.turn`."""
+    spent: Mapping[str, Decimal] = field(default_factory=dict)
+    """Budget scope → share of it that is spent; see `look_at_budgets`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
     _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
@@ -103,15 +107,13 @@ class Resources:
             self._cancelled.add(job_id)
             task.cancel()
 
-    def budgets(self, agent: str) -> tuple[BudgetWindow, ...]:
-        """What may be spent today on a job of this agent; empty when paid models are not to be paused."""
-        budget, known = self.registry.budget, self.registry.agents.get(agent)
-        if not budget.auto_pause:
-            return ()
-        everybody = BudgetWindow("all", micro_usd(budget.daily_usd), budget.timezone)
-        if known is None or known.daily_budget_usd is None:
-            return (everybody,)
-        return everybody, BudgetWindow(f"agent:{agent}", micro_usd(known.daily_budget_usd), budget.timezone)
+    def spent_fraction(self, agent: str) -> Decimal:
+        """Share of the day's money that is spent, everybody's or this agent's, whichever is more; as of some seconds ago."""
+        return max(self.spent.get(scope, Decimal(0)) for scope in (EVERYBODY, agent_scope(agent)))
+
+    async def look_at_budgets(self) -> None:
+        """Bring `spent` up to date."""
+        self.spent = await spent_fractions(self.redis, self.registry)
 
     async def enroll(self) -> None:
         """Tell Redis which keys there are; also after Redis was emptied."""
@@ -149,7 +151,7 @@ async def open_resources(
         )
         await resources.enroll()
         await _publish_agents(client, registry.agents)
-        for background in (_say_alive(client, worker, served_queues), _listen_for_cancels(resources)):
+        for background in (_say_alive(client, worker, served_queues), _listen_for_cancels(resources), _watch_budgets(resources)):
             stack.push_async_callback(_stop, asyncio.create_task(background))
         yield resources
 
@@ -193,6 +195,13 @@ async def _say_alive(client: redis.asyncio.Redis, worker: str, queues: frozenset
         with contextlib.suppress(redis.RedisError):
             await client.set(redis_keys.worker(worker), facts, px=redis_keys.WORKER_TTL_MS)
         await asyncio.sleep(HEARTBEAT_S)
+
+
+async def _watch_budgets(resources: Resources) -> None:
+    while True:
+        with contextlib.suppress(redis.RedisError):
+            await resources.look_at_budgets()
+        await asyncio.sleep(BUDGETS_EVERY_S)
 
 
 async def _listen_for_cancels(resources: Resources) -> None:

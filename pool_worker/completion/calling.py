@@ -8,16 +8,21 @@ from datetime import datetime
 from decimal import Decimal
 
 from pool_client.job import Job, Usage
-from pool_worker.completion.estimates import charge_of, estimate_usage, max_tokens_to_send
+from pool_worker.completion.estimates import charge_of, charge_of_answer, estimate_usage, max_tokens_to_send
 from pool_worker.errors import AbandonedError, AttemptError
 from pool_worker.health import blame
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.settle import refund, settle
+from pool_worker.limits.windows import LONGEST_LEASE_MS
 from pool_worker.protocols.answer import Answer
 from pool_worker.providers.attempt import attempt
 from pool_worker.registry import micro_usd
 from pool_worker.resources import Resources
+
+LEASE_MARGIN_S = 30.0
+"""How much longer than its call a lease lives, so that it never ends under a call that still runs."""
+LONGEST_CALL_S = LONGEST_LEASE_MS / 1000 - LEASE_MARGIN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,8 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
     ended_at, answer = pool.now(), success.answer
     usage = answer.usage if answer.usage_reported else estimate_usage(job, model)
     answered = Answered(answer, usage, model.price.cost_usd(usage), ended_at)
-    await _settle(lease, pool, charge=charge_of(usage, model), cost_usd=answered.cost_usd, sent_after_ms=sent_after_ms)
+    charge = charge_of_answer(job, usage, model, provider)
+    await _settle(lease, pool, charge=charge, cost_usd=answered.cost_usd, sent_after_ms=sent_after_ms)
     return answered
 
 
@@ -102,6 +108,7 @@ async def _settle(lease: Lease, pool: Resources, *, charge: Charge, cost_usd: De
 
 def _timeout_s(job: Job, provider_s: float, pool: Resources) -> float:
     """The provider's, but no longer than the caller waits."""
+    longest_s = min(provider_s, LONGEST_CALL_S)
     if job.deadline_at is None:
-        return provider_s
-    return max(0.05, min(provider_s, (job.deadline_at - pool.now()).total_seconds()))
+        return longest_s
+    return max(0.05, min(longest_s, (job.deadline_at - pool.now()).total_seconds()))

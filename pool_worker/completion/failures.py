@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from pool_client.errors import AuthenticationError, CompletionError, FailoverError, ModelUnavailableError, PoolError
+from pool_client.errors import (
+    AuthenticationError,
+    BudgetExceededError,
+    CompletionError,
+    FailoverError,
+    ModelUnavailableError,
+    PoolError,
+    RateLimitError,
+)
 from pool_client.job import Failure, Job
 from pool_worker.completion.trail import Trail
 from pool_worker.errors import AuthenticationFailedError
+from pool_worker.limits.acquire import Exhausted
+
+BUDGET = "budget "
+"""How the name of whoever is free first begins where that is money (`pool_worker.limits.windows.budget_facts`)."""
 
 
 def nobody_left(job: Job, rejected: Mapping[str, str], trail: Trail) -> CompletionError:
@@ -19,9 +31,23 @@ def nobody_left(job: Job, rejected: Mapping[str, str], trail: Trail) -> Completi
         reasons = "; ".join(f"{model}: {reason}" for model, reason in rejected.items()) or "no model has a key"
         return ModelUnavailableError(f"no model fits this job ({reasons})")
     reasons = "; ".join(f"{model}: {reason}" for model, reason in trail.reasons().items())
-    if all(call.outcome == AuthenticationFailedError.__name__ for call in trail.calls):
+    if trail.only_refused_keys:
         return AuthenticationError(f"no key was accepted ({reasons})")
     return FailoverError(f"every candidate failed ({reasons})")
+
+
+def nobody_free(place: Exhausted) -> CompletionError:
+    """The error for a job that does not wait for this capacity, or would wait for ever."""
+    if place.retry_at_ms is None:
+        return ModelUnavailableError(f"no quota will ever fit this job ({place.reason})")
+    if place.who.startswith(BUDGET):
+        return BudgetExceededError(f"today's money is spent ({place.reason})")
+    return RateLimitError(f"every quota is spent ({place.reason})")
+
+
+def is_locked_out(place: Exhausted, trail: Trail) -> bool:
+    """Whether waiting is for nothing but keys that are refused, as were all that this job tried: no time mends them."""
+    return trail.only_refused_keys and place.reason.startswith(f"{place.who}: {AuthenticationFailedError.__name__}")
 
 
 def failure_of(job: Job, error: PoolError, trail: Trail, *, at: datetime, retry_after_s: float | None = None) -> Failure:

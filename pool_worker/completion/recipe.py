@@ -14,9 +14,10 @@ from pool_client.errors import CompletionError, ConfigurationError, DeadlineExce
 from pool_client.job import Failure, JobState
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import LostClaimError, UnknownJobError
+from pool_worker.completion.capacity import Leased, Rest
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.turn import Turn
-from pool_worker.completion.work import Leased, Rest, Work, cancelled_row
+from pool_worker.completion.work import Work, cancelled_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted
 from pool_worker.resources import Resources
 

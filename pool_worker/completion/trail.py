@@ -9,14 +9,20 @@ from decimal import Decimal
 
 from pool_client.job import Attempt, Step, Usage
 from pool_worker import errors
-from pool_worker.errors import AttemptError, Scope
+from pool_worker.errors import AttemptError, AuthenticationFailedError, Scope
 from pool_worker.registry import Model
 
-_SCOPES: dict[str, Scope] = {
-    name: kind.scope
-    for name, kind in vars(errors).items()
+_KINDS = [
+    kind
+    for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, AttemptError) and kind is not AttemptError
-}
+]
+_PROVIDER_FAILED = frozenset(kind.__name__ for kind in _KINDS if kind.scope is Scope.PROVIDER)
+_MODEL_FAILED = frozenset(kind.__name__ for kind in _KINDS if kind.scope is Scope.MODEL and not kind.needs_person)
+_MODEL_IS_USELESS = frozenset(
+    kind.__name__ for kind in _KINDS if kind.scope is Scope.REQUEST_ON_MODEL or (kind.scope is Scope.MODEL and kind.needs_person)
+)
+"""Whom it happens to need not be tried again for this job: neither time nor another key mends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,13 @@ class Trail:
     @property
     def failed_since_pause(self) -> bool:
         """Whether a call failed for a reason that a rest may mend."""
-        return bool(self._blamed(self._since_pause(), Scope.MODEL, "model_id") or self.excluded_providers)
+        return any(attempt.outcome in _MODEL_FAILED | _PROVIDER_FAILED for attempt in self._since_pause())
+
+    @property
+    def only_refused_keys(self) -> bool:
+        """Whether calls were made, and every one of them failed because its key was not accepted."""
+        calls = self.calls
+        return bool(calls) and all(call.outcome == AuthenticationFailedError.__name__ for call in calls)
 
     @property
     def cost_usd(self) -> Decimal:
@@ -81,14 +93,16 @@ class Trail:
 
     @property
     def excluded_models(self) -> frozenset[str]:
-        """Models that are not to be tried: never again if they cannot serve this request, else until the next pause."""
-        never = self._blamed(self.attempts, Scope.REQUEST_ON_MODEL, "model_id")
-        return never | self._blamed(self._since_pause(), Scope.MODEL, "model_id")
+        """Models that are not to be tried: never again if they are of no use to this request, else until the next pause."""
+        useless = (call.model_id for call in self.calls if call.outcome in _MODEL_IS_USELESS)
+        failed = (attempt.model_id for attempt in self._since_pause() if attempt.outcome in _MODEL_FAILED)
+        return frozenset(model_id for model_id in (*useless, *failed) if model_id)
 
     @property
     def excluded_providers(self) -> frozenset[str]:
         """Providers that failed since the last pause."""
-        return self._blamed(self._since_pause(), Scope.PROVIDER, "provider")
+        failed = (attempt.provider for attempt in self._since_pause() if attempt.outcome in _PROVIDER_FAILED)
+        return frozenset(provider for provider in failed if provider)
 
     def reasons(self) -> dict[str, str]:
         """Model id → why it did not answer, the latest reason."""
@@ -98,10 +112,6 @@ class Trail:
     def _since_pause(self) -> list[Attempt]:
         pauses = [index for index, attempt in enumerate(self.attempts) if attempt.outcome == Step.PAUSED]
         return self.attempts[pauses[-1] + 1 :] if pauses else self.attempts
-
-    @staticmethod
-    def _blamed(attempts: Iterable[Attempt], scope: Scope, who: str) -> frozenset[str]:
-        return frozenset(getattr(attempt, who) for attempt in attempts if _SCOPES.get(attempt.outcome) is scope)
 
     def _add(
         self,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from pool_worker.alerts import tell
+from pool_worker.budget import all_budgets
 from pool_worker.limits.usage import KeyWindowUse, spent_now, usage_now
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Period
@@ -45,27 +47,27 @@ def _reached(use: KeyWindowUse, thresholds: Sequence[Decimal]) -> Decimal | None
 
 async def check_budgets(pool: Resources) -> int:
     """Tell of budgets that are nearly or wholly spent; returns how many are."""
-    budget = pool.registry.budget
-    windows = [window for agent in ("", *pool.registry.agents) for window in pool.budgets(agent)]
-    windows = list({window.scope: window for window in windows}.values())
-    told = 0
-    for window, spent in zip(windows, await spent_now(pool.redis, windows), strict=True):
-        for threshold in (budget.alert_threshold, Decimal(1)):
-            if window.limit_micro_usd and Decimal(spent) >= threshold * window.limit_micro_usd:
-                told += 1
-                await _tell_of_budget(pool, window, spent=spent, threshold=threshold)
-    return told
+    budgets = [budget for budget in all_budgets(pool.registry) if budget.limit_micro_usd]
+    thresholds = (pool.registry.budget.alert_threshold, Decimal(1))
+    near = 0
+    for budget, spent in zip(budgets, await spent_now(pool.redis, budgets), strict=True):
+        reached = [threshold for threshold in thresholds if spent >= threshold * budget.limit_micro_usd]
+        near += bool(reached)
+        for threshold in reached:
+            await _tell_of_budget(pool, budget, spent=spent, threshold=threshold)
+    return near
 
 
-async def _tell_of_budget(pool: Resources, window: BudgetWindow, *, spent: int, threshold: Decimal) -> None:
-    used_up = threshold == 1
+async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, threshold: Decimal) -> None:
+    used_up, now = threshold >= 1, pool.now()
+    pauses = used_up and pool.registry.budget.auto_pause
     await tell(
         pool.redis,
         severity="critical" if used_up else "warning",
         source="budget",
-        title=f"{threshold:.0%} of today's budget ({window.scope}) are spent",
-        message=f"{spent / 1e6:.2f} of {window.limit_micro_usd / 1e6:.2f} USD"
-        + ("; paid models are paused until tomorrow" if used_up else ""),
-        cause=f"budget:{window.scope}:{threshold}:{pool.now():%Y-%m-%d}",
-        now=pool.now(),
+        title=f"{threshold:.0%} of today's budget ({budget.scope}) are spent",
+        message=f"{spent / 1e6:.2f} of {budget.limit_micro_usd / 1e6:.2f} USD"
+        + ("; paid models are paused until tomorrow" if pauses else ""),
+        cause=f"budget:{budget.scope}:{threshold}:{now.astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}",
+        now=now,
     )

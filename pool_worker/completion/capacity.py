@@ -1,0 +1,144 @@
+"""Who can take a job now: its route, and a lease on the first candidate that is free; else where to go, or how long to wait."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from pool_client.job import Job, OnExhausted
+from pool_worker.budget import binding_budgets
+from pool_worker.completion.calling import LEASE_MARGIN_S, LONGEST_CALL_S
+from pool_worker.completion.estimates import charge_of_any
+from pool_worker.completion.failures import nobody_left
+from pool_worker.completion.trail import Trail
+from pool_worker.completion.waiting import pause_s
+from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Unenrolled, acquire
+from pool_worker.limits.candidates import Candidate
+from pool_worker.limits.settle import refund
+from pool_worker.limits.windows import GUARD_MS
+from pool_worker.protocols.tokens import estimate_input_tokens
+from pool_worker.registry import Registry, micro_usd
+from pool_worker.resources import Resources
+from pool_worker.routing.route import Choice, Route, route
+
+NEARLY_ALL = Decimal("0.999")
+"""The route is never told that all is spent: whether paid models are paused is decided with the lease, which knows until when."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """Permission to call now."""
+
+    lease: Lease
+    asked_at: float
+    """Monotonic seconds."""
+    degraded: bool = False
+    """Whether it is for a lesser model than the job would have had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Every candidate has failed for this job: wait a little before trying them again."""
+
+    seconds: float
+    reason: str
+
+
+Place = Leased | Elsewhere | Exhausted | Rest
+
+
+async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
+    """A lease on the first candidate that has capacity, or where else to go, or how long to wait.
+
+    Raises:
+        PoolError: if no candidate is left, or ever was.
+    """
+    candidates = _route(job, trail, pool)
+    if not candidates.tiers:
+        return _rest(job, trail, pool, candidates)
+    exhausted = []
+    for choices in candidates.tiers:
+        place = await _acquire(choices, job, pool)
+        if not isinstance(place, Exhausted):
+            return place
+        exhausted.append(place)
+        if _can_wait_for(place, job):
+            break
+    if job.on_exhausted is OnExhausted.DEGRADE and candidates.fallback:
+        place = await _acquire(candidates.fallback, job, pool)
+        if not isinstance(place, Exhausted):
+            return replace(place, degraded=True) if isinstance(place, Leased) else place
+    return min(exhausted, key=lambda place: math.inf if place.retry_at_ms is None else place.retry_at_ms)
+
+
+def _route(job: Job, trail: Trail, pool: Resources) -> Route:
+    return route(
+        job,
+        pool.registry,
+        estimated_tokens=estimate_input_tokens(job.messages, tools=job.tools),
+        excluded_models=trail.excluded_models,
+        excluded_providers=trail.excluded_providers,
+        spent_fraction=min(pool.spent_fraction(job.agent), NEARLY_ALL),
+        now=pool.now(),
+    )
+
+
+def _rest(job: Job, trail: Trail, pool: Resources, candidates: Route) -> Rest:
+    """Another round after 2, 4, 8 s, if a rest can help and rounds are left.
+
+    Raises:
+        PoolError: if not.
+    """
+    if not trail.failed_since_pause or trail.pauses >= pool.registry.failover.retry_attempts:
+        raise nobody_left(job, candidates.rejected, trail)
+    return Rest(pause_s(trail.pauses, random=pool.random()), "every candidate has failed")
+
+
+async def _acquire(choices: Sequence[Choice], job: Job, pool: Resources) -> Leased | Elsewhere | Exhausted:
+    candidates = [_candidate(choice, pool.registry) for choice in choices]
+    longest_s = min(max(candidate.provider.timeout_s for candidate in candidates), LONGEST_CALL_S)
+    while True:
+        asked_at = time.monotonic()
+        place = await acquire(
+            pool.redis,
+            candidates,
+            lease_id=uuid.uuid4().hex,
+            job_id=job.id,
+            charge=charge_of_any(choices),
+            ttl_ms=round((longest_s + LEASE_MARGIN_S) * 1000),
+            served_queues=pool.served_queues,
+            budgets=binding_budgets(pool.registry, job.agent),
+        )
+        match place:
+            case Unenrolled():
+                await pool.enroll()
+            case Lease() if time.monotonic() - asked_at > GUARD_MS / 1000:
+                await refund(pool.redis, place.id)  # this process was held up: the provider would count it too late
+            case Lease():
+                return Leased(place, asked_at)
+            case _:
+                return place
+
+
+def _candidate(choice: Choice, registry: Registry) -> Candidate:
+    model, provider = choice.model, registry.provider_of(choice.model)
+    cost_micro_usd = micro_usd(choice.estimated_cost_usd)
+    return Candidate(
+        model=model,
+        provider=provider,
+        windows=registry.windows_of(model),
+        queue=provider.queue,
+        # Of an unknown price only so much is known: it is not free, and so is paused when the money is spent.
+        cost_micro_usd=cost_micro_usd if model.price_known else max(1, cost_micro_usd),
+    )
+
+
+def _can_wait_for(place: Exhausted, job: Job) -> bool:
+    """Whether the job would wait for this capacity and still meet its deadline; if not, the next tier's is asked for."""
+    if place.retry_at_ms is None or job.on_exhausted is not OnExhausted.PARK:
+        return False
+    return job.deadline_at is None or place.retry_at_ms < job.deadline_at.timestamp() * 1000
