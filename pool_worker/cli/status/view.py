@@ -18,7 +18,9 @@ FEW_KEYS = 8
 """So many are shown one by one."""
 MOST_HOLDS = 8
 MOST_WAITS = 4
-BAR = 12
+BAR = 8
+LEAST_SHARE = 0.01
+"""Of a group's windows those are shown of which more is used."""
 
 
 def status_view(status: PoolStatus, *, each_key: bool = False) -> RenderableType:
@@ -119,27 +121,29 @@ def _keys(status: PoolStatus, *, each_key: bool) -> Table | None:
     if not keys:
         return None
     one_by_one = each_key or len(keys) <= FEW_KEYS
-    table = _table("key" if one_by_one else "provider", "window", "", "used", "of", "", "empty", right=(3, 4, 5))
+    table = _table("key" if one_by_one else "provider", "window", "", "used", "of", "", "empty in", right=(3, 4, 5, 6))
+    table.padding = (0, 1, 0, 0)
     for group in by_key(keys) if one_by_one else by_provider(keys):
-        for row in _rows(group, status):
+        for row in _rows(group, status, least=0.0 if one_by_one else LEAST_SHARE):
             table.add_row(*row)
     return table
 
 
-def _rows(group: GroupUse, status: PoolStatus) -> Iterator[tuple[str | Text, ...]]:
-    """The windows that are in use; the tightest one of a group that rests."""
+def _rows(group: GroupUse, status: PoolStatus, *, least: float) -> Iterator[tuple[str | Text, ...]]:
+    """The windows of which more than `least` is used, and the tightest one in any case."""
     name = Text(f"{group.name}" + (f" ×{group.keys}" if group.keys > 1 else ""))
     if group.calls_in_flight:
         name.append(f" {group.calls_in_flight}→", style="cyan")
-    shown = [window for window in group.windows if window.used] or ([group.tightest] if group.tightest else [])
-    for window in shown:
-        empty_in = until(window.resets_at, now=status.at) if window.used else ""
-        yield name, _kind(window), _bar(window), f"{window.used:,}", f"{window.limit:,}", percent(window.share), empty_in
-        name = Text()
+    for window in group.windows:
+        if window.share > least or window is group.tightest:
+            left_s = (window.resets_at - status.at).total_seconds()
+            empty_in = span(max(0.0, left_s)) if window.used else ""
+            yield name, _kind(window), _bar(window), f"{window.used:,}", f"{window.limit:,}", percent(window.share), empty_in
+            name = Text()
 
 
 def _kind(window: GroupWindow) -> str:
-    return f"{window.unit.value.replace('_', ' ')} per {window.per.value}"
+    return f"{window.unit.value.replace('_', ' ')}/{window.per.value}"
 
 
 def _bar(window: GroupWindow) -> Text:
