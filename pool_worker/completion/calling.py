@@ -1,11 +1,12 @@
-"""One call under a lease: attempt, settle, and if it failed, leave whoever is to blame alone."""
+"""One call under a lease: the attempt, and what Redis is to be told of it (its settlement, and who is to blame)."""
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from pool_client.job import Job, Usage
 from pool_worker.completion.estimates import charge_of, charge_of_answer, estimate_usage, max_tokens_to_send
@@ -25,6 +26,10 @@ LEASE_MARGIN_S = 30.0
 LONGEST_CALL_S = LONGEST_LEASE_MS / 1000 - LEASE_MARGIN_S
 
 
+Owed = Callable[[], Awaitable[object]]
+"""Something that Redis is still to be told. It is sent along with the job's next step, before it: one trip instead of several."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A call that brought an answer."""
@@ -33,6 +38,7 @@ class Answered:
     usage: Usage
     cost_usd: Decimal
     ended_at: datetime
+    owed: tuple[Owed, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,14 @@ class Failed:
     """What was (or may have been) used all the same."""
     cost_usd: Decimal
     ended_at: datetime
+    owed: tuple[Owed, ...]
 
 
 async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> Answered | Failed:
-    """Make the call that the lease permits and account for it. `sent_after_ms`: how long ago the lease was asked for.
+    """Make the call that the lease permits. `sent_after_ms`: how long ago the lease was asked for.
 
     Raises:
-        asyncio.CancelledError: if it is to be broken off; `abandon` then accounts for it.
+        asyncio.CancelledError: if it is to be broken off; `abandoned` then says what is owed.
     """
     provider, model = lease.candidate.provider, lease.candidate.model
     try:
@@ -65,45 +72,34 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
             now=pool.now,
         )
     except AttemptError as error:
-        failed = _failed(job, lease, error, at=pool.now())
-        await _settle_failure(failed, lease, pool, sent_after_ms=sent_after_ms)
-        return failed
+        return _failed(job, lease, pool, error, sent_after_ms=sent_after_ms)
     ended_at, answer = pool.now(), success.answer
     usage = answer.usage if answer.usage_reported else estimate_usage(job, model)
-    answered = Answered(answer, usage, model.price.cost_usd(usage), ended_at)
+    cost_usd = model.price.cost_usd(usage)
     charge = charge_of_answer(job, usage, model, provider)
-    await _settle(lease, pool, charge=charge, cost_usd=answered.cost_usd, sent_after_ms=sent_after_ms)
-    return answered
+    settled = _settlement(lease, pool, charge=charge, cost_usd=cost_usd, sent_after_ms=sent_after_ms)
+    return Answered(answer, usage, cost_usd, ended_at, (settled,))
 
 
-async def abandon(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> Failed:
-    """Account for a call that was broken off from our side: the provider may have done all of it."""
-    failed = _failed(job, lease, AbandonedError(charged=True), at=pool.now())
-    await _settle_failure(failed, lease, pool, sent_after_ms=sent_after_ms)
-    return failed
+def abandoned(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> Failed:
+    """A call that was broken off from our side: the provider may have done all of it."""
+    return _failed(job, lease, pool, AbandonedError(charged=True), sent_after_ms=sent_after_ms)
 
 
-def _failed(job: Job, lease: Lease, error: AttemptError, *, at: datetime) -> Failed:
+def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sent_after_ms: int) -> Failed:
     """What a failed call is taken to have used: nothing, or what was estimated if the provider may have done the work."""
-    model = lease.candidate.model
+    model, now = lease.candidate.model, pool.now()
     usage = estimate_usage(job, model) if error.charged else Usage()
     cost_usd = model.price.cost_usd(usage) if error.charged else Decimal(0)
-    return Failed(error, usage, cost_usd, at)
-
-
-async def _settle_failure(failed: Failed, lease: Lease, pool: Resources, *, sent_after_ms: int) -> None:
-    error = failed.error
-    blamed = blame(pool.redis, error, lease, now=pool.now())
     if error.status_code is None and not error.charged:
-        await asyncio.gather(blamed, refund(pool.redis, lease.id))
+        ended: Owed = partial(refund, pool.redis, lease.id)
     else:
-        charge = charge_of(failed.usage, lease.candidate.model)
-        settled = _settle(lease, pool, charge=charge, cost_usd=failed.cost_usd, sent_after_ms=sent_after_ms)
-        await asyncio.gather(blamed, settled)
+        ended = _settlement(lease, pool, charge=charge_of(usage, model), cost_usd=cost_usd, sent_after_ms=sent_after_ms)
+    return Failed(error, usage, cost_usd, now, (ended, partial(blame, pool.redis, error, lease, now=now)))
 
 
-async def _settle(lease: Lease, pool: Resources, *, charge: Charge, cost_usd: Decimal, sent_after_ms: int) -> None:
-    await settle(pool.redis, lease.id, actual=charge, cost_micro_usd=micro_usd(cost_usd), sent_after_ms=sent_after_ms)
+def _settlement(lease: Lease, pool: Resources, *, charge: Charge, cost_usd: Decimal, sent_after_ms: int) -> Owed:
+    return partial(settle, pool.redis, lease.id, actual=charge, cost_micro_usd=micro_usd(cost_usd), sent_after_ms=sent_after_ms)
 
 
 def _timeout_s(job: Job, provider_s: float, pool: Resources) -> float:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
+from functools import partial
+from typing import TypeVar, cast
 
 from pool_client.errors import InvalidRequestError, JobCancelledError, PoolError
 from pool_client.job import Attempt, Failure, Job, JobState, OnExhausted, Result, Step
 from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Row, Until
-from pool_worker.completion.calling import Answered, Failed, abandon, call
+from pool_worker.completion.calling import Answered, Failed, Owed, abandoned, call
 from pool_worker.completion.capacity import Leased, Place, Rest, find_place
 from pool_worker.completion.degraded import guidance
 from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
@@ -28,6 +30,8 @@ MAX_HOPS = 16
 """A job that keeps arriving where capacity has just gone rests after so many hops in a row."""
 REST_AFTER_HOPS_S = 1.0
 
+T = TypeVar("T")
+
 
 class Work:
     """See the module's docstring."""
@@ -37,6 +41,8 @@ class Work:
         self.delivery = delivery
         self._trail = trail
         self._pool = pool
+        self._owed: list[Owed] = []
+        """Of the last call; see `_with_owed`."""
 
     def is_late(self) -> bool:
         """Whether the caller has no use for an answer any more."""
@@ -48,7 +54,7 @@ class Work:
         Raises:
             PoolError: if no candidate is left, or ever was.
         """
-        return await find_place(self.job, self._trail, self._pool)
+        return await self._with_owed(find_place(self.job, self._trail, self._pool))
 
     async def call(self, leased: Leased) -> Result | None:
         """One call; None if it failed and the job is to go on elsewhere.
@@ -65,7 +71,7 @@ class Work:
             await asyncio.shield(self._abandon(lease, started_at=started_at, sent_after_ms=sent_after_ms))
             raise
         if isinstance(done, Failed):
-            await self._note_failure(done, lease, started_at=started_at)
+            self._note_failure(done, lease, started_at=started_at)
             if done.error.scope is Scope.REQUEST:
                 raise InvalidRequestError(done.error.reason)
             return None
@@ -88,8 +94,8 @@ class Work:
         """Send the job on to a sibling queue, where capacity is free."""
         if self._trail.hops_since_pause >= MAX_HOPS:
             return await self.rest(Rest(REST_AFTER_HOPS_S, f"capacity was gone after {MAX_HOPS} hops"))
-        await self._record(self._trail.moved(place.queue))
-        await self._pool.jobs.move(self.job.id, self.delivery, queue=place.queue, trail=self._trail.attempts)
+        self._record(self._trail.moved(place.queue))
+        await self._with_owed(self._pool.jobs.move(self.job.id, self.delivery, queue=place.queue, trail=self._trail.attempts))
         return f"moved to {place.queue}"
 
     async def wait(self, place: Exhausted) -> str:
@@ -111,9 +117,11 @@ class Work:
 
     async def rest(self, place: Rest) -> str:
         """Wait a little: every candidate has failed."""
-        await self._record(self._trail.paused(place.reason))
+        self._record(self._trail.paused(place.reason))
         delay = For(round(min(place.seconds, self._seconds_left()) * 1000))
-        await self._pool.jobs.park(self.job.id, self.delivery, wait=delay, reason=place.reason, trail=self._trail.attempts)
+        await self._with_owed(
+            self._pool.jobs.park(self.job.id, self.delivery, wait=delay, reason=place.reason, trail=self._trail.attempts)
+        )
         return f"parked: {place.reason}"
 
     def _seconds_until(self, at_ms: int) -> float:
@@ -126,6 +134,7 @@ class Work:
     def _result(self, done: Answered, leased: Leased, *, started_at: datetime) -> Result:
         model = leased.lease.candidate.model
         attempt = self._trail.answered(model, _made(done, leased.lease, started_at=started_at))
+        self._owed.extend(done.owed)
         return Result(
             job_id=self.job.id,
             content=done.answer.content,
@@ -141,20 +150,28 @@ class Work:
         )
 
     async def _abandon(self, lease: Lease, *, started_at: datetime, sent_after_ms: int) -> None:
-        done = await abandon(self.job, lease, self._pool, sent_after_ms=sent_after_ms)
-        await self._note_failure(done, lease, started_at=started_at)
+        done = abandoned(self.job, lease, self._pool, sent_after_ms=sent_after_ms)
+        self._note_failure(done, lease, started_at=started_at)
+        await self._with_owed(asyncio.sleep(0))
 
-    async def _note_failure(self, done: Failed, lease: Lease, *, started_at: datetime) -> None:
+    def _note_failure(self, done: Failed, lease: Lease, *, started_at: datetime) -> None:
         made = _made(done, lease, started_at=started_at)
-        await self._record(self._trail.failed(lease.candidate.model, made, error=done.error))
+        self._owed.extend(done.owed)
+        self._record(self._trail.failed(lease.candidate.model, made, error=done.error))
 
-    async def _record(self, attempt: Attempt) -> None:
-        """Into the outbox at once: a job may end elsewhere, or never."""
-        await self._pool.jobs.record(_row(attempt_row(self.job, attempt)))
+    def _record(self, attempt: Attempt) -> None:
+        """Into the outbox with the next step, not at the job's end: it may end elsewhere, or never."""
+        self._owed.append(partial(self._pool.jobs.record, _row(attempt_row(self.job, attempt))))
+
+    async def _with_owed(self, step: Awaitable[T]) -> T:
+        """What is owed for the last call, then this step: they travel together, in this order."""
+        owed, self._owed = self._owed, []
+        told = await asyncio.gather(*(tell() for tell in owed), step)
+        return cast(T, told[-1])
 
     async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Row]) -> None:
         rows = [*rows, _row(job_row(self.job, outcome, finished_at=self._pool.now()))]
-        await self._pool.jobs.finish(self.delivery, outcome, state=state, rows=rows)
+        await self._with_owed(self._pool.jobs.finish(self.delivery, outcome, state=state, rows=rows))
 
 
 def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Row:

@@ -30,14 +30,14 @@ async def blame(redis: Redis, error: AttemptError, lease: Lease, *, now: datetim
     scope = _scope(error, lease)
     if scope is None:
         return
-    if error.needs_person:
-        await _tell(redis, error, lease, scope=scope, now=now)
     reason = f"{type(error).__name__}: {error.reason}"
     if error.retry_at is not None:
         wait_ms = round((error.retry_at - now) / timedelta(milliseconds=1))
         await hold(redis, scope, ttl_ms=max(1, wait_ms), reason=reason)
     else:
         await fall(redis, scope, first_s=error.default_hold_s, reason=reason)
+    if error.needs_person:
+        await _tell(redis, error, lease, scope=scope, now=now)
 
 
 async def fall(redis: Redis, scope: str, *, first_s: float, reason: str, now_ms: int | None = None) -> int:
