@@ -42,6 +42,7 @@ def test_every_job_is_answered_and_the_account_adds_up(cli: CommandLine, tempora
     assert_fit_for_people(text)
     assert f"✓ {JOBS} of {JOBS} jobs answered, 0 failed, 0 lost" in text
     assert "✓ no key over a limit" in text
+    assert "✓ 0 calls refused" in text
     assert "✓ 0 jobs charged twice" in text
     assert re.search(r"✓ the ledger has ([\d,]+) calls and ([\d,]+) tokens, the simulator \1 and \2", text)
     assert "cerebras fails" in text

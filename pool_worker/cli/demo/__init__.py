@@ -130,7 +130,7 @@ def _what_next() -> None:
     program = _program()
     _say("\n[bold]What next[/]")
     _say(f"  {program} up --simulate")
-    _say(f"      the same for as long as you like; watch it with `{program} status --watch`")
+    _say("      the same, for as long as you like; `model-pool status --watch` shows it")
     _say("  cp configs/.env.example .env")
     _say(f"      put your own keys in, then `{program} up`")
 

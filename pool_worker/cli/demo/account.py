@@ -252,8 +252,9 @@ def _judged(account: Account, verdict: Verdict) -> list[Check]:
 
 
 def compared_model(registry: Registry) -> Model | None:
-    """A paid model of the shipped list, whose price shows what the same tokens are worth."""
-    priced = [model for model in registry.models.values() if model.tier is not Tier.FREE and model.price_known and _costs(model)]
+    """The best paid model of the configuration, whose price shows what the same tokens are worth."""
+    paid = [model for model in registry.models.values() if model.tier is not Tier.FREE and model.is_active]
+    priced = [model for model in paid if model.price_known and _costs(model)]
     order = (Tier.PREMIUM, Tier.PAID, Tier.LOCAL)
     return min(priced, key=lambda model: (order.index(model.tier), model.id), default=None)
 

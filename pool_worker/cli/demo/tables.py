@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pool_worker.cli.demo.account import Account, Check, ProviderAccount, UsageShare
-from pool_worker.cli.figures import NOTHING, bar, count_of, load_colour, milliseconds, percent, usd
+from pool_worker.cli.figures import NOTHING, bar, count_of, milliseconds, percent, usd
 from pool_worker.cli.job.view import outcome_words
 from pool_worker.registry import Model
 
@@ -60,7 +60,7 @@ def _cells(share: UsageShare) -> tuple[str | Text, ...]:
         milliseconds(usage.p95_latency_ms),
         _unwanted(usage.refusals),
         _unwanted(errors),
-        Text.assemble((bar(share.peak_share, width=BAR), load_colour(share.peak_share)), f" {percent(share.peak_share):>4}"),
+        Text.assemble((bar(share.peak_share, width=BAR), "green"), f" {percent(share.peak_share):>4}"),
     )
 
 
