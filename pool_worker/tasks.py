@@ -9,7 +9,7 @@ from celery.exceptions import Retry
 from pool_client.job import JobState
 from pool_client.queues import TASK_NAME
 from pool_worker.app import app
-from pool_worker.broker.delivery import current_delivery, departure, released_tags
+from pool_worker.broker.delivery import current_delivery, departures, released_tags
 from pool_worker.completion import complete as complete_job
 from pool_worker.maintenance import books, probes, queues, watch
 
@@ -39,7 +39,7 @@ async def complete(job_id: str) -> str:
         logger.exception("job %s was interrupted", job_id)
         released_tags.add(delivery.tag)  # not done, so not acknowledged: the message comes back when its lease ends
         raise Retry(exc=NotYetError(type(error).__name__)) from error
-    left = departure.get()
+    left = departures.pop(delivery.tag, None)
     if left is not None and left.state in {JobState.QUEUED, JobState.PARKED}:
         raise Retry(became, exc=NotYetError(became))
     if left is not None and left.error:

@@ -35,8 +35,8 @@ class Departure:
 current_delivery: ContextVar[Delivery] = ContextVar("current_delivery")
 """Of the task whose coroutine is running; set by the asyncio pool."""
 
-departure: ContextVar[Departure | None] = ContextVar("departure", default=None)
-"""Of the job whose coroutine is running; set when it leaves."""
+departures: dict[str, Departure] = {}
+"""By claim: how jobs left that a script has just moved, parked or finished. The task takes its own out."""
 
 released_tags: set[str] = set()
 """Claims of this process whose message a script has already moved, parked or finished, so that no acknowledgement is owed."""

@@ -17,7 +17,7 @@ from pool_client.job import Attempt, Failure, Job, JobState, Result
 from pool_client.outcome import render_outcome
 from pool_client.queues import KOMBU_SEPARATOR
 from pool_worker import redis_keys
-from pool_worker.broker.delivery import Delivery, Departure, departure, released_tags
+from pool_worker.broker.delivery import Delivery, Departure, departures, released_tags
 from pool_worker.lua import read_script
 
 MESSAGE_KEYS = (redis_keys.UNACKED, redis_keys.UNACKED_INDEX, redis_keys.DELIVERIES)
@@ -153,7 +153,7 @@ class Jobs:
         released_tags.add(delivery.tag)
         if not done:
             raise LostClaimError
-        departure.set(left)
+        departures[delivery.tag] = left
 
 
 def render_trail(trail: Sequence[Attempt]) -> str:
