@@ -37,8 +37,9 @@ from pool_worker.vault import Vault, master_keys
 
 HEARTBEAT_S = 10.0
 BUDGETS_EVERY_S = 5.0
-READY_AT_ONCE = 8
-"""Enough to keep Redis and the loop busy: what each waits for takes well under a millisecond."""
+STOP_AGAIN_S = 0.1
+READY_AT_ONCE = 4
+"""Two keep Redis waiting (half the jobs per second); eight make a job that fails over wait twice as long behind new ones."""
 REDIS_CONNECTIONS = 64
 """A command takes well under a millisecond, so a few serve many jobs; the others wait for one."""
 
@@ -220,6 +221,9 @@ async def _listen_for_cancels(resources: Resources) -> None:
 
 
 async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
+    """Cancel it until it ends: redis-py waits by `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=STOP_AGAIN_S)
     with contextlib.suppress(asyncio.CancelledError):
         await task
