@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from pool_client.errors import InvalidRequestError, JobCancelledError, PoolError
 from pool_client.job import Attempt, Failure, Job, JobState, OnExhausted, Result, Step
@@ -164,10 +164,14 @@ class Work:
         self._owed.append(partial(self._pool.jobs.record, _row(attempt_row(self.job, attempt))))
 
     async def _with_owed(self, step: Awaitable[T]) -> T:
-        """What is owed for the last call, then this step: they travel together, in this order."""
+        """What is owed for the last call, then this step: they travel together, in this order.
+
+        What is owed is told also when the step is cancelled.
+        """
         owed, self._owed = self._owed, []
-        told = await asyncio.gather(*(tell() for tell in owed), step)
-        return cast(T, told[-1])
+        told = asyncio.gather(*(tell() for tell in owed))
+        _, taken = await asyncio.gather(asyncio.shield(told), step)
+        return taken
 
     async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Row]) -> None:
         rows = [*rows, _row(job_row(self.job, outcome, finished_at=self._pool.now()))]
