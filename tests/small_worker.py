@@ -67,9 +67,11 @@ class SmallWorker:
 
     pool: Resources
     run: Callable[[Coroutine[Any, Any, Any]], Any]
+    redis_url: str
     redis: redis.Redis
-    client: Pool
     simulator: RunningSimulator
+    client: Pool = field(init=False)
+    """The caller's; the fixture `worker` opens one for each test."""
     opened_with: dict[str, Any] = field(init=False)
     _claims: Iterator[int] = field(default_factory=itertools.count)
 
@@ -77,7 +79,8 @@ class SmallWorker:
         self.opened_with = dict(vars(self.pool))
 
     def reset(self) -> None:
-        """As it was when it was opened, in a Redis that was emptied."""
+        """As it was when it was opened, in an empty Redis."""
+        self.redis.flushall()
         self.simulator.reset()
         vars(self.pool).update(self.opened_with)
         with writing(self.pool.books.engine) as connection:
@@ -163,9 +166,9 @@ def open_small_worker(home: Path, *, redis_url: str, simulator: RunningSimulator
     registry = Registry(providers=providers, models={it.id: it for it in MODELS})
     settings = Settings(home=home, redis_url=redis_url)
     opened = open_resources(settings, registry, served_queues=frozenset(registry.queues()), worker="small@test")
-    with asyncio.Runner() as runner, Pool(agent="log_analyzer", redis_url=redis_url) as client, connect(redis_url) as plain:
+    with asyncio.Runner() as runner, connect(redis_url) as plain:
         pool = runner.run(opened.__aenter__())
         try:
-            yield SmallWorker(pool, runner.run, plain, client, simulator)
+            yield SmallWorker(pool, runner.run, redis_url, plain, simulator)
         finally:
             runner.run(opened.__aexit__(None, None, None))
