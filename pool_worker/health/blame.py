@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from pool_worker import redis_keys
 from pool_worker.alerts import tell
-from pool_worker.errors import AttemptError, Scope
+from pool_worker.errors import AttemptError, BillingError, ModelNotAllowedError, Scope
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
 from pool_worker.lua import run_script
@@ -76,10 +76,17 @@ def _scope(error: AttemptError, lease: Lease) -> str | None:
         case Scope.KEY:
             return key_scope(lease.key_id)
         case Scope.QUOTA_GROUP:
-            return group_scope(provider, lease.group, model="*" if lease.candidate.provider.limits_shared else model)
+            return group_scope(provider, lease.group, model="*" if _is_of_all_models(error, lease) else model)
         case Scope.MODEL:
             return model_scope(provider, model)
         case Scope.PROVIDER:
             return provider_scope(provider)
         case _:
             return None
+
+
+def _is_of_all_models(error: AttemptError, lease: Lease) -> bool:
+    """Whether a quota group's failure is of all its models: credit is the account's, a permission is for one model."""
+    if isinstance(error, BillingError | ModelNotAllowedError):
+        return isinstance(error, BillingError)
+    return lease.candidate.provider.limits_shared

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pool_worker import redis_keys
-from pool_worker.errors import AttemptError
+from pool_worker.errors import AttemptError, Scope
 from pool_worker.health.blame import fall, forgive
 from pool_worker.limits.holds import provider_scope
 from pool_worker.providers.probe import probe
@@ -30,7 +30,7 @@ async def _probe(provider: Provider, pool: Resources) -> bool:
     try:
         await probe(pool.http, provider=provider, secret=pool.secrets[key.id] if key else "", now=pool.now)
     except AttemptError as error:
-        if error.harms_health:
+        if error.scope is Scope.PROVIDER:  # a key that is refused says nothing of the others
             await fall(pool.redis, scope, first_s=error.default_hold_s, reason=f"{type(error).__name__}: {error.reason}")
         return False
     await forgive(pool.redis, scope)
