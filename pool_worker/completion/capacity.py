@@ -13,7 +13,7 @@ from pool_client.job import Job, OnExhausted
 from pool_worker.budget import binding_budgets
 from pool_worker.completion.calling import LEASE_MARGIN_S, LONGEST_CALL_S
 from pool_worker.completion.estimates import charge_of_any
-from pool_worker.completion.failures import nobody_left
+from pool_worker.completion.failures import is_locked_out, is_of_money, nobody_left
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.waiting import pause_s
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Unenrolled, acquire
@@ -66,7 +66,7 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
         if not isinstance(place, Exhausted):
             return place
         exhausted.append(place)
-        if _can_wait_for(place, job):
+        if _can_wait_for(place, job) and not is_locked_out(place, trail):
             break
     if job.on_exhausted is OnExhausted.DEGRADE and candidates.fallback:
         place = await _acquire(candidates.fallback, job, pool)
@@ -138,7 +138,10 @@ def _candidate(choice: Choice, registry: Registry) -> Candidate:
 
 
 def _can_wait_for(place: Exhausted, job: Job) -> bool:
-    """Whether the job would wait for this capacity and still meet its deadline; if not, the next tier's is asked for."""
-    if place.retry_at_ms is None or job.on_exhausted is not OnExhausted.PARK:
+    """Whether the job would wait for this capacity and still meet its deadline; if not, the next tier's is asked for.
+
+    Nobody waits for tomorrow's money while another tier may have capacity.
+    """
+    if place.retry_at_ms is None or is_of_money(place) or job.on_exhausted is not OnExhausted.PARK:
         return False
     return job.deadline_at is None or place.retry_at_ms < job.deadline_at.timestamp() * 1000

@@ -40,9 +40,14 @@ def nobody_free(place: Exhausted) -> CompletionError:
     """The error for a job that does not wait for this capacity, or would wait for ever."""
     if place.retry_at_ms is None:
         return ModelUnavailableError(f"no quota will ever fit this job ({place.reason})")
-    if place.who.startswith(BUDGET):
+    if is_of_money(place):
         return BudgetExceededError(f"today's money is spent ({place.reason})")
     return RateLimitError(f"every quota is spent ({place.reason})")
+
+
+def is_of_money(place: Exhausted) -> bool:
+    """Whether it is a budget that is spent, and no quota."""
+    return place.who.startswith(BUDGET)
 
 
 def is_locked_out(place: Exhausted, trail: Trail) -> bool:
