@@ -93,19 +93,27 @@ def test_without_waiting_the_id_is_printed_and_job_finds_it(shown: Shown) -> Non
 
 
 def test_a_failover_is_told_with_its_reason(shown: Shown) -> None:
-    shown.simulator.fault("mistral", "status", status=503, count=1)
-    job = shown.pool.submit(PROMPT, model="mistral_small")
+    shown.simulator.fault("cerebras", "status", status=503, count=1)
+    job = shown.pool.submit(PROMPT, required_capabilities=["fast"])
+    job.result(timeout=30)
+    facts = shown.json("job", job.id)
+    assert [attempt["outcome"] for attempt in facts["attempts"]] == ["ProviderOverloadedError", "ok"]
+    text, _ = shown.run("job", job.id)
+    assert all(words in text for words in ("succeeded", "provider overloaded", "cerebras#", "groq#", "503"))
+
+
+def test_a_job_that_waits_says_for_what_and_until_when(shown: Shown) -> None:
+    shown.simulator.fault("codestral", "status", status=429, retry_after_s=900)
+    job = shown.pool.submit(PROMPT, model="codestral")
     wait_until(lambda: job.status().state is JobState.PARKED)
     text, _ = shown.run("job", job.id)
-    assert all(words in text for words in ("parked", "until", "provider overloaded", "mistral#1", "paused", "503"))
-    waiting = shown.json("status")["parked"]
-    assert (waiting["jobs"], [wait["reason"] for wait in waiting["waits"]]) == (1, ["every candidate has failed"])
-    job.result(timeout=30)
-    assert [attempt["outcome"] for attempt in shown.json("job", job.id)["attempts"]] == [
-        "ProviderOverloadedError",
-        "paused",
-        "ok",
-    ]
+    assert all(words in text for words in ("parked", "until", "window spent", "codestral#1", "429"))
+    parked = shown.json("status")["parked"]
+    assert (parked["jobs"], sum(wait["jobs"] for wait in parked["waits"])) == (1, 1)
+    assert parked["waits"][0]["reason"].startswith("codestral: ")
+    text, _ = shown.run("status")
+    assert all(words in text for words in ("1 parked", "codestral: ", "left alone", "14 m"))
+    job.cancel()
 
 
 def test_a_failure_is_told_and_where_its_story_is(shown: Shown) -> None:
@@ -157,22 +165,23 @@ def test_status_says_who_works_and_what_is_used(shown: Shown) -> None:
 
 
 def test_the_ledger_knows_what_was_called_and_redis_may_forget(shown: Shown) -> None:
-    job = shown.pool.submit(PROMPT, model="codestral", max_tokens=20)
+    shown.pool.submit(PROMPT, model="gemini_flash").result(timeout=20)
+    job = shown.pool.submit(PROMPT, model="mistral_small", max_tokens=20)
     result = job.result(timeout=20)
     wait_until(lambda: not shown.redis.xlen(redis_keys.OUTBOX))
-    row = next(row for row in shown.json("usage", "--model", "codestral"))
+    row = next(row for row in shown.json("usage", "--model", "mistral_small"))
     assert (row["calls"], row["input_tokens"], row["output_tokens"]) == (1, result.usage.input_tokens, result.usage.output_tokens)
     text, _ = shown.run("usage", "--by", "key", "--since", "1h")
-    assert "codestral#1" in text
+    assert "mistral#1" in text
     assert "total" in text
-    assert {row["group"]: row["cost_usd"] for row in shown.json("costs", "--by", "provider")}["codestral"] == "0"
+    assert {row["group"]: row["cost_usd"] for row in shown.json("costs", "--by", "provider")}["mistral"] == "0"
     assert shown.json("usage", "--agent", "nobody") == []
     assert "no calls since" in shown.run("usage", "--agent", "nobody")[1]
 
     shown.redis.delete(shared_keys.job(job.id), shared_keys.result(job.id))
     facts = shown.json("job", job.id)
-    assert (facts["source"], facts["state"], facts["model_id"]) == ("ledger", "succeeded", "codestral")
-    assert [attempt["key_id"] for attempt in facts["attempts"]] == ["codestral#1"]
+    assert (facts["source"], facts["state"], facts["model_id"]) == ("ledger", "succeeded", "mistral_small")
+    assert [attempt["key_id"] for attempt in facts["attempts"]] == ["mistral#1"]
     assert "Redis has forgotten it" in shown.run("job", job.id)[0]
 
 
