@@ -36,8 +36,7 @@ from pool_worker.vault import Vault, master_keys
 T = TypeVar("T")
 
 LEASE_MS = 60_000
-A_MINUTE = (Window(Unit.REQUESTS, 3, Period.MINUTE, WindowKind.SLIDING),)
-"""Three calls a minute: enough for any test but those that spend it."""
+A_MINUTE = (Window(Unit.REQUESTS, 30, Period.MINUTE, WindowKind.SLIDING),)
 KEY_COUNTS = {"groq": 2, "cerebras": 1, "mistral": 1, "openai": 1, "ollama": 0}
 PROVIDERS = (
     Provider(id="groq", base_url="https://api.groq.com/openai/v1", priority=90, limits=A_MINUTE, timeout_s=5),
@@ -82,11 +81,15 @@ class SmallWorker:
         """As it was when it was opened, in an empty Redis."""
         self.redis.flushall()
         self.simulator.reset()
-        vars(self.pool).update(self.opened_with)
+        self.reset_pool()
         with writing(self.pool.books.engine) as connection:
             for table in (tables.usage_logs, tables.jobs, tables.alerts, tables.daily_usage_summary):
                 connection.execute(table.delete())
         self.run(self.pool.enroll())
+
+    def reset_pool(self) -> None:
+        """Put back what a test changed of the resources."""
+        vars(self.pool).update(self.opened_with)
 
     # --- what a caller does
 
@@ -114,6 +117,24 @@ class SmallWorker:
         it = delivery or self.claim()
         return str(self.run(complete(it.task_id, it, self.pool)))
 
+    def interrupt(self, how: Callable[[asyncio.Task[str]], object]) -> str:
+        """Work on the next job, and do something to it as soon as its provider is being asked (and hangs)."""
+
+        async def scenario() -> str:
+            it = self.claim()
+            task = asyncio.create_task(complete(it.task_id, it, self.pool))
+            while not await asyncio.to_thread(self.in_flight):
+                pass
+            how(task)
+            return await task
+
+        return str(self.run(scenario()))
+
+    def time_passes(self) -> None:
+        """Every hold is over."""
+        for scope in self.held():
+            self.redis.delete(redis_keys.hold(scope))
+
     def wake(self, job: JobHandle) -> None:
         """The parked job's time has come: it is back in its queue."""
         self.redis.zadd(redis_keys.PARKED, {job.id: 0})
@@ -139,10 +160,28 @@ class SmallWorker:
         prefix = redis_keys.hold("")
         return {name.removeprefix(prefix): self.redis.pttl(name) / 1000 for name in self.redis.scan_iter(f"{prefix}*")}
 
+    def waits_s(self, job: JobHandle) -> float:
+        """In how many seconds the parked job is due."""
+        return float(self.redis.zscore(redis_keys.PARKED, job.id)) / 1000 - self.redis_now_s()
+
+    def redis_now_s(self) -> float:
+        seconds, microseconds = self.redis.time()
+        return seconds + microseconds / 1e6
+
     def requests(self) -> int:
         """How many calls the simulated providers have seen."""
         totals = self.simulator.counts()["totals"]
         return int(totals["requests"] + totals["unauthorized"] + totals["down"])
+
+    def in_flight(self) -> int:
+        """How many calls the simulated providers are working on."""
+        providers = self.simulator.counts()["providers"].values()
+        return sum(key["in_flight"] for provider in providers for key in provider["keys"].values())
+
+    def nothing_is_held(self) -> bool:
+        """Whether no message is claimed and no lease is open."""
+        names = (redis_keys.UNACKED, redis_keys.UNACKED_INDEX, redis_keys.DELIVERIES, redis_keys.LEASES)
+        return not any(self.redis.exists(name) for name in names)
 
     def bill_usd(self) -> Decimal:
         return Decimal(self.simulator.counts()["totals"]["bill_usd"])
@@ -168,7 +207,13 @@ def open_small_worker(home: Path, *, redis_url: str, simulator: RunningSimulator
     opened = open_resources(settings, registry, served_queues=frozenset(registry.queues()), worker="small@test")
     with asyncio.Runner() as runner, connect(redis_url) as plain:
         pool = runner.run(opened.__aenter__())
+        runner.run(_until_it_listens(plain))
         try:
             yield SmallWorker(pool, runner.run, redis_url, plain, simulator)
         finally:
             runner.run(opened.__aexit__(None, None, None))
+
+
+async def _until_it_listens(client: redis.Redis) -> None:
+    while not dict(await asyncio.to_thread(client.pubsub_numsub, shared_keys.CANCEL_CHANNEL))[shared_keys.CANCEL_CHANNEL]:
+        pass
