@@ -14,6 +14,8 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+_OPERATION = "-- Purpose:"
+"""Only operations have such a line in their head; what they share has not."""
 _INCLUDE = re.compile(r"^-- include (\S+)\n", re.MULTILINE)
 
 
@@ -49,6 +51,18 @@ def _resolve(folder: Traversable, name: str, seen: set[str]) -> str:
         return _resolve(folder, match[1], seen)
 
     return _INCLUDE.sub(included, (folder / name).read_text(encoding="utf-8"))
+
+
+async def load_scripts(redis: Redis, *packages: str) -> None:
+    """Have the server know every operation of these packages.
+
+    What is asked together is then also done in that order: a script that the server does not know yet is asked for twice, and what
+    was asked after it comes first.
+    """
+    for package in packages:
+        for file in (files(package) / "lua").iterdir():
+            if _OPERATION in file.read_text(encoding="utf-8"):
+                await redis.script_load(read_script(package, file.name.removesuffix(".lua")))
 
 
 async def run_script(

@@ -30,6 +30,7 @@ from pool_worker.ledger.database import open_database
 from pool_worker.ledger.models import publish_models
 from pool_worker.ledger.schema import migrate
 from pool_worker.limits.enroll import enroll
+from pool_worker.lua import load_scripts
 from pool_worker.providers.http import open_http
 from pool_worker.registry import Agent, Key, Registry
 from pool_worker.settings import Settings
@@ -150,6 +151,7 @@ async def open_resources(
             books=books,
             gate=asyncio.Semaphore(READY_AT_ONCE),
         )
+        await load_scripts(client, "pool_worker.broker", "pool_worker.health", "pool_worker.limits")
         await resources.enroll()
         await _publish_agents(client, registry.agents)
         for background in (_say_alive(client, worker, served_queues), _listen_for_cancels(resources), _watch_budgets(resources)):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from pathlib import Path
 
 import pytest
+import redis
+import redis.asyncio
 
-from pool_worker.lua import read_script, script
+from pool_client.redis_connection import connection_options
+from pool_worker.lua import load_scripts, read_script, script
 
 PACKAGE = Path(__file__).parents[2] / "pool_worker"
 OPERATIONS = sorted(
@@ -33,6 +37,19 @@ def test_a_shared_part_is_included_once(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_script_that_is_not_there_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         read_script("pool_worker.limits", "no_such_script")
+
+
+def test_every_operation_can_be_made_known_to_the_server_beforehand(redis_url: str, redis_client: redis.Redis) -> None:
+    redis_client.script_flush()
+
+    async def load() -> None:
+        async with redis.asyncio.Redis.from_url(redis_url, **connection_options(asynchronous=True)) as client:
+            await load_scripts(client, "pool_worker.broker", "pool_worker.limits")
+
+    asyncio.run(load())
+    ours = [script(package, name).sha for package, name in OPERATIONS if package in {"pool_worker.broker", "pool_worker.limits"}]
+    assert len(ours) > 10
+    assert all(redis_client.script_exists(*ours))
 
 
 @pytest.mark.parametrize(("package", "name"), OPERATIONS)
