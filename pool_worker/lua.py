@@ -56,8 +56,8 @@ def _resolve(folder: Traversable, name: str, seen: set[str]) -> str:
 async def load_scripts(redis: Redis, *packages: str) -> None:
     """Have the server know every operation of these packages.
 
-    What is asked together is then also done in that order: a script that the server does not know yet is asked for twice, and what
-    was asked after it comes first.
+    What is asked together is then also done in that order: a script that the server does not know yet is asked for twice, and
+    what was asked after it comes first.
     """
     for package in packages:
         for file in (files(package) / "lua").iterdir():
