@@ -13,6 +13,7 @@ from pool_worker.embedded_redis import free_port
 
 MARKER = "the-secret-of-the-prompt"
 SIMULATED_KEYS = "sim-cerebras-"
+MISTRAL_MODEL = "mistral_small"
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,17 @@ def test_it_shows_each_job_with_its_state_and_runtime(flower: httpx2.Client) -> 
     assert 0 < answered["runtime"] < 20
     failed = next(task for task in shown if task["state"] == "FAILURE")
     assert failed["exception"] == "NoAnswerError('ModelUnavailableError')"
+
+
+def test_a_job_that_waits_is_shown_as_one_that_comes_back(flower: httpx2.Client, running: Running) -> None:
+    running.simulator.fault("mistral", "down")
+    job = running.pool.submit(MARKER, model=MISTRAL_MODEL)
+    until(lambda: "RETRY" in states(flower))
+    running.simulator.clear_faults()
+    (waiting,) = (task for task in tasks(flower) if task["state"] == "RETRY")
+    assert waiting["uuid"] == job.id
+    assert waiting["exception"].startswith("NotYetError('parked: ")
+    job.cancel()
 
 
 def test_it_shows_the_workers(flower: httpx2.Client) -> None:

@@ -14,6 +14,7 @@ from kombu import Exchange, Queue
 from pool_client.queues import TASK_NAME, list_name
 from pool_worker.app import app
 from pool_worker.broker.sequel import sequel_of
+from pool_worker.tasks import complete
 
 ELSEWHERE = "a-queue-of-the-users"
 
@@ -69,7 +70,7 @@ def test_errbacks_hear_of_a_job_without_an_answer_and_callbacks_do_not(running: 
 
 
 def test_a_sequel_that_cannot_be_sent_is_the_tasks_failure() -> None:
-    task = app.tasks[TASK_NAME]
+    task = app.tasks[complete.name]
     request = {"args": ["j"], "kwargs": {}, "id": "j", "delivery_info": {}}
     lost = {"task": "next", "args": [], "kwargs": {}, "options": {"queue": "nowhere"}, "subtask_type": None, "immutable": False}
     body = json.dumps([["j"], {}, {"callbacks": None, "errbacks": None, "chain": [lost], "chord": None}])
@@ -84,7 +85,7 @@ def test_a_sequel_that_cannot_be_sent_is_the_tasks_failure() -> None:
 
 
 def test_most_messages_have_no_sequel_and_chords_are_refused() -> None:
-    task = app.tasks[TASK_NAME]
+    task = app.tasks[complete.name]
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     assert sequel_of(task, "j", {}, json.dumps([["j"], {}, embed])) is None
     with pytest.raises(NotImplementedError, match="collect the results in your program"):
