@@ -51,13 +51,17 @@ MODELS = tuple(
     Model(id=f"{it.id}-small", provider=it.id, name="small", tier=it.tier, price=PAID if it.tier is Tier.PAID else FREE)
     for it in PROVIDERS
 )
+CHEAP = Model(
+    id="openai-tiny", provider="openai", name="tiny", tier=Tier.PAID, priority=1, price=replace(PAID, usd_per_request=Decimal(0))
+)
+"""Another paid model, for tests that configure it."""
 FREE_MODELS = ("groq-small", "cerebras-small", "mistral-small")
 """In the order in which a job tries them."""
 
 
 def small_profile() -> SimulatedProfile:
     """What is simulated for every small worker: the rows above, each key with an account of its own, and no limit but theirs."""
-    return profile_from(PROVIDERS, KEY_COUNTS, models=MODELS)
+    return profile_from(PROVIDERS, KEY_COUNTS, models=(*MODELS, CHEAP))
 
 
 @dataclass

@@ -1,0 +1,153 @@
+"""What jobs cost, and what they may: the books agree with the provider's bill, and nothing is bought beyond the budget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from small_worker import CHEAP, SmallWorker
+
+from pool_client import BudgetExceededError
+from pool_worker.budget import budgets_of
+from pool_worker.ledger.rows import AttemptRow, JobRow
+from pool_worker.limits.usage import spent_now
+from pool_worker.registry import Agent, Budget, Price
+
+A_JOB = Decimal("0.28")
+"""What a job of ten tokens costs on the paid model, about."""
+
+
+def buy(worker: SmallWorker, **options: Any) -> str:
+    worker.submit(**{"model": "openai-small", "max_tokens": 10} | options)
+    return worker.complete()
+
+
+def spent_usd(worker: SmallWorker) -> Decimal:
+    (everybody, *_) = budgets_of(worker.pool.registry, "")
+    (spent,) = worker.run(spent_now(worker.pool.redis, [everybody]))
+    return Decimal(spent) / 1_000_000
+
+
+def test_the_sum_of_the_books_is_the_bill(worker: SmallWorker) -> None:
+    """Successes, refusals that cost nothing, and calls that were charged though nothing useful came back."""
+    per_call = Price(usd_per_request=Decimal("0.25"))
+    models = {name: replace(model, price=per_call) for name, model in worker.pool.registry.models.items()}
+    worker.configure(models=models)
+    worker.simulator.fault("groq", "garbage", count=1)
+    worker.simulator.fault("groq", "reset", count=1)
+    worker.simulator.fault("groq", "status", status=500, count=1)
+    worker.simulator.fault("cerebras", "html", count=1)
+    worker.simulator.fault("cerebras", "status", status=429, count=1)
+    worker.simulator.fault("mistral", "cut", count=1)
+    worker.simulator.fault("mistral", "down", count=1)
+    for number in range(12):
+        worker.submit(f"question {number}")
+        worker.complete()
+        worker.time_passes()
+
+    charged = worker.simulator.counts()["totals"]["charges"]
+    rows = worker.rows(AttemptRow)
+    assert len(rows) > charged > 12, "some failures were charged, some not"
+    assert sum(row.cost for row in rows) == charged * per_call.usd_per_request
+    assert sum(row.cost for row in worker.rows(JobRow)) == charged * per_call.usd_per_request
+    assert spent_usd(worker) == charged * per_call.usd_per_request
+
+
+def test_by_the_token_the_books_are_exact_where_the_provider_told_its_count(worker: SmallWorker) -> None:
+    worker.simulator.fault("openai", "status", status=500, count=1)
+    for number in range(5):
+        buy(worker, prompt=f"question {number}", max_tokens=30, on_exhausted="fail")
+        worker.time_passes()
+    assert sum(row.cost for row in worker.rows(AttemptRow)) == worker.bill_usd() == spent_usd(worker)
+
+
+def test_what_was_charged_without_a_count_is_never_booked_below_the_bill(worker: SmallWorker) -> None:
+    worker.simulator.fault("openai", "garbage", count=1)
+    buy(worker, max_tokens=200)
+    (row,) = [row for row in worker.rows(AttemptRow) if row.outcome == "BadAnswerError"]
+    assert row.cost >= worker.bill_usd() > 0
+    assert spent_usd(worker) >= worker.bill_usd()
+
+
+def test_a_job_pays_for_its_failed_calls_too(worker: SmallWorker) -> None:
+    worker.simulator.fault("openai", "garbage", count=1)
+    job = worker.submit(tier="paid", max_tokens=10)
+    worker.complete()
+    failed, answered = job.result(timeout=5).attempts
+    assert failed.cost_usd > 0
+    assert job.result().cost_usd == failed.cost_usd + answered.cost_usd
+
+
+def test_a_spent_budget_leaves_paid_models_alone(worker: SmallWorker) -> None:
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.5")))
+    assert buy(worker).startswith("succeeded on openai-small")
+    job = worker.submit(tier="paid", max_tokens=10)
+    worker.complete()
+    assert job.result(timeout=5).model_id == "groq-small", "free capacity costs nothing"
+
+
+def test_who_needs_a_paid_model_waits_for_tomorrows_money(worker: SmallWorker) -> None:
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.5")))
+    buy(worker)
+    assert buy(worker) == "parked: budget all: money per day"
+    assert buy(worker, on_exhausted="fail").startswith("failed: BudgetExceededError")
+    assert worker.requests() == 1
+
+
+def test_who_does_not_wait_is_told_that_it_is_the_money(worker: SmallWorker) -> None:
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.5")))
+    buy(worker)
+    job = worker.submit(model="openai-small", max_tokens=10, on_exhausted="fail")
+    worker.complete()
+    with pytest.raises(BudgetExceededError, match="today's money is spent") as caught:
+        job.result(timeout=5)
+    assert caught.value.failure is not None
+    assert caught.value.failure.retryable
+    assert 0 < (caught.value.failure.retry_after_s or 0) <= 24 * 3600
+
+
+def test_an_agent_has_a_budget_of_its_own(worker: SmallWorker) -> None:
+    worker.configure(agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=A_JOB * Decimal("1.5"))})
+    buy(worker)
+    assert buy(worker) == "parked: budget agent:log_analyzer: money per day"
+
+
+def test_a_budget_that_does_not_pause_only_counts(worker: SmallWorker) -> None:
+    worker.configure(budget=Budget(daily_usd=A_JOB, auto_pause=False))
+    assert buy(worker).startswith("succeeded")
+    assert buy(worker).startswith("succeeded")
+    assert spent_usd(worker) == worker.bill_usd() > A_JOB
+
+
+def test_a_model_of_unknown_price_is_paused_with_the_paid_ones(worker: SmallWorker) -> None:
+    buy(worker)
+    unknown = replace(worker.pool.registry.models["openai-small"], price=Price(), price_known=False)
+    worker.configure(models={"openai-small": unknown})
+    assert buy(worker).startswith("succeeded"), "there is money left"
+    worker.configure(budget=Budget(daily_usd=A_JOB / 2))
+    assert buy(worker) == "parked: budget all: money per day"
+
+
+@pytest.mark.parametrize(
+    ("budget_usd", "model"), [(A_JOB * 2, "openai-small"), (A_JOB * Decimal("1.2"), "openai-tiny")], ids=["half", "five sixths"]
+)
+def test_from_four_fifths_on_cheaper_models_come_first(worker: SmallWorker, budget_usd: Decimal, model: str) -> None:
+    dear = replace(worker.pool.registry.models["openai-small"], priority=99)
+    worker.configure(models={dear.id: dear, CHEAP.id: CHEAP}, budget=Budget(daily_usd=budget_usd))
+    buy(worker)
+    worker.run(worker.pool.look_at_budgets())
+    job = worker.submit(tier="paid", max_tokens=10)
+    worker.complete()
+    assert job.result(timeout=5).model_id == model
+
+
+def test_the_agents_own_budget_counts_as_well(worker: SmallWorker) -> None:
+    worker.configure(
+        agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=A_JOB * 2)}, budget=Budget(daily_usd=A_JOB * 4)
+    )
+    buy(worker)
+    worker.run(worker.pool.look_at_budgets())
+    assert worker.pool.spent_fraction("log_analyzer") == pytest.approx(Decimal("0.5"), abs=Decimal("0.1"))
+    assert worker.pool.spent_fraction("somebody else") == pytest.approx(Decimal("0.25"), abs=Decimal("0.05"))
