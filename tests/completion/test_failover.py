@@ -10,6 +10,7 @@ from small_worker import FREE_MODELS, SmallWorker
 
 from pool_client import AuthenticationError, FailoverError, InvalidRequestError
 from pool_worker.ledger.rows import AlertRow, AttemptRow, JobRow
+from pool_worker.limits.usage import usage_now
 
 AN_HOUR, A_DAY = 3600.0, 24 * 3600.0
 SECOND_KEY, SECOND_MODEL = "groq#2", "cerebras#1"
@@ -177,6 +178,17 @@ def test_what_failing_over_cost_is_in_the_trail(worker: SmallWorker) -> None:
     assert answered.added_ms == pytest.approx(between_ms, abs=0.01)
     assert 0 < answered.added_ms < 1000
     assert [row.added_ms for row in worker.rows(AttemptRow)] == [0, answered.added_ms]
+
+
+def test_a_call_that_was_never_sent_counts_against_no_quota(worker: SmallWorker) -> None:
+    providers = worker.pool.registry.providers
+    worker.configure(providers={**providers, "groq": replace(providers["groq"], base_url="http://127.0.0.1:1/v1")})
+    job = worker.submit()
+    worker.complete()
+    failed, _ = job.result(timeout=5).attempts
+    assert (failed.outcome, failed.status_code) == ("ProviderFailedError", None)
+    used = {use.key_id: use.used for use in worker.run(usage_now(worker.pool.redis, worker.pool.registry))}
+    assert (used["groq#1"], used["groq#2"], used["cerebras#1"]) == (0, 0, 1)
 
 
 def test_a_wrong_request_is_tried_nowhere_else(worker: SmallWorker) -> None:

@@ -92,8 +92,16 @@ def test_who_needs_a_paid_model_waits_for_tomorrows_money(worker: SmallWorker) -
     worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.5")))
     buy(worker)
     assert buy(worker) == "parked: budget all: money per day"
-    assert buy(worker, on_exhausted="fail").startswith("failed: BudgetExceededError")
     assert worker.requests() == 1
+
+
+def test_so_it_does_when_all_of_it_is_known_to_be_spent(worker: SmallWorker) -> None:
+    worker.configure(budget=Budget(daily_usd=A_JOB))
+    buy(worker)
+    worker.configure(budget=Budget(daily_usd=A_JOB / 2))
+    worker.run(worker.pool.look_at_budgets())
+    assert worker.pool.spent_fraction("log_analyzer") > 1
+    assert buy(worker) == "parked: budget all: money per day"
 
 
 def test_who_does_not_wait_is_told_that_it_is_the_money(worker: SmallWorker) -> None:

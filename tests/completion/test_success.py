@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import redis
 from small_worker import SmallWorker
 
@@ -91,3 +93,24 @@ def test_a_count_that_cannot_be_believed_is_estimated(worker: SmallWorker) -> No
     job = worker.submit("x" * 400, max_tokens=50)
     worker.complete()
     assert (job.result(timeout=5).usage.input_tokens, job.result().usage.output_tokens) == (104, 50)
+
+
+def test_a_redis_that_was_emptied_is_told_the_keys_again(worker: SmallWorker) -> None:
+    worker.redis.flushall()
+    worker.submit()
+    assert worker.complete().startswith("succeeded")
+
+
+def test_others_get_ready_while_a_provider_is_asked(worker: SmallWorker) -> None:
+    worker.pool.gate = asyncio.Semaphore(1)
+    worker.simulator.fault("groq", "hang", count=1)
+    job = worker.submit()
+    seen = []
+
+    def look_and_cancel(_: object) -> None:
+        seen.append(worker.pool.gate.locked())
+        job.cancel()
+
+    worker.interrupt(look_and_cancel)
+    assert seen == [False]
+    assert not worker.pool.gate.locked()
