@@ -96,9 +96,9 @@ def test_who_needs_a_paid_model_waits_for_tomorrows_money(worker: SmallWorker) -
 
 
 def test_so_it_does_when_all_of_it_is_known_to_be_spent(worker: SmallWorker) -> None:
-    worker.configure(budget=Budget(daily_usd=A_JOB))
     buy(worker)
-    worker.configure(budget=Budget(daily_usd=A_JOB / 2))
+    buy(worker)
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.5")))
     worker.run(worker.pool.look_at_budgets())
     assert worker.pool.spent_fraction("log_analyzer") > 1
     assert buy(worker) == "parked: budget all: money per day"
