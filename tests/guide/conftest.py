@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from small_worker import SmallWorker
 from stand_in_worker import StandInWorker
 
 from pool_client import Job, RateLimitError
@@ -29,3 +30,10 @@ def workers(redis_client: redis.Redis) -> Iterator[None]:
 
     with StandInWorker(redis_client).serving(answer):
         yield
+
+
+@pytest.fixture
+def small_pool(worker: SmallWorker, monkeypatch: pytest.MonkeyPatch) -> SmallWorker:
+    """A worker of the real kind with simulated providers: three free ones (groq, cerebras, mistral) and a paid one (openai)."""
+    monkeypatch.setenv("MODEL_POOL_REDIS_URL", worker.redis_url)
+    return worker
