@@ -29,6 +29,7 @@ from pool_worker.budget import EVERYBODY, agent_scope, spent_fractions
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.models import publish_models
 from pool_worker.ledger.schema import migrate
+from pool_worker.limits.clock import ClockError
 from pool_worker.limits.enroll import enroll
 from pool_worker.lua import load_scripts
 from pool_worker.providers.http import open_http
@@ -201,8 +202,9 @@ async def _say_alive(client: redis.asyncio.Redis, worker: str, queues: frozenset
 
 
 async def _watch_budgets(resources: Resources) -> None:
+    """Keep `spent` fresh, so that no job has to ask."""
     while True:
-        with contextlib.suppress(redis.RedisError):
+        with contextlib.suppress(redis.RedisError, ClockError):
             await resources.look_at_budgets()
         await asyncio.sleep(BUDGETS_EVERY_S)
 

@@ -26,7 +26,7 @@ from pool_worker.ledger import tables
 from pool_worker.ledger.database import open_database, writing
 from pool_worker.ledger.rows import row_from_fields
 from pool_worker.lua import read_script
-from pool_worker.registry import Model, Period, Price, Provider, Registry, Unit, Window, WindowKind
+from pool_worker.registry import Agent, Model, Period, Price, Provider, Registry, Unit, Window, WindowKind
 from pool_worker.resources import Resources, open_resources
 from pool_worker.settings import Settings
 from pool_worker.simulator.profile import SimulatedProfile, profile_from, secret_of
@@ -203,10 +203,12 @@ def fill_vault(home: Path) -> None:
 
 
 @contextmanager
-def open_small_worker(home: Path, *, redis_url: str, simulator: RunningSimulator) -> Iterator[SmallWorker]:
+def open_small_worker(
+    home: Path, *, redis_url: str, simulator: RunningSimulator, agents: tuple[Agent, ...] = ()
+) -> Iterator[SmallWorker]:
     """Open everything, as a worker's start does."""
     providers = {it.id: simulated(it, simulator.url) for it in PROVIDERS}
-    registry = Registry(providers=providers, models={it.id: it for it in MODELS})
+    registry = Registry(providers, {it.id: it for it in MODELS}, {it.id: it for it in agents})
     settings = Settings(home=home, redis_url=redis_url)
     opened = open_resources(settings, registry, served_queues=frozenset(registry.queues()), worker="small@test")
     with asyncio.Runner() as runner, connect(redis_url) as plain:

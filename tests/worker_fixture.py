@@ -16,16 +16,22 @@ from pool_worker.simulator.server import RunningSimulator
 
 
 @pytest.fixture(scope="session")
-def opened_worker(sqlite_ledger: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallWorker]:
-    """It has a Redis of its own, for it listens there as long as the tests last."""
+def filled_home(sqlite_ledger: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with a ledger, and a vault full of simulated keys."""
     home = tmp_path_factory.mktemp("small-worker")
     shutil.copy(sqlite_ledger, home / "ledger.db")
     fill_vault(home)
-    server = EmbeddedRedis.start(home / "redis", port=free_port(), append_only=False)
+    return home
+
+
+@pytest.fixture(scope="session")
+def opened_worker(filled_home: Path) -> Iterator[SmallWorker]:
+    """It has a Redis of its own, for it listens there as long as the tests last."""
+    server = EmbeddedRedis.start(filled_home / "redis", port=free_port(), append_only=False)
     try:
         with (
             RunningSimulator(small_profile(), options=AT_ONCE) as simulator,
-            open_small_worker(home, redis_url=server.url, simulator=simulator) as opened,
+            open_small_worker(filled_home, redis_url=server.url, simulator=simulator) as opened,
         ):
             yield opened
     finally:
