@@ -24,7 +24,6 @@ VAULT_LOCK = 0x6D70_0002
 """Advisory locks on PostgreSQL; SQLite has one writer at a time anyway."""
 
 
-
 def default_url(home: Path) -> str:
     """URL of the embedded ledger in a home folder."""
     return f"sqlite:///{home / 'ledger.db'}"
