@@ -84,6 +84,12 @@ def test_the_fallback_model_stands_in_marked_as_degraded(spent: SmallWorker) -> 
     assert [row.degraded for row in spent.rows(JobRow)] == [False, True]
 
 
+def test_nothing_stands_in_for_who_would_rather_wait(spent: SmallWorker) -> None:
+    spent.configure(failover=replace(FREE_ONLY, fallback_model="openai-small"))
+    spent.submit()
+    assert spent.complete() == "parked: groq#1: requests per minute"
+
+
 def test_a_local_model_stands_in_where_there_is_one(spent: SmallWorker) -> None:
     providers = spent.pool.registry.providers
     spent.configure(failover=FREE_ONLY, providers={**providers, "ollama": replace(providers["ollama"], enabled=True)})

@@ -10,6 +10,7 @@ from small_worker import FREE_MODELS, SmallWorker
 
 from pool_client import AuthenticationError, FailoverError, InvalidRequestError
 from pool_worker.ledger.rows import AlertRow, AttemptRow, JobRow
+from pool_worker.limits.holds import hold, provider_scope
 from pool_worker.limits.usage import usage_now
 
 AN_HOUR, A_DAY = 3600.0, 24 * 3600.0
@@ -313,3 +314,21 @@ def test_a_spent_quota_is_waited_for_even_if_another_key_is_refused(worker: Smal
     job = worker.submit(model="groq-small")
     assert worker.complete().startswith("parked: groq#2: WindowSpentError")
     assert worker.waits_s(job) == pytest.approx(60, abs=1)
+
+
+def test_a_spent_quota_elsewhere_is_waited_for_by_who_met_only_refused_keys(worker: SmallWorker) -> None:
+    worker.simulator.fault("groq", "unauthorized")
+    worker.configure(models={name: worker.pool.registry.models[name] for name in ("groq-small", "cerebras-small")})
+    worker.run(hold(worker.pool.redis, provider_scope("cerebras"), ttl_ms=30_000, reason="busy"))
+    job = worker.submit()
+    assert worker.complete() == "parked: cerebras-small: busy"
+    assert [attempt.outcome for attempt in job.status().attempts] == ["AuthenticationFailedError"] * 2
+
+
+def test_a_job_that_was_refused_nowhere_itself_waits_for_keys_that_others_found_refused(worker: SmallWorker) -> None:
+    worker.simulator.fault("groq", "unauthorized")
+    worker.submit(model="groq-small")
+    assert worker.complete().startswith("failed: AuthenticationError")
+    worker.submit(model="groq-small")
+    assert worker.complete().startswith("parked: groq#1: AuthenticationFailedError")
+    assert worker.requests() == 2
