@@ -1,4 +1,4 @@
-"""A Celery app on our transport and pool, whose tasks say in Redis what they did."""
+"""A Celery app on our transport and pool, whose tasks say in Redis what they did (and are not shared with other apps)."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ app.conf.update(
 )
 
 
-@app.task(name="count")
+@app.task(name="count", shared=False)
 async def count(number: int) -> str:
     await app.redis.hincrby("done", str(number), 1)
     return "counted"
 
 
-@app.task(name="wait_for")
+@app.task(name="wait_for", shared=False)
 async def wait_for(name: str) -> str:
     """Runs until somebody pushes to the list `name`."""
     await app.redis.rpush("log", f"{name} started")
@@ -61,14 +61,14 @@ async def wait_for(name: str) -> str:
     return "went on"
 
 
-@app.task(name="plain")
+@app.task(name="plain", shared=False)
 def plain(number: int) -> str:
     with redis.Redis.from_url(URL) as client:
         client.hincrby("done", str(number), 1)
     return "counted"
 
 
-@app.task(name="fail")
+@app.task(name="fail", shared=False)
 async def fail() -> None:
     msg = "as planned"
     raise RuntimeError(msg)
