@@ -33,7 +33,7 @@ from pool_worker.limits.clock import ClockError
 from pool_worker.limits.enroll import enroll
 from pool_worker.lua import load_scripts
 from pool_worker.providers.http import open_http
-from pool_worker.registry import Agent, Key, Registry
+from pool_worker.registry import Agent, Key, Provider, Registry
 from pool_worker.settings import Settings
 from pool_worker.vault import Vault, master_keys
 
@@ -118,9 +118,25 @@ class Resources:
         """Bring `spent` up to date."""
         self.spent = await spent_fractions(self.redis, self.registry)
 
+    async def secret_of(self, provider: Provider, key_id: str) -> str:
+        """The secret of a key; "" for a provider that needs none.
+
+        Another worker may have enrolled a key that was added after this one had read the vault: then it is read again.
+        """
+        if provider.needs_key and key_id not in self.secrets:
+            served = served_providers(self.registry, self.served_queues)
+            keys, self.secrets = await asyncio.to_thread(_open_vault, self.settings, self.registry, served)
+            self.registry = replace(self.registry, keys=keys)
+        return self.secrets.get(key_id, "")
+
     async def enroll(self) -> None:
         """Tell Redis which keys there are; also after Redis was emptied."""
         await enroll(self.redis, self.registry)
+
+
+def served_providers(registry: Registry, queues: frozenset[str]) -> frozenset[str]:
+    """The providers that a worker of these queues calls."""
+    return frozenset(provider.id for provider in registry.providers.values() if provider.queue in queues)
 
 
 @asynccontextmanager
@@ -133,7 +149,7 @@ async def open_resources(
         ConfigurationError: if the vault's master key is wrong or a URL is no URL.
         redis.RedisError: if Redis cannot be reached.
     """
-    served = frozenset(provider.id for provider in registry.providers.values() if provider.queue in served_queues)
+    served = served_providers(registry, served_queues)
     keys, secrets = await asyncio.to_thread(_open_vault, settings, registry, served)
     async with AsyncExitStack() as stack:
         url = settings.redis_url or DEFAULT_URL

@@ -65,7 +65,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
             pool.http,
             provider=provider,
             model=model,
-            secret=pool.secrets.get(lease.key_id, ""),
+            secret=await pool.secret_of(provider, lease.key_id),
             job=job,
             max_tokens=max_tokens_to_send(job, model, provider),
             timeout_s=_timeout_s(job, provider.timeout_s, pool),

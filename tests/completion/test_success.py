@@ -114,3 +114,11 @@ def test_others_get_ready_while_a_provider_is_asked(worker: SmallWorker) -> None
     worker.interrupt(look_and_cancel)
     assert seen == [False]
     assert not worker.pool.gate.locked()
+
+
+def test_a_key_that_was_added_after_the_start_is_read_from_the_vault(worker: SmallWorker) -> None:
+    worker.pool.secrets = {}
+    job = worker.submit()
+    worker.complete()
+    assert [attempt.outcome for attempt in job.result(timeout=5).attempts] == ["ok"]
+    assert worker.pool.secrets
