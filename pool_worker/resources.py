@@ -171,7 +171,9 @@ async def open_resources(
         await load_scripts(client, "pool_worker.broker", "pool_worker.health", "pool_worker.limits")
         await resources.enroll()
         await _publish_agents(client, registry.agents)
-        for background in (_say_alive(client, worker, served_queues), _listen_for_cancels(resources), _watch_budgets(resources)):
+        facts = json.dumps({"pid": os.getpid(), "queues": sorted(served_queues), "since": datetime.now(UTC).isoformat()})
+        await _say_alive(client, worker, facts)
+        for background in (_stay_alive(client, worker, facts), _listen_for_cancels(resources), _watch_budgets(resources)):
             stack.push_async_callback(_stop, asyncio.create_task(background))
         yield resources
 
@@ -208,13 +210,16 @@ def _render_agent(agent: Agent) -> str:
     return json.dumps({name: value for name in names if (value := getattr(agent, name)) is not None})
 
 
-async def _say_alive(client: redis.asyncio.Redis, worker: str, queues: frozenset[str]) -> None:
-    """Keep `redis_keys.worker` fresh, for `status`, `doctor` and `up`."""
-    facts = json.dumps({"pid": os.getpid(), "queues": sorted(queues), "since": datetime.now(UTC).isoformat()})
+async def _say_alive(client: redis.asyncio.Redis, worker: str, facts: str) -> None:
+    """For `status`, `doctor` and `up`."""
+    await client.set(redis_keys.worker(worker), facts, px=redis_keys.WORKER_TTL_MS)
+
+
+async def _stay_alive(client: redis.asyncio.Redis, worker: str, facts: str) -> None:
     while True:
-        with contextlib.suppress(redis.RedisError):
-            await client.set(redis_keys.worker(worker), facts, px=redis_keys.WORKER_TTL_MS)
         await asyncio.sleep(HEARTBEAT_S)
+        with contextlib.suppress(redis.RedisError):
+            await _say_alive(client, worker, facts)
 
 
 async def _watch_budgets(resources: Resources) -> None:

@@ -63,12 +63,16 @@ def list_command(*, as_json: Annotated[bool, typer.Option("--json", help="As JSO
 @app.command("add")
 def add_command(
     provider: Annotated[str, typer.Argument(help="Its id in providers.yaml: groq, gemini, …")],
+    misplaced: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     *,
     priority: Annotated[int | None, typer.Option(min=1, help="1 is used before 2.")] = None,
     quota_group: Annotated[str | None, typer.Option(help="The account whose limits it shares.")] = None,
     daily_limit: Annotated[int | None, typer.Option(min=1, help="In the provider's daily unit.")] = None,
 ) -> None:
     """Add a key. The secret is asked for, or read from stdin: `model-pool keys add groq < secret.txt`."""
+    if misplaced:  # most likely the secret: it is not repeated
+        msg = "give no key on the command line, where your shell's history keeps it: you are asked for it, or pipe it in"
+        raise CommandError(msg, exit_code=2)
     settings = connected_settings(Settings())
     known = _registry(settings).providers
     if provider not in known:

@@ -53,3 +53,10 @@ def test_what_cannot_be_a_key_is_refused(cli: CommandLine, secret: str) -> None:
     ended = cli.run("keys", "add", "groq", text=secret)
     assert ended.returncode == 2
     assert json.loads(cli.run("keys", "list", "--json").stdout) == []
+
+
+def test_a_secret_on_the_command_line_is_refused_and_not_repeated(cli: CommandLine) -> None:
+    refused = cli.run("keys", "add", "groq", SECRET)
+    assert refused.returncode == 2
+    assert "give no key on the command line" in refused.stderr
+    assert SECRET not in refused.stdout + refused.stderr
