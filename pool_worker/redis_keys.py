@@ -16,6 +16,9 @@ UNACKED_INDEX = "pool:unacked:index"
 DELIVERIES = "pool:deliveries"
 """Hash: task id → how often its message was claimed; the field goes with the acknowledgement. *Lasting.*"""
 
+MESSAGE_KEYS = (UNACKED, UNACKED_INDEX, DELIVERIES)
+"""What a script needs to take a message, or to let it go."""
+
 PARKED = "pool:parked"
 """Sorted set: job id → when it is due. *Lasting.*"""
 

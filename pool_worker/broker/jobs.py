@@ -20,7 +20,6 @@ from pool_worker import redis_keys
 from pool_worker.broker.delivery import Delivery, Departure, departures, released_tags
 from pool_worker.lua import read_script
 
-MESSAGE_KEYS = (redis_keys.UNACKED, redis_keys.UNACKED_INDEX, redis_keys.DELIVERIES)
 Row = tuple[str, str, str]
 """A row on its way to the ledger: kind, id, data (JSON)."""
 
@@ -100,7 +99,7 @@ class Jobs:
             LostClaimError: if the message is no longer ours.
         """
         arguments = [delivery.tag, job_id, queue, KOMBU_SEPARATOR, render_trail(trail)]
-        moved = await self._move(keys=[*MESSAGE_KEYS, shared_keys.job(job_id)], args=arguments)
+        moved = await self._move(keys=[*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id)], args=arguments)
         self._released(delivery, Departure(JobState.QUEUED), done=moved)
 
     async def park(self, job_id: str, delivery: Delivery, *, wait: Until | For, reason: str, trail: Sequence[Attempt]) -> None:
@@ -109,7 +108,7 @@ class Jobs:
         Raises:
             LostClaimError: if the message is no longer ours.
         """
-        keys = [*MESSAGE_KEYS, shared_keys.job(job_id), redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
+        keys = [*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id), redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
         times: list[int | str] = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
         parked = await self._park(keys=keys, args=[delivery.tag, job_id, *times, reason, render_trail(trail), ""])
         self._released(delivery, Departure(JobState.PARKED), done=parked)
@@ -121,7 +120,7 @@ class Jobs:
             LostClaimError: if the message is no longer ours or the job had ended; only the attempts' rows are kept.
         """
         job_id = outcome.job_id
-        keys = [*MESSAGE_KEYS, shared_keys.job(job_id), shared_keys.result(job_id), redis_keys.OUTBOX]
+        keys = [*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id), shared_keys.result(job_id), redis_keys.OUTBOX]
         arguments: list[Any] = [delivery.tag, job_id, state.value, render_outcome(outcome), shared_keys.RESULT_TTL_MS]
         arguments += [render_trail(outcome.attempts), outcome.model_id if isinstance(outcome, Result) else "", ""]
         finished = await self._finish(keys=keys, args=[*arguments, *(part for row in rows for part in row)])
@@ -140,12 +139,12 @@ class Jobs:
 
     async def drop(self, delivery: Delivery) -> None:
         """Acknowledge a message whose job needs no work any more."""
-        await self._ack(keys=list(MESSAGE_KEYS), args=[delivery.tag, delivery.task_id])
+        await self._ack(keys=list(redis_keys.MESSAGE_KEYS), args=[delivery.tag, delivery.task_id])
         released_tags.add(delivery.tag)
 
     async def requeue(self, delivery: Delivery) -> None:
         """Give the message back to the head of its queue, as if it had not been claimed."""
-        await self._requeue(keys=list(MESSAGE_KEYS), args=[delivery.tag, delivery.task_id])
+        await self._requeue(keys=list(redis_keys.MESSAGE_KEYS), args=[delivery.tag, delivery.task_id])
         released_tags.add(delivery.tag)
 
     @staticmethod

@@ -29,7 +29,6 @@ from pool_worker.lua import read_script
 CLAIM_AT_MOST = 100
 """Messages per claim: bounds how long one call keeps Redis busy."""
 SWEEP_AT_MOST = 500
-MESSAGE_KEYS = (redis_keys.UNACKED, redis_keys.UNACKED_INDEX, redis_keys.DELIVERIES)
 
 
 class QoS(virtual.QoS):
@@ -40,26 +39,26 @@ class QoS(virtual.QoS):
         if delivery_tag in released_tags:
             released_tags.discard(delivery_tag)
         else:
-            self.channel.run_script("ack", MESSAGE_KEYS, [delivery_tag, self._task_id(delivery_tag)])
+            self.channel.run_script("ack", redis_keys.MESSAGE_KEYS, [delivery_tag, self._task_id(delivery_tag)])
         super().ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
         """Give the message back to the head of its list, or forget it."""
         if requeue:
-            self.channel.run_script("requeue", MESSAGE_KEYS, [delivery_tag, self._task_id(delivery_tag)])
+            self.channel.run_script("requeue", redis_keys.MESSAGE_KEYS, [delivery_tag, self._task_id(delivery_tag)])
             super().ack(delivery_tag)
         else:
             self.ack(delivery_tag)
 
     def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 10) -> None:  # noqa: ARG002 - kombu's signature
         """Give back what dead workers had claimed."""
-        self.channel.run_script("sweep", MESSAGE_KEYS[:2], [SWEEP_AT_MOST, ""])
+        self.channel.run_script("sweep", redis_keys.MESSAGE_KEYS[:2], [SWEEP_AT_MOST, ""])
 
     def renew(self) -> None:
         """Prolong the leases of everything claimed here."""
         tags = [tag for tag in tuple(self._delivered) if tag not in self._dirty and tag not in released_tags]
         if tags:
-            self.channel.run_script("renew", MESSAGE_KEYS[1:2], [self.channel.lease_ms, "", *tags])
+            self.channel.run_script("renew", redis_keys.MESSAGE_KEYS[1:2], [self.channel.lease_ms, "", *tags])
 
     def _task_id(self, delivery_tag: str) -> str:
         message = self._delivered.get(delivery_tag)
@@ -109,7 +108,7 @@ class Channel(kombu_redis.Channel):
 
     def _restore(self, message: virtual.Message, leftmost: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - kombu's signature
         task_id = str((message.headers or {}).get("id", ""))
-        self.run_script("requeue", MESSAGE_KEYS, [message.delivery_tag, task_id])
+        self.run_script("requeue", redis_keys.MESSAGE_KEYS, [message.delivery_tag, task_id])
 
     def _purge(self, queue: str) -> int:
         """Cancel the jobs that wait in a queue, and forget its other messages; returns how many there were of both."""
@@ -138,7 +137,7 @@ class Channel(kombu_redis.Channel):
         if self._may_find_messages:
             room = self.qos.can_consume_max_estimate()
             limit = CLAIM_AT_MOST if room is None else max(1, min(room, CLAIM_AT_MOST))
-            keys = [*MESSAGE_KEYS, *lists]
+            keys = [*redis_keys.MESSAGE_KEYS, *lists]
             sha = self._claim_sha()
             command = ["EVALSHA", sha, len(keys), *keys, self.lease_ms, limit, uuid.uuid4().hex + ".", ""]
         else:
@@ -187,7 +186,7 @@ class Channel(kombu_redis.Channel):
         properties["deliveries"] = deliveries
         properties["delivery_info"] = {"exchange": "", "routing_key": queue, "redelivered": deliveries > 1}
         if queue in self._unanswered:
-            self.run_script("ack", MESSAGE_KEYS, [tag, message["headers"].get("id", "")])
+            self.run_script("ack", redis_keys.MESSAGE_KEYS, [tag, message["headers"].get("id", "")])
         self._queue_cycle.rotate(queue)
         self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel does
 

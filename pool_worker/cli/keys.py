@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from pool_worker.cli.json_output import print_json_list
 from pool_worker.cli.plan import ENV_FILE
 from pool_worker.cli.preparing import import_env_file
 from pool_worker.cli.running import connected_settings
-from pool_worker.cli.terminal import CommandError, err, out, print_json
+from pool_worker.cli.terminal import CommandError, err, out
 from pool_worker.config import load_registry
 from pool_worker.config.mistakes import did_you_mean
 from pool_worker.ledger.database import open_database
@@ -53,7 +54,7 @@ def list_command(*, as_json: Annotated[bool, typer.Option("--json", help="As JSO
     with _open_vault(connected_settings(Settings())) as vault:
         found = vault.list()
     if as_json:
-        print_json(_facts(key) for key in found)
+        print_json_list(_facts(key) for key in found)
     elif not found:
         err.print("there is no key yet: `model-pool keys add groq`, or `model-pool keys import`")
     else:

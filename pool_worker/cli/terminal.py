@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-import typer
 from rich.console import Console
 
 out = Console(highlight=False, soft_wrap=True)
@@ -19,8 +14,3 @@ class CommandError(Exception):
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
-
-
-def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print a listing as one JSON array, for `--json`."""
-    typer.echo(json.dumps(list(rows), ensure_ascii=False, indent=2, default=str))

@@ -18,9 +18,10 @@ from pool_worker.cli.doctor.keys import check_keys
 from pool_worker.cli.doctor.machine import check_home, check_python
 from pool_worker.cli.doctor.redis_server import check_redis
 from pool_worker.cli.doctor.work import check_work
+from pool_worker.cli.json_output import print_json_list
 from pool_worker.cli.plan import ENV_FILE
 from pool_worker.cli.running import connected_settings
-from pool_worker.cli.terminal import out, print_json
+from pool_worker.cli.terminal import out
 from pool_worker.embedded_redis import NoRedisServerError, server_program
 from pool_worker.registry import Registry
 from pool_worker.settings import Settings
@@ -36,7 +37,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] 
         if not as_json:
             _print(finding)
     if as_json:
-        print_json(asdict(finding) for finding in found)
+        print_json_list(asdict(finding) for finding in found)
     if any(finding.state is State.FAILURE for finding in found):
         raise typer.Exit(1)
 
