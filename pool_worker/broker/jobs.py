@@ -18,6 +18,7 @@ from pool_client.outcome import render_outcome
 from pool_client.queues import KOMBU_SEPARATOR
 from pool_worker import redis_keys
 from pool_worker.broker.delivery import Delivery, Departure, departures, released_tags
+from pool_worker.failpoints import reach
 from pool_worker.lua import read_script
 
 Row = tuple[str, str, str]
@@ -100,6 +101,7 @@ class Jobs:
         """
         arguments = [delivery.tag, job_id, queue, KOMBU_SEPARATOR, render_trail(trail)]
         moved = await self._move(keys=[*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id)], args=arguments)
+        reach("moved")
         self._released(delivery, Departure(JobState.QUEUED), done=moved)
 
     async def park(self, job_id: str, delivery: Delivery, *, wait: Until | For, reason: str, trail: Sequence[Attempt]) -> None:
@@ -111,6 +113,7 @@ class Jobs:
         keys = [*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id), redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
         times: list[int | str] = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
         parked = await self._park(keys=keys, args=[delivery.tag, job_id, *times, reason, render_trail(trail), ""])
+        reach("parked")
         self._released(delivery, Departure(JobState.PARKED), done=parked)
 
     async def finish(self, delivery: Delivery, outcome: Result | Failure, *, state: JobState, rows: Sequence[Row]) -> None:
@@ -124,6 +127,7 @@ class Jobs:
         arguments: list[Any] = [delivery.tag, job_id, state.value, render_outcome(outcome), shared_keys.RESULT_TTL_MS]
         arguments += [render_trail(outcome.attempts), outcome.model_id if isinstance(outcome, Result) else "", ""]
         finished = await self._finish(keys=keys, args=[*arguments, *(part for row in rows for part in row)])
+        reach("finished")
         error = outcome.type if isinstance(outcome, Failure) else ""
         self._released(delivery, Departure(state, error), done=finished)
 

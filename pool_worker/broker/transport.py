@@ -24,6 +24,7 @@ from pool_client.queues import queue_of_list
 from pool_worker import redis_keys
 from pool_worker.broker.delivery import released_tags
 from pool_worker.broker.taking_back import cancel
+from pool_worker.failpoints import reach
 from pool_worker.lua import read_script
 
 CLAIM_AT_MOST = 100
@@ -144,6 +145,8 @@ class Channel(kombu_redis.Channel):
             command = ["BRPOP", *map(shared_keys.bell, lists), timeout or self.brpop_timeout]
         self._in_claim = self._may_find_messages
         self.client.connection.send_command(*command)
+        if self._in_claim:
+            reach("claim_sent")
 
     def _claim_sha(self) -> str:
         if self._loaded_claim_sha is None:
@@ -174,6 +177,7 @@ class Channel(kombu_redis.Channel):
         self._may_find_messages = bool(left)
         if not claimed:
             raise Empty
+        reach("claimed")
         for tag, list_name, deliveries, message in zip(*[iter(claimed)] * 4, strict=True):
             self._deliver_claimed(tag.decode(), list_name.decode(), deliveries, message)
         return True

@@ -21,6 +21,7 @@ from pool_worker.completion.degraded import guidance
 from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
 from pool_worker.completion.trail import Call, Trail
 from pool_worker.errors import Scope
+from pool_worker.failpoints import reach
 from pool_worker.ledger.rows import Row as LedgerRow
 from pool_worker.ledger.rows import attempt_row, job_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease
@@ -66,7 +67,9 @@ class Work:
         lease, started_at = leased.lease, self._pool.now()
         sent_after_ms = round((time.monotonic() - leased.asked_at) * 1000)
         try:
+            reach("leased")
             done = await call(self.job, lease, self._pool, sent_after_ms=sent_after_ms)
+            reach("answered")
         except asyncio.CancelledError:
             await asyncio.shield(self._abandon(lease, started_at=started_at, sent_after_ms=sent_after_ms))
             raise
