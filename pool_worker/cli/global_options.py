@@ -11,15 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
-GIVEN = "pool.given"
-"""In a context's `meta`: names of the variables that came from the command line, not from the environment."""
+_given: dict[str, str] = {}
+"""Variable → flag, of those that came from the command line, not from the environment. One process is one command line."""
 
 
-def _as_variable(name: str) -> Any:
+def _as_variable(name: str, *, flag: str) -> Any:
     def set_variable(ctx: typer.Context, value: str | None) -> None:
         if value is not None and not ctx.resilient_parsing:
             os.environ[name] = value
-            ctx.meta.setdefault(GIVEN, set()).add(name)
+            _given[name] = flag
 
     return set_variable
 
@@ -29,7 +29,7 @@ def _option(flag: str, metavar: str, text: str, *, variable: str) -> Any:
         flag,
         metavar=metavar,
         help=f"{text} ({variable})",
-        callback=_as_variable(variable),
+        callback=_as_variable(variable, flag=flag),
         expose_value=False,
         rich_help_panel="Everywhere",
     )
@@ -63,6 +63,11 @@ def add_global_options(command: Any) -> None:
             add_global_options(child)
 
 
-def was_given(ctx: typer.Context, variable: str) -> bool:
+def was_given(variable: str) -> bool:
     """Whether the command line itself named this variable's value."""
-    return variable in ctx.meta.get(GIVEN, ())
+    return variable in _given
+
+
+def given_options() -> dict[str, str]:
+    """Flag → value of those of these options that stand on the command line."""
+    return {flag: os.environ[name] for name, flag in _given.items()}

@@ -1,11 +1,22 @@
-"""Where the command line writes: answers to stdout, everything about them to stderr."""
+"""Where the command line writes: answers to stdout, everything about them to stderr; and how it names its own commands."""
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
 from rich.console import Console
+
+from pool_worker.cli.global_options import given_options
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+PROGRAM = "model-pool"
 
 
 class CommandError(Exception):
@@ -14,3 +25,31 @@ class CommandError(Exception):
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def as_typed(words: str) -> str:
+    """A command of ours, such as `up --simulate`, as this user can type it here.
+
+    The program is named so that this shell finds it, and `--redis`, `--home` and `--config` are repeated if the command that runs
+    now was given them; the password in a URL is not.
+    """
+    options = [f"{flag} {shlex.quote(_without_password(value))}" for flag, value in given_options().items()]
+    return " ".join([_program(), words, *options])
+
+
+def _program() -> str:
+    script = Path(sys.argv[0])
+    if script.name != PROGRAM:  # it was started as `python -m …`
+        script = Path(sys.executable).with_name(PROGRAM)
+    if not script.exists():
+        return f"{shlex.quote(sys.executable)} -m pool_worker.cli.main"
+    on_path = shutil.which(PROGRAM)
+    if on_path is not None and script.samefile(on_path):
+        return PROGRAM
+    relative = os.path.relpath(script)
+    near = relative if os.sep in relative else f".{os.sep}{relative}"
+    return shlex.quote(min(near, str(script), key=len))
+
+
+def _without_password(value: str) -> str:
+    return re.sub(r"//.*@", "//***@", value)

@@ -45,7 +45,6 @@ app = typer.Typer(add_completion=False)
 
 @app.command("up", cls=UpCommand)
 def up(
-    ctx: typer.Context,
     *,
     simulate: Annotated[
         str | None, typer.Option(metavar="[PROFILE]", help=f"Against simulated providers; without a name: {DEFAULT_PROFILE}.")
@@ -56,7 +55,7 @@ def up(
     """Run everything on this machine, in the foreground: Redis, ledger, workers and beat. Ctrl-C drains and stops it."""
     began = time.monotonic()
     settings = Settings()
-    given = was_given(ctx, "MODEL_POOL_REDIS_URL")
+    given = was_given("MODEL_POOL_REDIS_URL")
     plan = make_plan(settings, simulate=simulate, workers=workers, redis_port=port, keep_redis=given)
     report = ForegroundReport()
     if settings.redis_url and not plan.settings.redis_url:
