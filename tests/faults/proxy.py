@@ -106,6 +106,8 @@ class Proxy:
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
             await self._cut()
             await asyncio.wait(tasks, timeout=0.05)
+        await self._cut()  # orphans have no task any more
+        await asyncio.sleep(0)  # for what `abort` has put off
 
     async def _shut(self) -> None:
         self._passable.clear()
