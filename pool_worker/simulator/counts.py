@@ -14,7 +14,7 @@ SUMS = ("requests", "admitted", "refused", "abandoned", "charges", "input_tokens
 
 
 def report(simulation: Simulation, *, every_job: bool = False) -> dict[str, Any]:
-    """All counts since the last reset, ready for JSON; money as decimal strings. `every_job` adds the charges of each job."""
+    """All counts since the last reset, ready for JSON; money as decimal strings. `every_job` adds the charges and bill of each job."""
     accounts = list(simulation.accounts.values())
     return {
         "now": simulation.clock(),
@@ -77,6 +77,7 @@ def _of_jobs(simulation: Simulation, *, every_job: bool) -> dict[str, Any]:
     }
     if every_job:
         jobs["charges"] = dict(charged)
+        jobs["bills"] = {job: str(bill_usd) for job, bill_usd in simulation.bill_per_job.items()}
     return jobs
 
 

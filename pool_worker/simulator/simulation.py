@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -62,6 +62,8 @@ class Simulation:
     _of_secret: dict[tuple[str, str], Account] = field(init=False)
     tallies: dict[str, ProviderTally] = field(init=False)
     charges_per_job: Counter[str] = field(init=False)
+    bill_per_job: dict[str, Decimal] = field(init=False)
+    """In USD."""
     charges_without_job: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +82,7 @@ class Simulation:
         }
         self.tallies = {name: ProviderTally() for name in providers}
         self.charges_per_job = Counter()
+        self.bill_per_job = defaultdict(Decimal)
         self.charges_without_job = 0
 
     def account(self, provider: SimulatedProvider, secret: str) -> Account | None:
@@ -101,6 +104,7 @@ class Simulation:
         tally.bill_usd += charge.usd
         if job_id:
             self.charges_per_job[job_id] += 1
+            self.bill_per_job[job_id] += charge.usd
         else:
             self.charges_without_job += 1
 
