@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
 from pool_client.redis_connection import connection_options
@@ -64,22 +65,61 @@ def test_who_is_cancelled_takes_nobody_along(redis_url: str) -> None:
     assert last > first
 
 
-def test_a_lost_server_is_told_to_all_and_its_return_is_noticed(tmp_path: Path) -> None:
+def test_what_is_asked_while_the_server_is_away_waits_for_its_return(tmp_path: Path) -> None:
     port = free_port()
     server = EmbeddedRedis.start(tmp_path, port=port)
 
-    async def steps(client: BatchingRedis) -> int:
+    async def steps(client: BatchingRedis) -> list[Any]:
         await client.set("kept", 1)
         await asyncio.to_thread(server.stop)
-        lost = await asyncio.gather(client.get("kept"), client.get("kept"), return_exceptions=True)
-        assert all(isinstance(error, redis.ConnectionError) for error in lost)
+        asked = [asyncio.ensure_future(client.incr("kept")) for _ in range(3)]
+        asked[1].cancel()
+        done, _ = await asyncio.wait(asked, timeout=0.2)
+        assert done == {asked[1]}
         again = await asyncio.to_thread(EmbeddedRedis.start, tmp_path, port=port)
         try:
-            return int(await client.get("kept"))
+            return await asyncio.gather(asked[0], asked[2])
         finally:
             await asyncio.to_thread(again.stop)
 
-    assert run(server.url, steps) == 1
+    assert run(server.url, steps) == [2, 3]
+
+
+def test_closing_while_the_server_is_away_needs_only_that_nobody_waits(tmp_path: Path) -> None:
+    server = EmbeddedRedis.start(tmp_path, port=free_port())
+
+    async def steps(client: BatchingRedis) -> None:
+        await client.set("kept", 1)
+        await asyncio.to_thread(server.stop)
+        asked = asyncio.ensure_future(client.get("kept"))
+        await asyncio.wait([asked], timeout=0.05)
+        asked.cancel()
+
+    run(server.url, steps)
+
+
+def test_what_a_full_server_refuses_is_asked_again_and_holds_up_nobody(redis_url: str, redis_client: redis.Redis) -> None:
+    async def steps(client: BatchingRedis) -> int:
+        await client.rpush("list", "here")
+        redis_client.config_set("maxmemory", 1)
+        try:
+            asked = asyncio.ensure_future(client.incr("count"))
+            assert await client.lpop("list") == "here", "what needs no memory is granted meanwhile"
+            await asyncio.wait([asked], timeout=0.05)
+            assert not asked.done()
+        finally:
+            redis_client.config_set("maxmemory", 0)
+        return await asked
+
+    assert run(redis_url, steps) == 1
+
+
+def test_a_wrong_password_is_told_at_once(redis_url: str) -> None:
+    async def steps(client: BatchingRedis) -> None:
+        with pytest.raises(redis.AuthenticationError):
+            await asyncio.wait_for(client.get("text"), 5)
+
+    run(redis_url.replace("redis://", "redis://:wrong@"), steps)
 
 
 def test_what_cannot_be_written_leaves_nobody_waiting(redis_url: str) -> None:
