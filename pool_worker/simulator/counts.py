@@ -14,7 +14,7 @@ SUMS = ("requests", "admitted", "refused", "abandoned", "charges", "input_tokens
 
 
 def report(simulation: Simulation, *, every_job: bool = False) -> dict[str, Any]:
-    """All counts since the last reset, ready for JSON; money as decimal strings. `every_job`: also each job's charges and bill."""
+    """All counts since the last reset, ready for JSON; money as decimal strings. `every_job`: also what each job was charged."""
     accounts = list(simulation.accounts.values())
     return {
         "now": simulation.clock(),
