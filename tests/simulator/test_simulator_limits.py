@@ -139,13 +139,15 @@ def test_input_tokens_output_tokens_units_and_money_have_windows_too(simulate: S
     rate = UnitRate(input_per_mtok=Decimal(100_000), output_per_mtok=Decimal(1_000_000))
     models = (Model(id="x", provider="groq", name="m", price=price, unit_rate=rate),)
     simulator = simulate(profile(*windows, models=models), clock=clock)
-    usage = ask(simulator, "groq").json()["usage"]
+    usage = ask(simulator, "groq", job="a").json()["usage"]
     given, taken = usage["prompt_tokens"], usage["completion_tokens"]
     admitted = {name[1].split("/")[0]: row["admitted"] for name, row in windows_of(simulator).items()}
     assert (admitted["input_tokens"], admitted["output_tokens"]) == (given, taken)
     assert admitted["units"] == pytest.approx(given / 10 + taken)
     assert admitted["usd"] == 2 * given + 10 * taken + 1000
-    assert Decimal(simulator.counts()["totals"]["bill_usd"]) == (2 * given + 10 * taken + 1000) / Decimal(10**6)
+    counts = simulator.counts(every_job=True)
+    assert Decimal(counts["totals"]["bill_usd"]) == (2 * given + 10 * taken + 1000) / Decimal(10**6)
+    assert counts["jobs"]["bills"] == {"a": counts["totals"]["bill_usd"]}
 
 
 def test_calls_in_flight_beyond_the_concurrency_are_refused_and_slots_come_back(simulate: Simulate, ask: Ask) -> None:
@@ -192,6 +194,7 @@ def test_charges_are_counted_by_job_so_that_a_duplicate_shows(simulator: Running
         "without_id": 1,
         "duplicates": {"a": 2},
         "charges": {"a": 2, "b": 1, "c": 1, "d": 1},
+        "bills": dict.fromkeys("abcd", "0"),
     }
     assert counts["totals"]["duplicates"] == 1
 
