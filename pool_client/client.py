@@ -11,25 +11,39 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import cast
+from functools import partial
+from typing import Annotated, cast
 
-import redis
+from pydantic import Field, TypeAdapter, ValidationError
+from redis.client import Pipeline
 
 from pool_client import redis_keys
 from pool_client.agents import PublishedDefaults
 from pool_client.base import BasePool, unknown_job
 from pool_client.building import render_spec
 from pool_client.envelope import origin, render_message
+from pool_client.errors import ConfigurationError
 from pool_client.job import Failure, Job, JobState, Result, Status
 from pool_client.listener import Listener
 from pool_client.options import AgentDefaults
 from pool_client.outcome import cancelled, parse_outcome, render_outcome
+from pool_client.patience import Aftermath, Patience
 from pool_client.queues import entry_queue
 from pool_client.record import parse_status
-from pool_client.redis_connection import DEFAULT_URL, connect, redis_errors, shown
+from pool_client.redis_connection import DEFAULT_URL, connect, shown
 from pool_client.scripts import Scripts
 
 CHUNK = 500
+
+_SECONDS = TypeAdapter(Annotated[float, Field(ge=0)])
+
+_NOTHING_SENT = Aftermath(surely_not=": nothing was submitted", unknown=": nothing was submitted")
+_ONE_SENT = Aftermath(
+    surely_not=": nothing was submitted",
+    unknown="; the job may have been accepted all the same: under the same idempotency_key it is safe to submit it again",
+)
+_SOME = "; some of the jobs may have been accepted: under the same idempotency keys it is safe to submit them all again"
+_MANY_SENT = Aftermath(surely_not=_SOME, unknown=_SOME)
 
 
 class Pool(BasePool):
@@ -38,18 +52,32 @@ class Pool(BasePool):
     Args:
         agent: in whose name jobs are submitted; its defaults apply, and its budget pays.
         redis_url: by default `MODEL_POOL_REDIS_URL`, else `redis://localhost:6379/0`.
-        clock: seconds, for the age of what was cached.
+        redis_wait_s: how long `submit`, `status` and `cancel` wait for a Redis that is away, starts, is full or refuses writes,
+            before they raise `PoolUnavailableError`; by default they raise it at once. `math.inf`: as long as it takes.
+        clock: seconds, for what was cached and for waiting.
 
     Raises:
-        ConfigurationError: if the URL is not a Redis URL.
+        ConfigurationError: if the URL is not a Redis URL, or the seconds are no number from 0 on.
     """
 
     def __init__(
-        self, *, agent: str = "default", redis_url: str | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        agent: str = "default",
+        redis_url: str | None = None,
+        redis_wait_s: float = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(agent=agent)
         self._url = redis_url or os.environ.get("MODEL_POOL_REDIS_URL") or DEFAULT_URL
         self._redis = connect(self._url)
+        self._patience = Patience(
+            url=self._url,
+            wait_s=_seconds(redis_wait_s),
+            clock=clock,
+            rest=time.sleep,
+            reconnect=partial(self._redis.connection_pool.disconnect, inuse_connections=False),
+        )
         self._scripts = Scripts(self._redis)
         self._published = PublishedDefaults(self._redis, agent=agent, clock=clock)
         self._listener = Listener(self._url)
@@ -63,9 +91,11 @@ class Pool(BasePool):
         """Submit jobs already built; see `BasePool.send`."""
         specs = [render_spec(job) for job in jobs]
         ids: list[str] = []
-        with redis_errors(self._url):
-            for start in range(0, len(jobs), CHUNK):
-                ids += self._send_chunk(jobs[start : start + CHUNK], specs[start : start + CHUNK])
+        for start in range(0, len(jobs), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            ids += self._patience.ask(
+                partial(self._send_chunk, jobs[chunk], specs[chunk]), aftermath=_ONE_SENT if len(jobs) == 1 else _MANY_SENT
+            )
         return ids
 
     def outcome(self, job_id: str) -> Future[Result | Failure]:
@@ -74,14 +104,12 @@ class Pool(BasePool):
 
     def peek(self, job_id: str) -> Result | Failure | None:
         """How the job ended, or None if it has not."""
-        with redis_errors(self._url):
-            text = cast("str | None", self._redis.get(redis_keys.result(job_id)))
+        text = self._patience.ask(lambda: cast("str | None", self._redis.get(redis_keys.result(job_id))), waits=False)
         return parse_outcome(text) if text else None
 
     def status(self, job_id: str) -> Status:
         """Where the job is; see `BasePool.status`."""
-        with redis_errors(self._url):
-            record = cast("dict[str, str]", self._redis.hgetall(redis_keys.job(job_id)))
+        record = self._patience.ask(lambda: cast("dict[str, str]", self._redis.hgetall(redis_keys.job(job_id))))
         if not record:
             raise unknown_job(job_id)
         return parse_status(job_id, record)
@@ -89,8 +117,7 @@ class Pool(BasePool):
     def cancel(self, job_id: str) -> JobState:
         """Cancel the job; see `BasePool.cancel`."""
         outcome = render_outcome(cancelled(job_id, at=datetime.now(UTC)))
-        with redis_errors(self._url):
-            state = self._scripts.cancel(job_id=job_id, outcome=outcome)
+        state = self._patience.ask(lambda: self._scripts.cancel(job_id=job_id, outcome=outcome))
         if state is None:
             raise unknown_job(job_id)
         return JobState(state)
@@ -105,25 +132,22 @@ class Pool(BasePool):
         self._redis.close()
 
     def _defaults(self) -> AgentDefaults:
-        with redis_errors(self._url):
-            return self._published.current()
+        return self._patience.ask(self._published.current, aftermath=_NOTHING_SENT)
 
     def _send_chunk(self, jobs: Sequence[Job], specs: Sequence[str]) -> list[str]:
-        try:
-            return self._send_once(jobs, specs)
-        except redis.ConnectionError:
-            # The connection may have been cut before or after Redis did it: the script does nothing twice.
-            return self._send_once(jobs, specs)
-
-    def _send_once(self, jobs: Sequence[Job], specs: Sequence[str]) -> list[str]:
+        """Safe to do again: the ids are the jobs' own, and what Redis has accepted it accepts no second time."""
         if len(jobs) == 1:
             return [self._submit(jobs[0], specs[0])]
         with self._redis.pipeline(transaction=False) as pipeline:
             for job, spec in zip(jobs, specs, strict=True):
                 self._submit(job, spec, pipeline)
-            return cast("list[str]", pipeline.execute())
+            answers = pipeline.execute(raise_on_error=False)  # redis-py would put the job's text into its errors
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return cast("list[str]", answers)
 
-    def _submit(self, job: Job, spec: str, pipeline: redis.client.Pipeline | None = None) -> str:
+    def _submit(self, job: Job, spec: str, pipeline: Pipeline | None = None) -> str:
         queue = entry_queue(job.tier)
         message = render_message(job.id, queue=queue, priority=job.priority, origin=self._origin)
         return self._scripts.submit(
@@ -136,3 +160,11 @@ class Pool(BasePool):
             idempotency_key=job.idempotency_key,
             pipeline=pipeline,
         )
+
+
+def _seconds(redis_wait_s: float) -> float:
+    try:
+        return _SECONDS.validate_python(redis_wait_s)
+    except ValidationError:
+        msg = f"redis_wait_s: {redis_wait_s!r} is not valid: it should be a number of seconds from 0 on, or math.inf"
+        raise ConfigurationError(msg) from None

@@ -39,6 +39,11 @@ def connection_options(*, asynchronous: bool = False, decode: bool = True) -> di
     }
 
 
+def _fitting(url: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options for this kind of URL: a Unix socket has no keepalive, and redis-py would refuse to be told of one."""
+    return {name: value for name, value in options.items() if not (url.startswith("unix:") and name == "socket_keepalive")}
+
+
 def connect(url: str, *, decode: bool = True) -> redis.Redis:
     """A client for threads; it connects when it is first used.
 
@@ -46,9 +51,8 @@ def connect(url: str, *, decode: bool = True) -> redis.Redis:
         ConfigurationError: if the URL is not a Redis URL; its password is never shown.
     """
     with _url_errors(url):
-        pool = redis.BlockingConnectionPool.from_url(
-            url, max_connections=CONNECTIONS, timeout=ANSWER_WITHIN_S, **connection_options(decode=decode)
-        )
+        options = _fitting(url, connection_options(decode=decode))
+        pool = redis.BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=ANSWER_WITHIN_S, **options)
         pool.connection_class(**pool.connection_kwargs)  # builds, does not connect: options in the URL are checked only here
     return redis.Redis.from_pool(pool)
 
@@ -59,7 +63,8 @@ def pubsub_connection(url: str) -> redis.asyncio.connection.AbstractConnection:
     Reads and writes on it have no time-out of their own: redis-py bounds writes by `asyncio.wait_for`, which on Python 3.11 can
     swallow a cancellation.
     """
-    options = connection_options(asynchronous=True) | {"protocol": 3, "health_check_interval": 0, "socket_timeout": None}
+    changes = {"protocol": 3, "health_check_interval": 0, "socket_timeout": None}
+    options = _fitting(url, connection_options(asynchronous=True)) | changes
     with _url_errors(url):
         pool = redis.asyncio.ConnectionPool.from_url(url, **options)
         return pool.connection_class(**pool.connection_kwargs)
@@ -90,24 +95,43 @@ def describe(error: Exception, url: str) -> str:
     return f"Redis at {shown(url)} {_trouble(error)}"
 
 
+def is_outage(error: Exception) -> bool:
+    """Whether it may pass by itself: a server that is away, starts, is full or a replica now; not a wrong password."""
+    if isinstance(error, _REFUSALS):
+        return False
+    return isinstance(error, (*_PASSING, OSError)) or _code(error) in _WORDS_OF_CODE
+
+
+def is_lost_answer(error: Exception) -> bool:
+    """Whether Redis may have done what was asked, though its answer did not come: we were connected, and it refused nothing."""
+    if isinstance(error, (*_REFUSALS, redis.BusyLoadingError)) or any(words in str(error) for words in _UNSENT):
+        return False
+    return isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError)
+
+
+def _code(error: Exception) -> str:
+    """The first word of an answer for which redis-py has no class."""
+    return str(error).partition(" ")[0] if isinstance(error, redis.ResponseError) else ""
+
+
 def _trouble(error: Exception) -> str:
-    text = str(error)
-    if text.startswith("MISCONF"):
-        return "refuses writes: it cannot save to its disk (is it full?)"
+    if words := _WORDS_OF_CODE.get(_code(error)):
+        return words
     for kind, words in _WORDS.items():
         if isinstance(error, kind):
             return words
     if isinstance(error, redis.ConnectionError | OSError):
-        return f"cannot be reached: {text}"
-    return f"answered with an error: {text}"
+        return f"cannot be reached: {error}"
+    return f"answered with an error: {error}"
 
 
-_LATE = f"did not answer within {ANSWER_WITHIN_S:.0f} s"
+_LATE = "did not answer in time"
 
 _WORDS: dict[type[Exception], str] = {
     redis.exceptions.OutOfMemoryError: "refuses writes: it is full (raise its maxmemory, or wait until jobs are done)",
     redis.ReadOnlyError: "refuses writes: it is a read-only replica (use the URL of the primary)",
     redis.BusyLoadingError: "is still loading its data: try again in a moment",
+    redis.exceptions.ClusterDownError: "has lost its primary or part of its cluster, and answers nothing meanwhile",
     redis.exceptions.AuthenticationError: "refuses us: user name or password is missing or wrong",
     redis.exceptions.NoPermissionError: "refuses us: this user may not run a command that the pool needs",
     redis.exceptions.MaxConnectionsError: "is used by too many threads of this process at once",
@@ -115,6 +139,25 @@ _WORDS: dict[type[Exception], str] = {
     TimeoutError: _LATE,
 }
 """The most special first: redis-py derives some of these from `ConnectionError`."""
+
+_WORDS_OF_CODE = {
+    "MISCONF": "refuses writes: it cannot save to its disk (is it full?)",
+    "NOREPLICAS": "refuses writes: too few of its replicas are connected",
+    "BUSY": "is busy with a script that does not end",
+}
+
+_UNSENT = ("connecting to", "max number of clients", "No connection available")
+"""In errors of redis-py that mean that there never was a connection to send anything over."""
+
+_REFUSALS = (redis.AuthenticationError, redis.exceptions.AuthorizationError, redis.exceptions.NoPermissionError)
+_PASSING = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.exceptions.OutOfMemoryError,
+    redis.ReadOnlyError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.TryAgainError,
+)
 
 
 @contextmanager
