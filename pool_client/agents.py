@@ -1,19 +1,30 @@
-"""The defaults of this pool's agent, as the workers publish them."""
+"""What the workers publish for callers: the defaults of the agents, and the names of agents and task types."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+import logging
+from collections.abc import Callable, Collection, Iterable
 
 import redis
 
 from pool_client import redis_keys
+from pool_client.job import Job
 from pool_client.options import AgentDefaults
 
 KEPT_S = 60.0
+USUAL_AGENT = "default"
+"""Whoever does not say who it is; it needs no row."""
+
+_log = logging.getLogger(__name__)
 
 
 class PublishedDefaults:
-    """Reads the agent's row when it is first needed, and again when what was read is `KEPT_S` old."""
+    """Reads it when it is first needed, and again when what was read is `KEPT_S` old.
+
+    A name that the workers do not know is allowed, but more often it is a mistake: each is told of once, by a warning in the log
+    (which Python prints to stderr where nobody has set up logging).
+    """
 
     def __init__(self, client: redis.Redis, *, agent: str, clock: Callable[[], float]) -> None:
         self._client = client
@@ -21,6 +32,8 @@ class PublishedDefaults:
         self._clock = clock
         self._read_at: float | None = None
         self._defaults = AgentDefaults()
+        self._task_types: Collection[str] = ()
+        self._told: set[str] = set()
 
     def current(self) -> AgentDefaults:
         """The agent's defaults; none of them set if nothing was published.
@@ -31,7 +44,29 @@ class PublishedDefaults:
         """
         now = self._clock()
         if self._read_at is None or now - self._read_at >= KEPT_S:
-            row = self._client.hget(redis_keys.AGENTS, self._agent)
-            self._defaults = AgentDefaults.parse(str(row), agent=self._agent) if row else AgentDefaults()
+            self._read()
             self._read_at = now
         return self._defaults
+
+    def doubt(self, jobs: Iterable[Job]) -> None:
+        """Warn of task types that the workers do not know, as far as was read."""
+        for name in {job.task_type for job in jobs if job.task_type is not None}:
+            self._doubt("task_type", name, self._task_types, effect="such a job prefers no model")
+
+    def _read(self) -> None:
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(redis_keys.AGENTS)
+            pipe.smembers(redis_keys.TASK_TYPES)
+            agents, self._task_types = pipe.execute()
+        row = agents.get(self._agent)
+        self._defaults = AgentDefaults.parse(row, agent=self._agent) if row else AgentDefaults()
+        if self._agent != USUAL_AGENT:
+            self._doubt("agent", self._agent, agents, effect="its jobs have the pool's defaults, and no budget of their own")
+
+    def _doubt(self, field: str, name: str, known: Collection[str], *, effect: str) -> None:
+        if not known or name in known or name in self._told:
+            return
+        self._told.add(name)
+        near = difflib.get_close_matches(name, known, n=1)
+        question = f"; did you mean {near[0]}?" if near else ""
+        _log.warning("%s: the workers know no %r: %s. They know %s%s", field, name, effect, ", ".join(sorted(known)), question)

@@ -90,6 +90,7 @@ class Pool(BasePool):
     def send(self, jobs: Sequence[Job]) -> list[str]:
         """Submit jobs already built; see `BasePool.send`."""
         specs = [render_spec(job) for job in jobs]
+        self._published.doubt(jobs)
         ids: list[str] = []
         for start in range(0, len(jobs), CHUNK):
             chunk = slice(start, start + CHUNK)

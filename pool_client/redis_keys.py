@@ -10,6 +10,9 @@ import hashlib
 AGENTS = "pool:agents"
 """Hash: agent → JSON of its defaults, as published by the workers from `agents.yaml`. No TTL: rewritten at every start."""
 
+TASK_TYPES = "pool:task_types"
+"""Set: the task types that the workers know, published like the agents. No TTL."""
+
 CANCEL_CHANNEL = "pool:cancel"
 """Channel: ids of running jobs whose caller asked to cancel them."""
 

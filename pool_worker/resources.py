@@ -170,7 +170,7 @@ async def open_resources(
         )
         await load_scripts(client, "pool_worker.broker", "pool_worker.health", "pool_worker.limits")
         await resources.enroll()
-        await _publish_agents(client, registry.agents)
+        await _publish_names(client, registry)
         facts = json.dumps({"pid": os.getpid(), "queues": sorted(served_queues), "since": datetime.now(UTC).isoformat()})
         await _say_alive(client, worker, facts)
         for background in (_stay_alive(client, worker, facts), _listen_for_cancels(resources), _watch_budgets(resources)):
@@ -196,12 +196,16 @@ def _open_vault(settings: Settings, registry: Registry, providers: frozenset[str
         engine.dispose()
 
 
-async def _publish_agents(client: redis.asyncio.Redis, agents: Mapping[str, Agent]) -> None:
-    """The agents' defaults, where clients read them."""
+async def _publish_names(client: redis.asyncio.Redis, registry: Registry) -> None:
+    """The agents with their defaults, and the task types, where clients read them."""
+    agents = registry.agents.values()
+    task_types = {*registry.task_capabilities, *(agent.task_type for agent in agents if agent.task_type)}
     async with client.pipeline(transaction=True) as pipe:
-        pipe.delete(shared_keys.AGENTS)
-        for agent in agents.values():
+        pipe.delete(shared_keys.AGENTS, shared_keys.TASK_TYPES)
+        for agent in agents:
             pipe.hset(shared_keys.AGENTS, agent.id, _render_agent(agent))
+        if task_types:
+            pipe.sadd(shared_keys.TASK_TYPES, *task_types)
         await pipe.execute()
 
 

@@ -19,7 +19,7 @@ from pool_worker import redis_keys
 from pool_worker.registry import Agent
 
 Fresh = AbstractContextManager[SmallWorker]
-ANALYZER = Agent(id="log_analyzer", max_tokens=7, temperature=0.5, daily_budget_usd=Decimal(1))
+ANALYZER = Agent(id="log_analyzer", task_type="analysis", max_tokens=7, temperature=0.5, daily_budget_usd=Decimal(1))
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def test_callers_get_their_agents_defaults(fresh: Fresh, redis_url: str, redis_c
         spec = json.loads(redis_client.hget(shared_keys.job(pool.submit("x").id), "spec"))
         assert (spec["max_tokens"], spec["temperature"]) == (7, 0.5)
         assert redis_client.hkeys(shared_keys.AGENTS) == ["log_analyzer"]
+        assert redis_client.smembers(shared_keys.TASK_TYPES) == {"analysis"}
 
 
 def test_it_knows_the_vaults_keys_and_shows_no_secret(fresh: Fresh) -> None:
