@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from lab import Lab
+from lab_processes import Nursery
 from runs import Seed, StartLab, tell
 
 
@@ -19,12 +20,19 @@ def seed() -> Seed:
     return chosen
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
 @pytest.fixture
-def start_lab(tmp_path: Path) -> Iterator[StartLab]:
+def start_lab(tmp_path: Path, nursery: Nursery) -> Iterator[StartLab]:
     """`start_lab(latency_ms=…, visibility_s=…, providers=…)`; it ends with the test."""
     with ExitStack() as stack:
 
         def start(**options: Any) -> Lab:
-            return stack.enter_context(Lab(tmp_path / f"lab-{len(list(tmp_path.iterdir()))}", **options))
+            return stack.enter_context(Lab(tmp_path / f"lab-{len(list(tmp_path.iterdir()))}", nursery=nursery, **options))
 
         yield start

@@ -20,7 +20,7 @@ from typing import Any, Self
 import redis
 from cryptography.fernet import Fernet
 from lab_config import KEY_COUNTS, Row, write_config
-from lab_processes import LabRedis, NotInTimeError, Process, until
+from lab_processes import LabRedis, NotInTimeError, Nursery, Process, python_path, until
 
 from pool_client import JobHandle, Pool
 from pool_client import redis_keys as shared_keys
@@ -28,7 +28,6 @@ from pool_client.job import JobState
 from pool_client.queues import MAINTENANCE_QUEUE
 from pool_worker import redis_keys
 from pool_worker.cli.celery_commands import beat_module, worker_module
-from pool_worker.cli.processes import Lifeline
 from pool_worker.config import load_registry
 from pool_worker.embedded_redis import free_port
 from pool_worker.ledger.database import default_url, open_database
@@ -38,7 +37,6 @@ from pool_worker.simulator.admin_client import SimulatorAdmin
 from pool_worker.simulator.profile import secret_of
 from pool_worker.vault import Vault, master_keys
 
-HERE = Path(__file__).parent
 READY_WITHIN_S = 30.0
 FINAL = frozenset(state.value for state in JobState if state.is_final)
 
@@ -48,6 +46,7 @@ class Lab:
 
     Args:
         home: an empty folder.
+        nursery: where its processes come from.
         latency_ms: how long every simulated call takes.
         visibility_s: how long a message stays with a silent worker. The setting goes down to 1.
         providers: changes to the providers, see `lab_config.write_config`.
@@ -59,6 +58,7 @@ class Lab:
         self,
         home: Path,
         *,
+        nursery: Nursery,
         latency_ms: float = 10,
         visibility_s: float = 3,
         providers: Mapping[str, Row | None] | None = None,
@@ -81,7 +81,7 @@ class Lab:
         self._key_counts = {name: count for name, count in key_counts.items() if name in self.registry.providers}
         self._simulator_url = f"http://127.0.0.1:{free_port()}"
         self._master_key = Fernet.generate_key().decode()
-        self._lifeline = Lifeline()
+        self._nursery = nursery
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -152,7 +152,7 @@ class Lab:
         """Any Python module with the environment of a worker."""
         environment = {**self.environment(redis_url), **(env or {})}
         log = self.home / f"{name}.log"
-        process = Process(name, module, environment=environment, log=log, lifeline=self._lifeline)
+        process = Process(name, module, environment=environment, log=log, nursery=self._nursery)
         self.processes.append(process)
         return process
 
@@ -168,7 +168,7 @@ class Lab:
             "MODEL_POOL_SIMULATOR_URL": self._simulator_url,
             "MODEL_POOL_VISIBILITY_S": str(self.visibility_s),
             "ENCRYPTION_KEY": self._master_key,
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": python_path(),
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",
         }
@@ -257,7 +257,6 @@ class Lab:
             if process.is_alive:
                 process.kill()
         self.redis.close()
-        self._lifeline.close()
 
 
 __all__ = ["FINAL", "Lab", "LabRedis", "NotInTimeError", "Process", "until"]

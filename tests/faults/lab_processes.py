@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -16,6 +20,7 @@ from pool_client.redis_connection import connect
 from pool_worker.cli.processes import Lifeline
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
 
+HERE = Path(__file__).parent
 LOOK_EVERY_S = 0.01
 TAIL = 15
 
@@ -39,33 +44,70 @@ def until(condition: Callable[[], object], *, within_s: float = 30.0, what: Call
         time.sleep(LOOK_EVERY_S)
 
 
-class Process:
-    """One Python module as a process in a session of its own; when the test's own process dies, it ends too."""
+class Nursery:
+    """Starts processes by forking one that has loaded the big libraries (`nursery.py`); they end when this process does."""
 
-    def __init__(
-        self, name: str, module: Sequence[str], *, environment: Mapping[str, str], log: Path, lifeline: Lifeline
-    ) -> None:
+    GRACE_S = 5.0
+    """How long a process may take to leave once the test's own has died."""
+
+    def __init__(self) -> None:
+        self._lifeline = Lifeline()
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "nursery", str(self._lifeline.inherited[0])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": python_path()},
+            pass_fds=self._lifeline.inherited,
+            start_new_session=True,
+        )
+        self._one_at_a_time = threading.Lock()
+
+    def start(self, module: Sequence[str], *, environment: Mapping[str, str], log: Path) -> int:
+        """Start a Python module with its arguments in a session of its own; returns its pid."""
+        request = {"module": [*module], "env": dict(environment), "log": str(log), "grace_s": self.GRACE_S}
+        return int(self._ask(request))
+
+    def wait(self, pid: int, within_s: float) -> int | None:
+        """The exit code of a process (-9: killed), None if it has none in time."""
+        code = self._ask({"wait": pid, "within_s": within_s})
+        return None if code is None else int(code)
+
+    def _ask(self, request: Mapping[str, Any]) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._one_at_a_time:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End it; what it started leaves too."""
+        with self._process:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        self._lifeline.close()
+
+
+def python_path() -> str:
+    """Where a process finds the modules of this folder."""
+    return os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
+
+
+class Process:
+    """One Python module as a process in a session of its own."""
+
+    def __init__(self, name: str, module: Sequence[str], *, environment: Mapping[str, str], log: Path, nursery: Nursery) -> None:
         self.name = name
         self.log = log
         """Where it writes."""
-        with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                lifeline.command(module, grace_s=5, at_once=True),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=dict(environment),
-                pass_fds=lifeline.inherited,
-                start_new_session=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        self.pid = nursery.start(module, environment=environment, log=log)
+        self._nursery = nursery
+        self._code: int | None = None
 
     @property
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        return self._exit_code(0) is None
 
     @property
     def tail(self) -> str:
@@ -75,7 +117,7 @@ class Process:
     def kill(self) -> None:
         """End it at once, as `kill -9` and the kernel's out-of-memory killer do."""
         self.signal(signal.SIGKILL)
-        self._process.wait()
+        self.wait()
 
     def term(self) -> None:
         """Ask it to leave."""
@@ -90,7 +132,8 @@ class Process:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it is still there."""
-        self._process.send_signal(number)
+        if self.is_alive:
+            os.kill(self.pid, number)
 
     def limit_files(self, count: int) -> None:
         """From now on it may have so many files and connections open."""
@@ -105,11 +148,16 @@ class Process:
         Raises:
             NotInTimeError: if it does not end.
         """
-        try:
-            return self._process.wait(within_s)
-        except subprocess.TimeoutExpired:
+        code = self._exit_code(within_s)
+        if code is None:
             msg = f"{self.name} did not end within {within_s:g} s\n{self.tail}"
-            raise NotInTimeError(msg) from None
+            raise NotInTimeError(msg)
+        return code
+
+    def _exit_code(self, within_s: float) -> int | None:
+        if self._code is None:
+            self._code = self._nursery.wait(self.pid, within_s)
+        return self._code
 
 
 class LabRedis:
