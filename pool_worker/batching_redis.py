@@ -18,6 +18,8 @@ BATCH_AT_MOST = 200
 """So that the first reply of a batch does not wait long for its last command."""
 FIRST_REST_S, LONGEST_REST_S = 0.05, 1.0
 """Between two tries while Redis is away."""
+CLOSE_WITHIN_S = 3.0
+"""If Redis is away, what it was still to be told is then lost."""
 SAY_AGAIN_S = 10.0
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,8 @@ class BatchingRedis(redis.asyncio.Redis):
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - redis-py's signature
         """Close, when everything that was asked has its answer: a batch on its way would open a connection anew."""
         if self._sender is not None:
-            await asyncio.wait([self._sender])
+            await asyncio.wait([self._sender], timeout=CLOSE_WITHIN_S)
+            self._sender.cancel()
         await super().aclose(close_connection_pool)
 
     async def _send(self) -> None:

@@ -98,8 +98,6 @@ def _beat(url: str) -> dict[str, Any]:
 def _transport_options(settings: Settings) -> dict[str, Any]:
     return {
         "visibility_timeout": settings.visibility_s,  # short, because it is renewed: a dead worker's jobs are back this soon
-        "unacked_restore_interval": max(1, min(5, settings.visibility_s / 3)),
-        "unacked_restore_throttle": 1,
         "queue_order_strategy": "round_robin",
         "priority_steps": sorted(CELERY_PRIORITY.values()),
         "max_connections": settings.concurrency + SPARE_CONNECTIONS,

@@ -1,6 +1,7 @@
 """Points at which a process may be told to die, so that tests can show what a death there costs.
 
-`MODEL_POOL_FAILPOINT=answered` kills the process when it first gets there, `answered:3` the third time. Otherwise they do nothing.
+`MODEL_POOL_FAILPOINT=answered` kills the process when it first gets there, `answered:3` the third time.
+Otherwise they do nothing.
 """
 
 from __future__ import annotations

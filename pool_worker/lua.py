@@ -11,6 +11,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, cast
 
+from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
@@ -78,6 +79,18 @@ async def run_script(
         answer = await redis.evalsha(it.sha, len(keys), *keys, *cast(Sequence[str], arguments))
     except NoScriptError:
         answer = await redis.eval(it.text, len(keys), *keys, *cast(Sequence[str], arguments))
+    return _as_text(answer)
+
+
+def run_script_blocking(
+    redis: BlockingRedis, package: str, name: str, *, keys: Sequence[str] = (), arguments: Sequence[str | int] = ()
+) -> Any:
+    """As `run_script`, for threads."""
+    it = script(package, name)
+    try:
+        answer = redis.evalsha(it.sha, len(keys), *keys, *cast(Sequence[str], arguments))
+    except NoScriptError:
+        answer = redis.eval(it.text, len(keys), *keys, *cast(Sequence[str], arguments))
     return _as_text(answer)
 
 

@@ -25,6 +25,18 @@ PARKED = "pool:parked"
 PARKED_MESSAGES = "pool:parked:messages"
 """Hash: job id → "list name \\n message". *Lasting.*"""
 
+DEAD_LETTERS = "pool:dead"
+"""Sorted set: dead letter → when it was buried. *Lasting*: a person retries or drops it."""
+
+
+def dead_letter(letter_id: str) -> str:
+    """Hash: list and message as they were claimed, reason, task, task_id, job_id ("" = none), deliveries. *Lasting.*
+
+    The record and the outcome of its job are lasting too while it is there.
+    """
+    return f"pool:dead:{letter_id}"
+
+
 # --- limits (pool_worker/limits) -------------------------------------------------------------------------------------------
 
 
@@ -55,6 +67,10 @@ def group_keys(provider: str, group: str) -> str:
 def key_facts(key_id: str) -> str:
     """Hash: priority, group and daily_limit ("" = none) of an API key. *Lasting*, rebuilt from the vault."""
     return f"pool:key:{key_id}"
+
+
+SWEPT_AT = "pool:broker:swept_at"
+"""String: when a worker last looked for messages of dead ones, ms. TTL: a message's lease."""
 
 
 def window(provider: str, model: str, *, unit: str, period: str, kind: str, group: str) -> str:

@@ -9,7 +9,8 @@ from celery.exceptions import Retry
 from pool_client.job import JobState
 from pool_client.queues import TASK_NAME
 from pool_worker.app import app
-from pool_worker.broker.delivery import current_delivery, departures, released_tags
+from pool_worker.broker.claims import claims
+from pool_worker.broker.delivery import current_delivery, departures
 from pool_worker.completion import complete as complete_job
 from pool_worker.maintenance import books, probes, queues, watch
 
@@ -37,7 +38,7 @@ async def complete(job_id: str) -> str:
         became = await complete_job(job_id, delivery, app.resources)
     except Exception as error:
         logger.exception("job %s was interrupted", job_id)
-        released_tags.add(delivery.tag)  # not done, so not acknowledged: the message comes back when its lease ends
+        claims.forget(delivery.tag)  # not done, so not acknowledged: the message comes back when its lease ends
         raise Retry(exc=NotYetError(type(error).__name__)) from error
     left = departures.pop(delivery.tag, None)
     if left is not None and left.state in {JobState.QUEUED, JobState.PARKED}:

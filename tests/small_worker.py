@@ -20,6 +20,7 @@ from pool_client.queues import list_names, queue_of_list
 from pool_client.redis_connection import connect
 from pool_worker import redis_keys
 from pool_worker.broker.delivery import Delivery
+from pool_worker.broker.messages import sweep
 from pool_worker.completion import complete
 from pool_worker.config.providers import simulated
 from pool_worker.ledger import tables
@@ -113,8 +114,8 @@ class SmallWorker:
     def lose_claim(self, delivery: Delivery) -> None:
         """The lease on the message ends, as it does for a worker that was frozen: the message is in its queue again."""
         self.redis.zadd(redis_keys.UNACKED_INDEX, {delivery.tag: 0})
-        script = self.redis.register_script(read_script("pool_worker.broker", "sweep"))
-        assert script(keys=[redis_keys.UNACKED, redis_keys.UNACKED_INDEX], args=[10, ""]) == 1
+        self.redis.set(redis_keys.SWEPT_AT, round(self.redis_now_s() * 1000))
+        assert sweep(self.redis, lease_ms=LEASE_MS) == 1
 
     def complete(self, delivery: Delivery | None = None) -> str:
         """Work on the next job (or on one claimed before); what became of it."""

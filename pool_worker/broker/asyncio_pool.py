@@ -31,7 +31,9 @@ from celery.concurrency.base import BasePool
 from celery.exceptions import Retry
 from celery.utils.log import get_logger
 
+from pool_worker.broker.claims import claims
 from pool_worker.broker.delivery import Delivery, current_delivery
+from pool_worker.broker.keeper import Keeper
 from pool_worker.broker.sequel import Sequel, sequel_of
 
 logger = get_logger(__name__)
@@ -68,6 +70,10 @@ class TaskPool(BasePool):
         self._thread.start()
         self._lifespan: contextlib.AbstractAsyncContextManager[None] = getattr(self.app, "lifespan", contextlib.nullcontext)()
         self._on_loop(self._lifespan.__aenter__()).result()
+        claims.wake_hub = self._wake_hub
+        lease_s = self.app.conf.broker_transport_options["visibility_timeout"]
+        self._keeper = Keeper(claims, url=self.app.conf.broker_url, lease_s=lease_s)
+        self._keeper.start()
 
     def register_with_event_loop(self, loop: Any) -> None:
         """Have the hub read the pipe through which ends are told."""
@@ -81,6 +87,7 @@ class TaskPool(BasePool):
         if inspect.iscoroutinefunction(task.run):
             self._loop.call_soon_threadsafe(self._spawn, task, args, options["callback"])
         else:
+            claims.has_begun(args[2]["properties"]["delivery_tag"])
             self._functions.submit(self._trace, target, args, kwargs, options["callback"])
 
     def _spawn(self, task: Any, args: Any, callback: Callback) -> None:
@@ -91,6 +98,7 @@ class TaskPool(BasePool):
     async def _run(self, task: Any, args: Any, callback: Callback) -> None:
         name, task_id, request, body = args[:4]
         started = monotonic()
+        claims.has_begun(request["properties"]["delivery_tag"])
         sequel: Sequel | None = None
         try:
             sequel = sequel_of(task, task_id, request, body)
@@ -119,6 +127,9 @@ class TaskPool(BasePool):
     def _end(self, callback: Callback, outcome: tuple[bool, Any, float]) -> None:
         """Tell the hub. The byte is written after the entry: no end is ever left lying without a wake-up behind it."""
         self._ended.append((callback, outcome))
+        self._wake_hub()
+
+    def _wake_hub(self) -> None:
         with contextlib.suppress(BlockingIOError):  # a full pipe wakes the hub just as well
             os.write(self._writes, b"\0")
 
@@ -139,6 +150,7 @@ class TaskPool(BasePool):
             logger.warning("%d tasks still run after %g s: they go back to their queues", self._under_way, drain_s)
             self._cancel_all()
         self._on_loop(self._lifespan.__aexit__(None, None, None)).result()
+        self._keeper.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._functions.shutdown(wait=False, cancel_futures=True)
@@ -165,7 +177,7 @@ class TaskPool(BasePool):
 
 
 def _give_back(_outcome: tuple[bool, Any, float]) -> None:
-    """Say nothing to Celery: what is not acknowledged when the channel closes returns to the head of its queue."""
+    """Say nothing to Celery: the keeper gives back what is not answered for when the worker leaves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,3 @@ current_delivery: ContextVar[Delivery] = ContextVar("current_delivery")
 
 departures: dict[str, Departure] = {}
 """By claim: how jobs left that a script has just moved, parked or finished. The task takes its own out."""
-
-released_tags: set[str] = set()
-"""Claims of this process whose message a script has already moved, parked or finished, so that no acknowledgement is owed."""

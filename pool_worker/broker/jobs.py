@@ -17,7 +17,8 @@ from pool_client.job import Attempt, Failure, Job, JobState, Result
 from pool_client.outcome import render_outcome
 from pool_client.queues import KOMBU_SEPARATOR
 from pool_worker import redis_keys
-from pool_worker.broker.delivery import Delivery, Departure, departures, released_tags
+from pool_worker.broker.claims import claims
+from pool_worker.broker.delivery import Delivery, Departure, departures
 from pool_worker.failpoints import reach
 from pool_worker.lua import read_script
 
@@ -93,13 +94,13 @@ class Jobs:
         attempts = tuple(Attempt.model_validate(attempt) for attempt in json.loads(trail or "[]"))
         return OpenedJob(JobState(state), spec, attempts, cancel == "1")
 
-    async def move(self, job_id: str, delivery: Delivery, *, queue: str, trail: Sequence[Attempt]) -> None:
-        """Send the job on to a sibling queue, at its head.
+    async def move(self, job_id: str, delivery: Delivery, *, queue: str, trail: Sequence[Attempt], first: bool = False) -> None:
+        """Send the job on to a sibling queue: behind those that wait there, or `first`.
 
         Raises:
             LostClaimError: if the message is no longer ours.
         """
-        arguments = [delivery.tag, job_id, queue, KOMBU_SEPARATOR, render_trail(trail)]
+        arguments = [delivery.tag, job_id, queue, KOMBU_SEPARATOR, render_trail(trail), "first" if first else "last"]
         moved = await self._move(keys=[*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id)], args=arguments)
         reach("moved")
         self._released(delivery, Departure(JobState.QUEUED), done=moved)
@@ -144,16 +145,16 @@ class Jobs:
     async def drop(self, delivery: Delivery) -> None:
         """Acknowledge a message whose job needs no work any more."""
         await self._ack(keys=list(redis_keys.MESSAGE_KEYS), args=[delivery.tag, delivery.task_id])
-        released_tags.add(delivery.tag)
+        claims.forget(delivery.tag)
 
     async def requeue(self, delivery: Delivery) -> None:
         """Give the message back to the head of its queue, as if it had not been claimed."""
         await self._requeue(keys=list(redis_keys.MESSAGE_KEYS), args=[delivery.tag, delivery.task_id])
-        released_tags.add(delivery.tag)
+        claims.forget(delivery.tag)
 
     @staticmethod
     def _released(delivery: Delivery, left: Departure, *, done: int) -> None:
-        released_tags.add(delivery.tag)
+        claims.forget(delivery.tag)
         if not done:
             raise LostClaimError
         departures[delivery.tag] = left

@@ -2,7 +2,7 @@
 
 kombu's own pops a message in one round trip and records it in a second; a worker killed in between loses it (kombu#305). Here one
 Lua call claims: taken, recorded with a lease, counted. Idle workers wait at bells (`redis_keys.bell`), which carry no message.
-The lease is renewed while the worker lives and swept when it ended: a dead worker's messages are back within that time.
+What is claimed is kept in `claims` and looked after by the `Keeper`, and does not depend on this connection.
 
 Everything else (publishing, fan-out, remote control, reconnecting) stays kombu's, and clients and Flower use plain `redis://`.
 """
@@ -12,9 +12,10 @@ from __future__ import annotations
 import uuid
 from queue import Empty
 from time import monotonic
-from typing import Any, ClassVar
+from typing import Any
 
 import redis
+from kombu.log import get_logger
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from kombu.utils.json import loads
@@ -22,55 +23,65 @@ from kombu.utils.json import loads
 from pool_client import redis_keys as shared_keys
 from pool_client.queues import queue_of_list
 from pool_worker import redis_keys
-from pool_worker.broker.delivery import released_tags
+from pool_worker.broker.claims import claims
+from pool_worker.broker.messages import acknowledge, give_back
 from pool_worker.broker.taking_back import cancel
 from pool_worker.failpoints import reach
-from pool_worker.lua import read_script
+from pool_worker.lua import script
 
-CLAIM_AT_MOST = 100
-"""Messages per claim: bounds how long one call keeps Redis busy."""
-SWEEP_AT_MOST = 500
+logger = get_logger(__name__)
+
+REFUSED_FOR_S = 1.0
+"""How long to claim nothing after Redis has refused a claim."""
 
 
 class QoS(virtual.QoS):
-    """What this process has claimed and not yet answered for."""
+    """What this process has claimed, as kombu asks for it; kept in `claims`, which outlives the channel."""
+
+    def can_consume(self) -> bool:
+        """Whether there is room for another message, and no reason to wait."""
+        return not self.channel.rests and claims.room(self.prefetch_count) > 0
+
+    def can_consume_max_estimate(self) -> int:
+        """Room for how many messages."""
+        return claims.room(self.prefetch_count)
+
+    def append(self, message: virtual.Message, delivery_tag: str) -> None:
+        """A message has been claimed."""
+        claims.take(delivery_tag, task_id=str((message.headers or {}).get("id", "")))
 
     def ack(self, delivery_tag: str) -> None:
         """Acknowledge, unless a script has taken the message out already."""
-        if delivery_tag in released_tags:
-            released_tags.discard(delivery_tag)
-        else:
-            self.channel.run_script("ack", redis_keys.MESSAGE_KEYS, [delivery_tag, self._task_id(delivery_tag)])
-        super().ack(delivery_tag)
+        self._answer(delivery_tag, back=False)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
         """Give the message back to the head of its list, or forget it."""
-        if requeue:
-            self.channel.run_script("requeue", redis_keys.MESSAGE_KEYS, [delivery_tag, self._task_id(delivery_tag)])
-            super().ack(delivery_tag)
+        self._answer(delivery_tag, back=requeue)
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """Nothing, though the channel closes: the keeper gives back when the worker leaves; else the work goes on."""
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the keeper sweeps."""
+
+    def _answer(self, tag: str, *, back: bool) -> None:
+        if tag not in claims:
+            return
+        try:
+            self.channel.settle(tag, back=back)
+        except (redis.RedisError, *self.channel.connection_errors) as error:
+            logger.warning("Redis will be told later what became of a message: %s", error)
+            claims.owe(tag, give_back=back)
         else:
-            self.ack(delivery_tag)
-
-    def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 10) -> None:  # noqa: ARG002 - kombu's signature
-        """Give back what dead workers had claimed."""
-        self.channel.run_script("sweep", redis_keys.MESSAGE_KEYS[:2], [SWEEP_AT_MOST, ""])
-
-    def renew(self) -> None:
-        """Prolong the leases of everything claimed here."""
-        tags = [tag for tag in tuple(self._delivered) if tag not in self._dirty and tag not in released_tags]
-        if tags:
-            self.channel.run_script("renew", redis_keys.MESSAGE_KEYS[1:2], [self.channel.lease_ms, "", *tags])
-
-    def _task_id(self, delivery_tag: str) -> str:
-        message = self._delivered.get(delivery_tag)
-        return str(message.headers.get("id", "")) if message is not None and message.headers else ""
+            claims.forget(tag)
 
 
 class Channel(kombu_redis.Channel):
     """Claims instead of popping, and waits at bells instead of taking."""
 
     QoS = QoS
-    _scripts: dict[str, Any]
+    rests = False
+    """Whether nothing is claimed for a moment, because Redis has refused a claim."""
     _loaded_claim_sha: str | None = None
     _in_claim = False
     """Whether the command under way is a claim; else it is a wait at the bells."""
@@ -78,7 +89,6 @@ class Channel(kombu_redis.Channel):
     """Whether to claim next rather than wait for a bell: at first, after a bell or a look-round, and while messages are left."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._scripts = {}
         self._unanswered: set[str] = set()
         """Queues whose consumers never acknowledge, such as replies to remote control."""
         super().__init__(*args, **kwargs)
@@ -88,13 +98,13 @@ class Channel(kombu_redis.Channel):
         """How long a claim lasts without being renewed."""
         return int(self.visibility_timeout * 1000)
 
-    def run_script(self, name: str, keys: tuple[str, ...], arguments: list[Any]) -> Any:
-        """Run one of the broker's scripts and wait for its answer."""
-        script = self._scripts.get(name)
-        if script is None:
-            script = self._scripts[name] = self.client.register_script(read_script("pool_worker.broker", name))
+    def settle(self, tag: str, *, back: bool = False) -> None:
+        """Tell Redis what became of a claimed message: it is done with, or goes back to the head of its list."""
+        if self.closed:
+            msg = "the connection over which it was claimed is gone"
+            raise redis.ConnectionError(msg)
         with self.conn_or_acquire() as client:
-            return script(keys=list(keys), args=arguments, client=client)
+            (give_back if back else acknowledge)(client, tag, task_id=claims.task_id(tag))
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: FBT001 - kombu's signature
         """Consume from a queue; without acknowledgements (`no_ack`) what is claimed is done with."""
@@ -108,8 +118,7 @@ class Channel(kombu_redis.Channel):
             pipe.lpush(bell, 1).ltrim(bell, 0, 0).pexpire(bell, shared_keys.BELL_TTL_MS).execute()
 
     def _restore(self, message: virtual.Message, leftmost: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - kombu's signature
-        task_id = str((message.headers or {}).get("id", ""))
-        self.run_script("requeue", redis_keys.MESSAGE_KEYS, [message.delivery_tag, task_id])
+        self.qos.reject(message.delivery_tag, requeue=True)
 
     def _purge(self, queue: str) -> int:
         """Cancel the jobs that wait in a queue, and forget its other messages; returns how many there were of both."""
@@ -137,7 +146,7 @@ class Channel(kombu_redis.Channel):
         self._brpop_sent_at = monotonic()
         if self._may_find_messages:
             room = self.qos.can_consume_max_estimate()
-            limit = CLAIM_AT_MOST if room is None else max(1, min(room, CLAIM_AT_MOST))
+            limit = max(1, room)
             keys = [*redis_keys.MESSAGE_KEYS, *lists]
             sha = self._claim_sha()
             command = ["EVALSHA", sha, len(keys), *keys, self.lease_ms, limit, uuid.uuid4().hex + ".", ""]
@@ -151,7 +160,7 @@ class Channel(kombu_redis.Channel):
     def _claim_sha(self) -> str:
         if self._loaded_claim_sha is None:
             with self.conn_or_acquire() as client:
-                self._loaded_claim_sha = client.script_load(read_script("pool_worker.broker", "claim"))
+                self._loaded_claim_sha = client.script_load(script("pool_worker.broker", "claim").text)
         return self._loaded_claim_sha
 
     def _brpop_read(self, **options: Any) -> bool:
@@ -164,6 +173,9 @@ class Channel(kombu_redis.Channel):
             answer = self.client.parse_response(self.client.connection, "EVALSHA" if self._in_claim else "BRPOP", **options)
         except redis.exceptions.NoScriptError:
             self._loaded_claim_sha = None  # Redis was restarted or its scripts flushed: load it again
+            raise Empty from None
+        except redis.ResponseError as refusal:  # it is full, or read-only: what waits stays in its list meanwhile
+            self._rest(refusal)
             raise Empty from None
         except self.connection_errors:
             self.client.connection.disconnect()
@@ -182,6 +194,33 @@ class Channel(kombu_redis.Channel):
             self._deliver_claimed(tag.decode(), list_name.decode(), deliveries, message)
         return True
 
+    def _rest(self, refusal: redis.ResponseError) -> None:
+        logger.warning("Redis refuses a claim, trying again in %g s: %s", REFUSED_FOR_S, refusal)
+        self._may_find_messages = True
+        self.rests = True
+        self.connection.hub.call_later(REFUSED_FOR_S, self._claim_again)
+
+    def _claim_again(self) -> None:
+        self.rests = False
+
+    def _basic_cancel(self, consumer_tag: str) -> Any:
+        """Stop consuming a queue; with the last one, a claim that is under way is undone."""
+        answer = super()._basic_cancel(consumer_tag)
+        if self._in_poll and self._in_claim and not self._active_queues:
+            self._undo_claim()
+        return answer
+
+    def _undo_claim(self) -> None:
+        try:
+            _, *claimed = self.client.parse_response(self.client.connection, "EVALSHA")
+        except redis.ResponseError:
+            return
+        finally:
+            self._in_poll = None
+        for tag in reversed(claimed[::4]):
+            claims.take(tag.decode(), task_id="")
+            self.qos.reject(tag.decode(), requeue=True)
+
     def _deliver_claimed(self, tag: str, list_name: str, deliveries: int, text: bytes) -> None:
         message = loads(text.decode())
         queue = queue_of_list(list_name)
@@ -190,7 +229,7 @@ class Channel(kombu_redis.Channel):
         properties["deliveries"] = deliveries
         properties["delivery_info"] = {"exchange": "", "routing_key": queue, "redelivered": deliveries > 1}
         if queue in self._unanswered:
-            self.run_script("ack", redis_keys.MESSAGE_KEYS, [tag, message["headers"].get("id", "")])
+            self.settle(tag)
         self._queue_cycle.rotate(queue)
         self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel does
 
@@ -206,20 +245,9 @@ class Transport(kombu_redis.Transport):
     """The transport of Model Pool's workers: `broker_transport = "pool_worker.broker.transport:Transport"`."""
 
     Channel = Channel
-    RENEWALS_PER_LEASE: ClassVar[int] = 3
+    hub: Any
 
     def register_with_event_loop(self, connection: virtual.Transport, loop: Any) -> None:
-        """Also renew the leases of what was claimed, three times as often as they end."""
+        """As kombu's; also keeps the loop (the hub), for what is to be done later."""
+        self.hub = loop
         super().register_with_event_loop(connection, loop)
-        lease_s = connection.client.transport_options.get("visibility_timeout", Channel.visibility_timeout)
-        if earlier := getattr(self.cycle, "_renew_tref", None):
-            earlier.cancel()
-        self.cycle._renew_tref = loop.call_repeatedly(lease_s / self.RENEWALS_PER_LEASE, self._renew)  # noqa: SLF001 - beside kombu's
-
-    def _renew(self) -> None:
-        for channel in self.channels:
-            if channel and channel.active_queues:
-                try:
-                    channel.qos.renew()
-                except channel.connection_errors:
-                    return  # the loop reconnects; the leases outlast two missed renewals

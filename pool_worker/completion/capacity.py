@@ -62,7 +62,7 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
         return _rest(job, trail, pool, candidates)
     exhausted = []
     for choices in candidates.tiers:
-        place = await _acquire(choices, job, pool)
+        place = await _acquire(_here_first(choices, pool) if trail.failed_since_pause else choices, job, pool)
         if not isinstance(place, Exhausted):
             return place
         exhausted.append(place)
@@ -73,6 +73,11 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
         if not isinstance(place, Exhausted):
             return replace(place, degraded=True) if isinstance(place, Leased) else place
     return min(exhausted, key=lambda place: math.inf if place.retry_at_ms is None else place.retry_at_ms)
+
+
+def _here_first(choices: Sequence[Choice], pool: Resources) -> list[Choice]:
+    """A job that has lost time by a failed call goes on in place if it can: a hop costs it more than a lesser choice."""
+    return sorted(choices, key=lambda choice: pool.registry.provider_of(choice.model).queue not in pool.served_queues)
 
 
 def _route(job: Job, trail: Trail, pool: Resources) -> Route:

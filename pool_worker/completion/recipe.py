@@ -35,7 +35,7 @@ async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
         asyncio.CancelledError: if the worker leaves; the message then goes back to the head of its queue.
     """
     try:
-        async with Turn(pool.gate) as turn:
+        async with Turn(pool.gate, delivery.tag) as turn:
             became = await _open(job_id, delivery, pool, turn)
     except LostClaimError:
         became = "is another worker's now"

@@ -98,8 +98,12 @@ class Work:
         if self._trail.hops_since_pause >= MAX_HOPS:
             return await self.rest(Rest(REST_AFTER_HOPS_S, f"capacity was gone after {MAX_HOPS} hops"))
         self._record(self._trail.moved(place.queue))
-        await self._with_owed(self._pool.jobs.move(self.job.id, self.delivery, queue=place.queue, trail=self._trail.attempts))
+        await self._with_owed(self._move(place.queue))
         return f"moved to {place.queue}"
+
+    async def _move(self, queue: str) -> None:
+        first = self._trail.failed_since_pause  # it has lost time already
+        await self._pool.jobs.move(self.job.id, self.delivery, queue=queue, trail=self._trail.attempts, first=first)
 
     async def wait(self, place: Exhausted) -> str:
         """Do what the job asked for when every quota is spent: wait, take less, or fail."""

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pool_client import redis_keys as shared_keys
 from pool_client.queues import KOMBU_SEPARATOR, list_names
 from pool_worker import redis_keys
+from pool_worker.broker.messages import renew, sweep
 from pool_worker.lua import read_script
 
 LEASE_MS = 1_000
@@ -51,10 +52,16 @@ class Broker:
         return claimed
 
     def renew(self, *tags: str) -> list[str]:
-        return self.run("renew", MESSAGE_KEYS[1:2], LEASE_MS, self.now_ms, *tags)
+        return renew(self.client, tags, lease_ms=LEASE_MS, now_ms=self.now_ms)
 
-    def sweep(self) -> int:
-        return self.run("sweep", MESSAGE_KEYS[:2], 100, self.now_ms)
+    def sweep(self, *, after_a_gap: bool = False) -> int:
+        """As a keeper that looks often; or for the first time since long."""
+        if not after_a_gap:
+            self.client.set(redis_keys.SWEPT_AT, self.now_ms)
+        return sweep(self.client, lease_ms=LEASE_MS, now_ms=self.now_ms)
+
+    def open(self, tag: str, job_id: str) -> str:
+        return self.run("open", [shared_keys.job(job_id), redis_keys.UNACKED], tag, "worker", self.now_ms)[0]
 
     def ack(self, tag: str) -> int:
         return self.run("ack", MESSAGE_KEYS, tag, self.held[tag])
@@ -62,9 +69,10 @@ class Broker:
     def requeue(self, tag: str) -> int:
         return self.run("requeue", MESSAGE_KEYS, tag, self.held[tag])
 
-    def move(self, tag: str, queue: str) -> int:
+    def move(self, tag: str, queue: str, place: str = "last") -> int:
         job_id = self.held[tag]
-        return self.run("move", [*MESSAGE_KEYS, shared_keys.job(job_id)], tag, job_id, queue, KOMBU_SEPARATOR, "[]")
+        keys = [*MESSAGE_KEYS, shared_keys.job(job_id)]
+        return self.run("move", keys, tag, job_id, queue, KOMBU_SEPARATOR, "[]", place)
 
     def park(self, tag: str, due_ms: int) -> int:
         job_id = self.held[tag]
@@ -130,15 +138,41 @@ def test_who_lost_the_claim_can_do_nothing_any_more(broker: Broker, step: str) -
     assert broker.client.hget(shared_keys.job("job"), "state") == "succeeded"
 
 
-def test_a_moved_job_keeps_its_priority_and_its_place_at_the_head(broker: Broker) -> None:
+def test_after_a_gap_between_sweeps_whoever_is_alive_gets_the_time_to_renew(broker: Broker) -> None:
+    for job_id in ("alive", "dead"):
+        broker.submit(job_id, LISTS[0])
+    [(alive, _, _), (_, _, _)] = broker.claim(limit=2)
+    broker.now_ms += 10 * LEASE_MS
+    assert broker.sweep(after_a_gap=True) == 0
+    assert broker.renew(alive) == []
+    broker.now_ms += LEASE_MS // 3 + 1
+    assert broker.sweep(after_a_gap=True) == 1
+    assert broker.queued() == ["dead"]
+
+
+def test_a_second_message_for_a_job_that_is_being_worked_on_opens_nothing(broker: Broker) -> None:
+    broker.submit("job", LISTS[0])
+    broker.client.lpush(LISTS[0], message("job"))
+    [(first, _, _), (second, _, _)] = broker.claim(limit=2)
+    assert broker.open(first, "job") == "queued"
+    assert broker.open(second, "job") == "lost"
+    assert broker.open(first, "job") == "running", "asked twice, because the answer was lost"
+    broker.requeue(first)
+    assert broker.open(second, "job") == "running", "the first is nobody's now"
+
+
+@pytest.mark.parametrize(("place", "order"), [("last", ["waiting", "job"]), ("first", ["job", "waiting"])])
+def test_a_moved_job_keeps_its_priority_and_goes_ahead_only_after_a_failed_call(
+    broker: Broker, place: str, order: list[str]
+) -> None:
     broker.submit("waiting", list_names("free.groq")[1])
     broker.submit("job", list_names("free")[1])
     tag = next(tag for tag, job_id, _ in broker.claim(limit=2) if job_id == "job")
     for other in [other for other in broker.held if other != tag]:
         broker.requeue(other)
-    assert broker.move(tag, "free.groq") == 1
-    assert broker.client.lrange(list_names("free.groq")[1], 0, -1) == [message("waiting"), message("job")]
+    assert broker.move(tag, "free.groq", place) == 1
     assert broker.client.hmget(shared_keys.job("job"), "queue", "hops", "state") == ["free.groq", "1", "queued"]
+    assert [job_id for _, job_id, _ in broker.claim(limit=2)] == order
 
 
 def test_parked_jobs_come_back_when_due_the_longest_due_first(broker: Broker) -> None:

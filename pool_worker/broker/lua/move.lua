@@ -1,6 +1,8 @@
--- Purpose: send a claimed job on to a sibling queue under the same id, at the head: a failover keeps its place.
+-- Purpose: send a claimed job on to a sibling queue under the same id: behind those that went there before it, or, if it has lost
+--          time by a failed call, at the head.
 -- KEYS: 1 unacked (hash tag -> "list \n message") · 2 its index (zset) · 3 deliveries (hash) · 4 the job's record (hash)
 -- ARGV: 1 tag · 2 job_id · 3 queue to go to · 4 separator between a queue's name and a priority · 5 trail (JSON)
+--       6 "first" or "last"
 -- Returns: 1, or 0 when the message was no longer ours: nothing was moved
 -- include push.lua
 -- include release.lua
@@ -10,5 +12,6 @@ redis.call('HDEL', KEYS[3], ARGV[2]) -- a hop is progress: only deliveries witho
 redis.call('HSET', KEYS[4], 'state', 'queued', 'queue', ARGV[3], 'trail', ARGV[5])
 redis.call('HINCRBY', KEYS[4], 'hops', 1)
 local at = string.find(list, ARGV[4], 1, true)
-push_first(ARGV[3] .. (at and string.sub(list, at) or ''), message)
+local push = ARGV[6] == 'first' and push_first or push_last
+push(ARGV[3] .. (at and string.sub(list, at) or ''), message)
 return 1
