@@ -15,7 +15,8 @@ from pool_worker.protocols.error_body import find_error
 from pool_worker.protocols.protocol import Protocol
 
 _OPTIONAL_FIELDS = ("temperature", "top_p", "stop", "seed", "tools", "tool_choice", "response_format")
-_MAX_BELIEVABLE_TOKENS = 1_000_000_000
+_MAX_BELIEVABLE_TOKENS = 20_000_000
+"""Twice the largest context window there is. A count above it would spend the day's budget on one answer."""
 
 
 def render_request(job: Job, *, model_name: str, max_tokens: int | None) -> dict[str, Any]:

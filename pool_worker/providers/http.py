@@ -17,9 +17,9 @@ import httpx2
 from httpx_aiohttp.httpx2 import AiohttpTransport
 
 from pool_worker.errors import ProviderFailedError
+from pool_worker.providers.body import ACCEPT_ENCODING, read_body
 from pool_worker.providers.safe_text import safe_text
 
-MAX_BODY_BYTES = 20 * 2**20
 MAX_CONNECT_S = 10.0
 KEEPALIVE_S = 4.0
 """Shorter than the 5 s after which common servers close an idle connection, so that we do not write into a closing one."""
@@ -35,9 +35,9 @@ class Reply:
     headers: Mapping[str, str]
     """Names in lower case."""
     body: bytes
-    """Decompressed; what arrived of it, if there is a flaw."""
+    """Unpacked; what arrived of it, if there is a flaw."""
     flaw: str | None = None
-    """Why the body is not whole: cut off, too large, or not decodable."""
+    """Why the body is not whole: cut off, too large, or not to be unpacked."""
 
 
 def open_http(*, concurrency: int) -> httpx2.AsyncClient:
@@ -51,7 +51,7 @@ def open_http(*, concurrency: int) -> httpx2.AsyncClient:
 
     return httpx2.AsyncClient(
         transport=AiohttpTransport(verify=tls, trust_env=False, limits=limits, client=open_session),
-        headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
+        headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING},
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,
         trust_env=False,
@@ -86,27 +86,10 @@ async def _exchange(
     request = http.build_request(method, url, headers=headers, content=content, timeout=timeout)
     response = await http.send(request, stream=True)
     try:
-        body, flaw = await _read(response)
+        body, flaw = await read_body(response)
     finally:
         await response.aclose()
     return Reply(status=response.status_code, headers=dict(response.headers), body=body, flaw=flaw)
-
-
-async def _read(response: httpx2.Response) -> tuple[bytes, str | None]:
-    """The body, and what is wrong with it; stops at the limit, so a bomb costs no more memory than that."""
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        async for piece in response.aiter_bytes():
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_BODY_BYTES:
-                return b"", f"the answer is larger than {MAX_BODY_BYTES // 2**20} MiB"
-    except httpx2.DecodingError:
-        return b"".join(pieces), "the answer's compression is broken"
-    except (httpx2.TransportError, aiohttp.ClientError):
-        return b"".join(pieces), f"the answer was cut off after {size} bytes"
-    return b"".join(pieces), None
 
 
 def _translate(error: Exception, *, timeout_s: float) -> ProviderFailedError:

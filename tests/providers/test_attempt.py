@@ -20,7 +20,8 @@ from pool_client.job import Job, Message, Usage
 from pool_worker import errors
 from pool_worker.protocols.chat import CHAT
 from pool_worker.providers.attempt import Success, attempt
-from pool_worker.providers.http import MAX_BODY_BYTES, open_http
+from pool_worker.providers.body import MAX_BODY_BYTES
+from pool_worker.providers.http import open_http
 from pool_worker.providers.observed import Observed
 from pool_worker.providers.request import build_call
 from pool_worker.registry import Model, Period, Provider, Unit
@@ -205,7 +206,7 @@ async def test_a_bomb_costs_no_more_than_the_limit(ask: Callable[..., Any]) -> N
     bomb = gzip.compress(b" " * (2 * MAX_BODY_BYTES), compresslevel=9)
     error = await failure_of(ask, always(reply(200, bomb, headers={"Content-Encoding": "gzip"})))
     assert isinstance(error, errors.BadAnswerError)
-    assert error.reason == "the answer is larger than 20 MiB"
+    assert error.reason == "the answer is larger than 8 MiB"
 
 
 async def test_broken_compression(ask: Callable[..., Any]) -> None:
