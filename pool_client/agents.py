@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import redis
 
@@ -32,8 +32,9 @@ class PublishedDefaults:
         self._clock = clock
         self._read_at: float | None = None
         self._defaults = AgentDefaults()
+        self._agents: Mapping[str, str] = {}
         self._task_types: Collection[str] = ()
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
 
     def current(self) -> AgentDefaults:
         """The agent's defaults; none of them set if nothing was published.
@@ -49,7 +50,9 @@ class PublishedDefaults:
         return self._defaults
 
     def doubt(self, jobs: Iterable[Job]) -> None:
-        """Warn of task types that the workers do not know, as far as was read."""
+        """Warn of agents and task types that the workers do not know, as far as was read."""
+        for name in {job.agent for job in jobs} - {USUAL_AGENT}:
+            self._doubt("agent", name, self._agents, effect="its jobs have the pool's defaults, and no budget of their own")
         for name in {job.task_type for job in jobs if job.task_type is not None}:
             self._doubt("task_type", name, self._task_types, effect="such a job prefers no model")
 
@@ -57,16 +60,14 @@ class PublishedDefaults:
         with self._client.pipeline(transaction=False) as pipe:
             pipe.hgetall(redis_keys.AGENTS)
             pipe.smembers(redis_keys.TASK_TYPES)
-            agents, self._task_types = pipe.execute()
-        row = agents.get(self._agent)
+            self._agents, self._task_types = pipe.execute()
+        row = self._agents.get(self._agent)
         self._defaults = AgentDefaults.parse(row, agent=self._agent) if row else AgentDefaults()
-        if self._agent != USUAL_AGENT:
-            self._doubt("agent", self._agent, agents, effect="its jobs have the pool's defaults, and no budget of their own")
 
     def _doubt(self, field: str, name: str, known: Collection[str], *, effect: str) -> None:
-        if not known or name in known or name in self._told:
+        if not known or name in known or (field, name) in self._told:
             return
-        self._told.add(name)
+        self._told.add((field, name))
         near = difflib.get_close_matches(name, known, n=1)
         question = f"; did you mean {near[0]}?" if near else ""
         _log.warning("%s: the workers know no %r: %s. They know %s%s", field, name, effect, ", ".join(sorted(known)), question)

@@ -22,6 +22,11 @@ _WORDS = {
     "string_pattern_mismatch": "use only letters, digits and _ . : / @ + -",
     "missing": "is required",
     "extra_forbidden": "there is no such field",
+    "string_too_short": "it must not be empty",
+    "float_parsing": "give a number",
+    "int_parsing": "give a whole number",
+    "int_from_float": "give a whole number",
+    "decimal_parsing": "give a number",
 }
 
 

@@ -121,8 +121,8 @@ def _trouble(error: Exception) -> str:
         if isinstance(error, kind):
             return words
     if isinstance(error, redis.ConnectionError | OSError):
-        return f"cannot be reached: {error}"
-    return f"answered with an error: {error}"
+        return f"cannot be reached: {str(error).rstrip('.')}"
+    return f"answered with an error: {str(error).rstrip('.')}"
 
 
 _LATE = "did not answer in time"

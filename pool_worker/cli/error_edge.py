@@ -7,11 +7,14 @@ import sys
 import tempfile
 import traceback
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
+import typer
 from rich.text import Text
+from typer.exceptions import TyperException
 
-from pool_worker.cli.terminal import CommandError, err
+from pool_worker.cli.terminal import CommandError, as_typed, err
 
 WRONG_USE = 2
 FAILED = 1
@@ -33,6 +36,11 @@ def report(error: Exception) -> int:
     if isinstance(error, CommandError):
         _print(str(error))
         return error.exit_code
+    if isinstance(error, TyperException):
+        return _report_misuse(error)
+    if isinstance(error, typer.Abort):
+        _print("left off")
+        return FAILED
     for kind in type(error).__mro__:
         code = EXIT_CODES.get(f"{kind.__module__}.{kind.__qualname__}")
         if code is not None:
@@ -43,6 +51,16 @@ def report(error: Exception) -> int:
     return FAILED
 
 
+def _report_misuse(error: TyperException) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":  # its help is on the screen
+        return error.exit_code
+    misuse = import_module("pool_worker.cli.misuse")
+    _print(misuse.misuse_words(error))
+    if help_command := misuse.where_help_is(error):
+        err.print(Text(f"how it is called: {help_command}", style="dim"))
+    return error.exit_code
+
+
 def _print(message: str) -> None:
     err.print(Text(message, style="red"))
 
@@ -50,12 +68,14 @@ def _print(message: str) -> None:
 def _sentence(error: Exception) -> str:
     if type(error).__module__ == "sqlalchemy.exc":
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        return f"the ledger's database cannot be used: {reason}. Check MODEL_POOL_DATABASE_URL, or run `model-pool doctor`."
+        return (
+            f"the ledger's database cannot be used: {reason}. Check MODEL_POOL_DATABASE_URL; `{as_typed('doctor')}` looks closer"
+        )
     if type(error).__module__ == "redis.exceptions":
-        return f"Redis cannot be used: {error}. Start `model-pool up` or name another with --redis; see `model-pool doctor`."
+        return f"Redis cannot be used: {str(error).rstrip('.')}. `{as_typed('doctor')}` looks closer"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    return str(error).rstrip(".")
 
 
 def _write_traceback(error: Exception) -> Path:

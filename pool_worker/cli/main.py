@@ -77,9 +77,10 @@ def model_pool() -> None:
 def main() -> None:
     """Run the command line; the one place where errors become messages and exit codes."""
     try:
-        app(prog_name="model-pool")
+        code = app(prog_name="model-pool", standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - the edge: nobody should ever see a traceback
-        raise SystemExit(import_module("pool_worker.cli.error_edge").report(error)) from None
+        code = import_module("pool_worker.cli.error_edge").report(error)
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -34,10 +34,11 @@ def as_typed(words: str) -> str:
     now was given them; the password in a URL is not.
     """
     options = [f"{flag} {shlex.quote(_without_password(value))}" for flag, value in given_options().items()]
-    return " ".join([_program(), words, *options])
+    return " ".join([program(), words, *options])
 
 
-def _program() -> str:
+def program() -> str:
+    """The program as this user can call it: its bare name if PATH leads to it, else its path, relative where that is shorter."""
     script = Path(sys.argv[0])
     if script.name != PROGRAM:  # it was started as `python -m …`
         script = Path(sys.executable).with_name(PROGRAM)

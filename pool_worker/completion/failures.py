@@ -28,12 +28,20 @@ def nobody_left(job: Job, rejected: Mapping[str, str], trail: Trail) -> Completi
     if not trail.calls and job.model is not None:
         return ModelUnavailableError(f"{job.model}, to which the job is pinned: {rejected.get(job.model, 'does not fit')}")
     if not trail.calls:
-        reasons = "; ".join(f"{model}: {reason}" for model, reason in rejected.items()) or "no model has a key"
+        reasons = _grouped(rejected) or "no model has a key"
         return ModelUnavailableError(f"no model fits this job ({reasons})")
-    reasons = "; ".join(f"{model}: {reason}" for model, reason in trail.reasons().items())
+    reasons = _grouped(trail.reasons())
     if trail.only_refused_keys:
         return AuthenticationError(f"no key was accepted ({reasons})")
     return FailoverError(f"every candidate failed ({reasons})")
+
+
+def _grouped(reasons: Mapping[str, str]) -> str:
+    """`a, b: reason; c: another`."""
+    models: dict[str, list[str]] = {}
+    for model, reason in reasons.items():
+        models.setdefault(reason, []).append(model)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in models.items())
 
 
 def nobody_free(place: Exhausted) -> CompletionError:
