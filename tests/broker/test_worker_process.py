@@ -97,6 +97,28 @@ def test_a_task_longer_than_the_lease_is_not_given_to_another_worker(
     assert redis_client.lrange("log", 0, -1) == ["gate started"]
 
 
+def test_a_cut_connection_gives_no_job_away(lab: ModuleType, start_worker: Start, redis_client: redis.Redis) -> None:
+    for _ in range(2):
+        start_worker()
+    lab.wait_for.delay("gate")
+    until(lambda: redis_client.llen("log"))
+    for cut in range(3):
+        until(lambda: hubs(redis_client))
+        for hub in hubs(redis_client):
+            redis_client.client_kill_filter(_id=hub)
+        lab.count.delay(cut)
+        until(lambda cut=cut: redis_client.hexists("done", str(cut)))
+    redis_client.rpush("gate", "open")
+    until(lambda: is_idle(redis_client))
+    assert redis_client.lrange("log", 0, -1) == ["gate started"]
+    assert set(redis_client.hgetall("done").values()) == {"1"}
+
+
+def hubs(client: redis.Redis) -> list[str]:
+    """The connections over which workers claim: idle, they wait at the bells."""
+    return [each["id"] for each in client.client_list() if each["cmd"] == "brpop"]
+
+
 def _lease_end_ms(client: redis.Redis) -> float:
     return max((score for _, score in client.zrange(redis_keys.UNACKED_INDEX, 0, -1, withscores=True)), default=0.0)
 
