@@ -44,3 +44,4 @@ def write_config(folder: Path, changes: Mapping[str, Row | None]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "providers.yaml").write_text(yaml.safe_dump({"providers": rows}))
     (folder / "models.yaml").write_text(yaml.safe_dump(models))
+    (folder / "agents.yaml").write_text(yaml.safe_dump({"agents": {"log_analyzer": {"daily_budget_usd": 1_000_000}}}))
