@@ -120,9 +120,7 @@ def test_when_the_answer_is_lost_and_nobody_waits_it_is_told_that_nobody_knows(p
     with Pool(redis_url=f"{proxy.url}?socket_timeout=0.2") as pool:
         pool.submit("x")
         proxy.fall_silent()
-        with pytest.raises(
-            PoolUnavailableError, match=r"did not answer in time; the job may have been accepted.*idempotency_key"
-        ):
+        with pytest.raises(PoolUnavailableError, match=r"did not answer in time; the job may have been accepted"):
             pool.submit("x", idempotency_key="once")
         with pytest.raises(PoolUnavailableError, match=r"did not answer in time; some of the jobs may have been accepted"):
             pool.submit_many(["x", "y"])
