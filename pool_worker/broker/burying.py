@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from pool_worker.broker.claims import claims
 from pool_worker.broker.delivery import Delivery, Departure, departures
 from pool_worker.broker.ending import FIELDS, ending_of
 from pool_worker.broker.jobs import LostClaimError
-from pool_worker.broker.reading import UndeliverableError, readable_names
+from pool_worker.broker.reading import Names, UndeliverableError, readable_names
 from pool_worker.ledger.rows import storable
 from pool_worker.lua import run_script_blocking
 
@@ -45,13 +45,14 @@ def bury(client: redis.Redis, *, tag: str, why: UndeliverableError, now_ms: int 
         entry: bytes | None = _exactly(client, "HGET", redis_keys.UNACKED, tag)
         if entry is None:
             return None
-        body = _Body.of(entry)
+        names = readable_names(entry.partition(b"\n")[2])
         at_ms = _now_ms(client) if now_ms is None else now_ms
-        ending = ending_of(body.task_id, _record(client, body.task_id), why, at=datetime.fromtimestamp(at_ms / 1000, UTC))
-        arguments = [tag, redis_keys.dead_letter(""), *body.arguments(), storable(why.reason), body.task_id]
-        arguments += [ending.state_before, ending.state, ending.outcome, ending.row, str(shared_keys.RESULT_TTL_MS), str(at_ms)]
-        became, letter = run_script_blocking(client, __package__, "bury", keys=body.keys(), arguments=arguments)
-    logger.warning("message %s (%s) is %s: %s", body.task_id or tag, body.task or "no task", became, why.reason)
+        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+        ending = ending_of(names.job_id, _record(client, names.job_id), why, at=at)
+        arguments = [tag, redis_keys.dead_letter(""), *_letter(names), names.task_id, names.task, storable(why.reason)]
+        arguments += [names.job_id, *astuple(ending), str(shared_keys.RESULT_TTL_MS), str(at_ms)]
+        became, letter = run_script_blocking(client, __package__, "bury", keys=_keys(names), arguments=arguments)
+    logger.warning("message %s (%s) is %s: %s", names.task_id or tag, names.task or "no task", became, why.reason)
     return letter or None
 
 
@@ -69,30 +70,17 @@ async def bury_job(client: redis.Redis, delivery: Delivery, why: UndeliverableEr
     departures[delivery.tag] = Departure(JobState.FAILED, why.told_as.__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """What can be read of a message; a job's has the job's id as its task's."""
+def _keys(names: Names) -> list[str]:
+    job_keys = [shared_keys.job(names.job_id), shared_keys.result(names.job_id)]
+    return [*redis_keys.MESSAGE_KEYS, redis_keys.DEAD_LETTERS, *job_keys, redis_keys.OUTBOX]
 
-    task_id: str
-    task: str
-    expires: bool
 
-    @classmethod
-    def of(cls, entry: bytes) -> _Body:
-        return cls(*readable_names(entry.partition(b"\n")[2]))
+def _letter(names: Names) -> list[str]:
+    """Its id, and "1" if it takes an earlier one's place.
 
-    def keys(self) -> list[str]:
-        job_keys = [shared_keys.job(self.task_id), shared_keys.result(self.task_id)]
-        return [*redis_keys.MESSAGE_KEYS, redis_keys.DEAD_LETTERS, *job_keys, redis_keys.OUTBOX]
-
-    def arguments(self) -> list[str]:
-        """Id, whether it takes an earlier one's place, task id, task.
-
-        Messages that expire are beat's ticks: of each kind the latest is kept, else a beat of another release would fill Redis.
-        """
-        stands_for_its_kind = self.expires and self.task != ""
-        letter_id = self.task if stands_for_its_kind else self.task_id
-        return [letter_id, "1" if stands_for_its_kind else "", self.task_id, self.task]
+    Messages that expire are beat's ticks: of each kind the latest is kept, else a beat of another release would fill Redis.
+    """
+    return [names.task, "1"] if names.expires and names.task else [names.task_id, ""]
 
 
 def _now_ms(client: redis.Redis) -> int:

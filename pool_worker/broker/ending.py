@@ -20,11 +20,12 @@ _TRAIL = TypeAdapter(list[Attempt])
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The end of a job."""
+    """The end of a job, in the order of the script's arguments."""
 
     state_before: str = ""
     """"": there is no such job."""
     state: str = ""
+    """"": it stays as it is."""
     outcome: str = ""
     """JSON, as callers read it."""
     row: str = ""
@@ -36,8 +37,8 @@ def ending_of(job_id: str, record: Mapping[str, str], why: UndeliverableError, *
 
     `record`: of the record's `FIELDS` those that it has.
     """
-    if "state" not in record:
-        return Ending()
+    if record.get("state") not in set(JobState):
+        return Ending(record.get("state", ""))
     state_before = JobState(record["state"])
     if state_before is JobState.CANCELLED or ("cancel" in record and not state_before.is_final):
         state, outcome = JobState.CANCELLED, cancelled(job_id, at=at)

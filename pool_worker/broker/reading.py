@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Container
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
 
@@ -50,9 +51,9 @@ def read_message(text: bytes, *, deliveries: int, known_tasks: Container[str]) -
         msg = "the message is no JSON object"
         raise UndeliverableError(msg)
     headers = _part(message, "headers", of="a task's message (Celery's protocol 2)")
-    properties = _part(message, "properties", of="a message of kombu's")
+    _part(message, "properties", of="a message of kombu's")
     _check_headers(headers, known_tasks)
-    _check_body(message, armour=properties.get("body_encoding"), task=headers["task"])
+    _check_body(message, task=headers["task"])
     if deliveries > MAX_DELIVERIES:
         reason = f"{MAX_DELIVERIES} workers died, or were cut off from Redis, while they worked on it"
         raise UndeliverableError(reason, told_as=CompletionError)
@@ -64,14 +65,37 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable() and " " not in value
 
 
-def readable_names(text: bytes) -> tuple[str, str, bool]:
-    """Of any message its task id and its task, "" each where it is unreadable, and whether it expires."""
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a message is about, as far as it can be read; "" where it cannot."""
+
+    task_id: str = ""
+    task: str = ""
+    job_id: str = ""
+    """The job's, if it is the message of one; that this is the task's id too is the rule."""
+    expires: bool = False
+
+
+def readable_names(text: bytes) -> Names:
+    """The names in any message."""
     try:
-        headers = _json_of(_utf8(text), what="")["headers"]
-        task_id, task, expires = headers.get("id"), headers.get("task"), headers.get("expires")
+        message = _json_of(_utf8(text), what="")
+        headers = message["headers"]
+        found = Names(_name(headers.get("id")), _name(headers.get("task")), expires=headers.get("expires") is not None)
     except (UndeliverableError, *_WRONG_VALUE):
-        return "", "", False
-    return task_id if is_name(task_id) else "", task if is_name(task) else "", expires is not None
+        return Names()
+    return replace(found, job_id=found.task_id if found.task != TASK_NAME else _first_argument(message) or found.task_id)
+
+
+def _first_argument(message: dict[str, Any]) -> str:
+    try:
+        return _name(_content(message)[0][0])
+    except (UndeliverableError, *_WRONG_VALUE):
+        return ""
+
+
+def _name(value: object) -> str:
+    return value if isinstance(value, str) and is_name(value) else ""
 
 
 def _part(message: dict[str, Any], name: str, *, of: str) -> dict[str, Any]:
@@ -99,21 +123,27 @@ def _check_headers(headers: dict[str, Any], known_tasks: Container[str]) -> None
             raise _refusal(type(headers[name]).__name__, f"headers.{name}: {{}} is not what Celery sends")
 
 
-def _check_body(message: dict[str, Any], *, armour: object, task: str) -> None:
-    content_type, encoding, body = (message.get(name) for name in ("content-type", "content-encoding", "body"))
+def _check_body(message: dict[str, Any], *, task: str) -> None:
+    content_type, encoding = message.get("content-type"), message.get("content-encoding")
     if content_type != _CONTENT_TYPE:
         raise _refusal(content_type, f"content-type: {{}}; the workers accept {_CONTENT_TYPE} only")
     if encoding != _ENCODING:
         raise _refusal(encoding, f"content-encoding: {{}}; it should be {_ENCODING}")
-    if armour not in ("base64", _ENCODING, None):
-        raise _refusal(armour, "properties.body_encoding: {}; it should be base64")
-    if not isinstance(body, str):
-        raise _refusal(type(body).__name__, "body: {} where text should be")
-    content = _json_of(_utf8(_unarmoured(body)) if armour == "base64" else body, what="body")
+    content = _content(message)
     if not isinstance(content, list) or [type(part) for part in content] != [list, dict, dict]:
         raise _refusal(task, "body: {} gets [arguments, keyword arguments, callbacks] there")
     if task == TASK_NAME and not _is_one_id(*content):
         raise _refusal(task, "body: {} takes one argument, the job's id")
+
+
+def _content(message: dict[str, Any]) -> Any:
+    """What the body holds: [arguments, keyword arguments, callbacks], if it is right."""
+    body, armour = message.get("body"), message["properties"].get("body_encoding")
+    if not isinstance(body, str):
+        raise _refusal(type(body).__name__, "body: {} where text should be")
+    if armour not in ("base64", _ENCODING, None):
+        raise _refusal(armour, "properties.body_encoding: {}; it should be base64")
+    return _json_of(_utf8(_unarmoured(body)) if armour == "base64" else body, what="body")
 
 
 def _is_one_id(args: list[Any], kwargs: dict[str, Any], _: dict[str, Any]) -> bool:

@@ -1,7 +1,8 @@
 """The recipe: how one job is completed, from its message to its outcome. Each step is one call into one room.
 
-A job leaves here in one of four ways: it succeeded, it failed for a reason that its caller is told, it moved on to a sibling
-queue that has capacity, or it waits durably until capacity returns. Whoever loses the claim on the message stops at once.
+A job leaves here in one of four ways: it succeeded, it failed for a reason that its caller is told (and is kept as a dead letter
+if this release cannot read it), it moved on to a sibling queue that has capacity, or it waits durably until capacity returns.
+Whoever loses the claim on the message stops at once.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import logging
 
 from pydantic import ValidationError
 
-from pool_client.errors import CompletionError, ConfigurationError, DeadlineExceededError, JobCancelledError, PoolError
-from pool_client.job import Failure, JobState
+from pool_client.errors import CompletionError, DeadlineExceededError, JobCancelledError, PoolError
+from pool_client.job import JobState
+from pool_worker.broker.burying import bury_job
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import LostClaimError, UnknownJobError
+from pool_worker.broker.reading import UndeliverableError
 from pool_worker.completion.capacity import Leased, Rest
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.turn import Turn
@@ -51,7 +54,7 @@ async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) ->
         await pool.jobs.drop(delivery)
         return "has no record: its message is dropped"
     except ValidationError as error:
-        return await _refuse(job_id, error, delivery, pool)
+        return await _bury(error, delivery, pool)
     if opened.state.is_final:
         if opened.state is JobState.CANCELLED:
             await pool.jobs.record(cancelled_row(job, opened.trail, at=pool.now()))
@@ -86,14 +89,9 @@ async def _serve(work: Work, turn: Turn, *, cancelled: bool) -> str:
     raise DeadlineExceededError
 
 
-async def _refuse(job_id: str, error: ValidationError, delivery: Delivery, pool: Resources) -> str:
+async def _bury(error: ValidationError, delivery: Delivery, pool: Resources) -> str:
     """The record is of a contract version, or has fields, that this release does not know: say so, and guess nothing."""
     fields = ", ".join(".".join(map(str, detail["loc"])) for detail in error.errors(include_input=False))
-    outcome = Failure(
-        job_id=job_id,
-        type=ConfigurationError.__name__,
-        message=f"the workers' release cannot read this job (see {fields}): update the workers, or submit with their release",
-        at=pool.now(),
-    )
-    await pool.jobs.finish(delivery, outcome, state=JobState.FAILED, rows=[])
-    return JobState.FAILED.value
+    reason = f"the workers' release cannot read this job (see {fields}): update the workers, or submit with their release"
+    await bury_job(pool.books.redis, delivery, UndeliverableError(reason))
+    return f"is a dead letter: {reason}"

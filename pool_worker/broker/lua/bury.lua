@@ -20,7 +20,8 @@ local list, message = release(KEYS[1], KEYS[2], tag)
 local deliveries = redis.call('HGET', KEYS[3], task_id) or '1'
 redis.call('HDEL', KEYS[3], task_id)
 local goes_on = expected == 'queued' or expected == 'parked' or expected == 'running'
-local is_kept = expected == '' or (goes_on and final == 'failed')
+local has_ended = expected == 'succeeded' or expected == 'failed' or expected == 'cancelled'
+local is_kept = not has_ended and final ~= 'cancelled'
 
 if goes_on then
   redis.call('HSET', KEYS[5], 'state', final, 'finished_ms', ARGV[14])

@@ -13,7 +13,7 @@ if job_id ~= '' then
   local state = redis.call('HGET', KEYS[4], 'state') or 'forgotten'
   if state ~= 'failed' then return state end
   redis.call('HSET', KEYS[4], 'state', 'queued', 'queue', ARGV[2])
-  redis.call('HDEL', KEYS[4], 'finished_ms', 'worker', 'tag')
+  redis.call('HDEL', KEYS[4], 'finished_ms', 'worker', 'tag', 'let_go_in')
   redis.call('PERSIST', KEYS[4])
   redis.call('DEL', KEYS[5])
   local idempotency = redis.call('HGET', KEYS[4], 'idempotency')
