@@ -7,6 +7,7 @@ import time
 from callers import PatientCaller
 from checker import check
 from lab import Lab, until
+from reservations import COUNTED, miscounted
 from runs import Seed, StartLab, sized, tell
 
 BACK_WITHIN_S = 60.0
@@ -35,3 +36,22 @@ def test_6_redis_is_killed_and_restarted_under_load(start_lab: StartLab, seed: S
     findings = check(lab, handles)
     tell(f"fault 6: {kills} kills of Redis, {findings}, {seed}")
     assert findings.clean, f"{findings}\n{seed}"
+
+
+def test_12_redis_stands_still_for_longer_than_any_claim_lasts(start_lab: StartLab, seed: Seed) -> None:
+    """Whoever waits for an answer gives up after 15 s (in the full run) and asks again; nobody is taken for dead meanwhile."""
+    lab, rng = start_lab(latency_ms=200, visibility_s=3, providers=COUNTED), seed.rng()
+    for name in ("a", "b"):
+        lab.start_worker(name, ready=False)
+    lab.until_ready("a", "b")
+    jobs, freezes, freeze_s = lab.submit(sized(200, 2000)), sized(1, 3), sized(4, 20)
+    for number in range(freezes):
+        part_done(lab, jobs, (number + rng.random()) / (freezes + 1))
+        lab.redis.freeze()
+        time.sleep(freeze_s)
+        lab.redis.thaw()
+    lab.quiesce(jobs, within_s=BACK_WITHIN_S)
+    findings, wrong = check(lab, jobs), list(miscounted(lab))
+    tell(f"fault 12: frozen {freezes} times for {freeze_s} s, {findings}, {wrong or 'every call reserved once'}, {seed}")
+    assert findings.clean, f"{findings}\n{seed}"
+    assert not wrong, seed
