@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import httpx2
-import orjson
 
 from pool_client.job import Job
 from pool_worker.errors import AttemptError, BadAnswerError, ContentRefusedError, ProviderFailedError
 from pool_worker.protocols import PROTOCOLS
 from pool_worker.protocols.answer import Answer
 from pool_worker.protocols.protocol import Protocol
+from pool_worker.providers.body import parse_json
 from pool_worker.providers.classify import classify
 from pool_worker.providers.http import Reply, exchange
 from pool_worker.providers.observed import Observed, observed_in_headers
@@ -86,8 +86,8 @@ def _read_answer(protocol: Protocol, reply: Reply, *, provider: Provider, secret
     if reply.flaw:
         raise BadAnswerError(reply.flaw, charged=True)
     try:
-        body = orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
+        body = parse_json(reply.body)
+    except ValueError:
         raise BadAnswerError(_not_json(reply), charged=True) from None
     disguised = protocol.find_error(body)
     if disguised is not None:
@@ -106,8 +106,8 @@ def _refusal(provider: Provider, reply: Reply, *, body: object, status: int | No
 
 def _decoded_or_text(reply: Reply) -> object:
     try:
-        return orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
+        return parse_json(reply.body)
+    except ValueError:
         return _TAGS.sub(" ", reply.body[:20_000].decode("utf-8", "replace"))
 
 

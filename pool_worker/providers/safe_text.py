@@ -14,7 +14,8 @@ _KEY_SHAPES = re.compile(
     r"|\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}\b",
     re.IGNORECASE,
 )
-_BLANK = re.compile(r"[\s\x00-\x1f\x7f]+")
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
+"""Also what a terminal would obey, or what would show the rest in another order."""
 _MAX_READ = 20_000
 
 
