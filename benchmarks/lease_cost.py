@@ -21,7 +21,7 @@ from pool_worker.embedded_redis import EmbeddedRedis, free_port
 from pool_worker.limits.acquire import Exhausted, acquire
 from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.enroll import enroll
-from pool_worker.limits.settle import settle
+from pool_worker.limits.settle import settle, used
 from pool_worker.registry import Key, Model, Period, Provider, Registry, Unit, Window, WindowKind
 
 PROVIDERS = 8
@@ -115,7 +115,9 @@ async def cases(redis: Redis, keys: int) -> list[tuple[str, Cost]]:
     await enroll(redis, free)
     print(f"{keys:>6} keys  enrolled in {(time.perf_counter() - started) * 1e3:.1f} ms", file=sys.stderr)
     rows.append(("acquire, free", await measure(redis, lambda n: ask(free, f"free-{n}"), SAMPLES)))
-    rows.append(("settle", await measure(redis, lambda n: settle(redis, f"free-{n}", actual=Charge(input_tokens=250)), SAMPLES)))
+    rows.append(
+        ("settle", await measure(redis, lambda n: settle(redis, used(f"free-{n}", actual=Charge(input_tokens=250))), SAMPLES))
+    )
 
     await redis.flushall()
     spent = pool_of(keys, requests_a_minute=1, tokens_a_minute=PLENTY)
@@ -128,7 +130,7 @@ async def cases(redis: Redis, keys: int) -> list[tuple[str, Cost]]:
     await enroll(redis, tight)
     number = 0
     while not isinstance(await ask(tight, f"tight-{number}"), Exhausted) and number < 4 * keys:
-        await settle(redis, f"tight-{number}", actual=CHARGE)
+        await settle(redis, used(f"tight-{number}", actual=CHARGE))
         number += 1
     large = Charge(input_tokens=900)
     rows.append(("acquire, too full for a large job", await measure(redis, lambda n: ask(tight, f"large-{n}", large), SAMPLES)))

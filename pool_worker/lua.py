@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 from redis import Redis as BlockingRedis
@@ -17,12 +16,16 @@ from redis.exceptions import NoScriptError
 
 _OPERATION = "-- Purpose:"
 """Only operations have such a line in their head; what they share has not."""
+_ROOMS = __package__
 _INCLUDE = re.compile(r"^-- include (\S+)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script, whole: every `-- include FILE.lua` line is replaced by that file of the same folder, each file once."""
+    """A script, whole.
+
+    Every line `-- include FILE.lua` (of the same room) or `-- include ROOM/FILE.lua` is replaced by that file, each file once.
+    """
 
     text: str
     sha: str
@@ -35,7 +38,7 @@ def script(package: str, name: str) -> Script:
     Raises:
         FileNotFoundError: if there is no such file.
     """
-    text = _resolve(files(package) / "lua", f"{name}.lua", set())
+    text = _resolve(package, f"{name}.lua", set())
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -44,14 +47,16 @@ def read_script(package: str, name: str) -> str:
     return script(package, name).text
 
 
-def _resolve(folder: Traversable, name: str, seen: set[str]) -> str:
+def _resolve(package: str, name: str, seen: set[tuple[str, str]]) -> str:
     def included(match: re.Match[str]) -> str:
-        if match[1] in seen:
+        room, _, file = match[1].rpartition("/")
+        it = (f"{_ROOMS}.{room}" if room else package, file)
+        if it in seen:
             return ""
-        seen.add(match[1])
-        return _resolve(folder, match[1], seen)
+        seen.add(it)
+        return _resolve(*it, seen)
 
-    return _INCLUDE.sub(included, (folder / name).read_text(encoding="utf-8"))
+    return _INCLUDE.sub(included, (files(package) / "lua" / name).read_text(encoding="utf-8"))
 
 
 async def load_scripts(redis: Redis, *packages: str) -> None:

@@ -168,7 +168,7 @@ async def open_resources(
             books=books,
             gate=asyncio.Semaphore(READY_AT_ONCE),
         )
-        await load_scripts(client, "pool_worker.broker", "pool_worker.health", "pool_worker.limits")
+        await load_scripts(client, "pool_worker.broker", "pool_worker.completion", "pool_worker.health", "pool_worker.limits")
         await resources.enroll()
         await _publish_names(client, registry)
         facts = json.dumps({"pid": os.getpid(), "queues": sorted(served_queues), "since": datetime.now(UTC).isoformat()})

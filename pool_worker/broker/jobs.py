@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import redis.asyncio
 
 from pool_client import redis_keys as shared_keys
-from pool_client.job import Attempt, Failure, Job, JobState, Result
-from pool_client.outcome import render_outcome
+from pool_client.job import Attempt, Job, JobState
 from pool_client.queues import KOMBU_SEPARATOR
 from pool_worker import redis_keys
 from pool_worker.broker.claims import claims
@@ -73,9 +71,9 @@ class Jobs:
     def __init__(self, client: redis.asyncio.Redis, *, worker: str) -> None:
         self._worker = worker
         self._client = client
-        names = ("open", "move", "park", "release_due", "finish", "ack", "requeue")
+        names = ("open", "move", "park", "release_due", "ack", "requeue")
         scripts = [client.register_script(read_script("pool_worker.broker", name)) for name in names]
-        self._open, self._move, self._park, self._release_due, self._finish, self._ack, self._requeue = scripts
+        self._open, self._move, self._park, self._release_due, self._ack, self._requeue = scripts
 
     async def open(self, job_id: str, delivery: Delivery) -> OpenedJob:
         """Read the job's record and mark it as running.
@@ -103,7 +101,7 @@ class Jobs:
         arguments = [delivery.tag, job_id, queue, KOMBU_SEPARATOR, render_trail(trail), "first" if first else "last"]
         moved = await self._move(keys=[*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id)], args=arguments)
         reach("moved")
-        self._released(delivery, Departure(JobState.QUEUED), done=moved)
+        note_departure(delivery, Departure(JobState.QUEUED), done=moved)
 
     async def park(self, job_id: str, delivery: Delivery, *, wait: Until | For, reason: str, trail: Sequence[Attempt]) -> None:
         """Let the job wait, with the reason that `status` shows.
@@ -115,22 +113,7 @@ class Jobs:
         times: list[int | str] = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
         parked = await self._park(keys=keys, args=[delivery.tag, job_id, *times, reason, render_trail(trail), ""])
         reach("parked")
-        self._released(delivery, Departure(JobState.PARKED), done=parked)
-
-    async def finish(self, delivery: Delivery, outcome: Result | Failure, *, state: JobState, rows: Sequence[Row]) -> None:
-        """End the job: store its outcome, acknowledge, put the rows into the outbox, wake the caller.
-
-        Raises:
-            LostClaimError: if the message is no longer ours or the job had ended; only the attempts' rows are kept.
-        """
-        job_id = outcome.job_id
-        keys = [*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id), shared_keys.result(job_id), redis_keys.OUTBOX]
-        arguments: list[Any] = [delivery.tag, job_id, state.value, render_outcome(outcome), shared_keys.RESULT_TTL_MS]
-        arguments += [render_trail(outcome.attempts), outcome.model_id if isinstance(outcome, Result) else "", ""]
-        finished = await self._finish(keys=keys, args=[*arguments, *(part for row in rows for part in row)])
-        reach("finished")
-        error = outcome.type if isinstance(outcome, Failure) else ""
-        self._released(delivery, Departure(state, error), done=finished)
+        note_departure(delivery, Departure(JobState.PARKED), done=parked)
 
     async def record(self, row: Row) -> None:
         """Put a row into the outbox."""
@@ -152,12 +135,17 @@ class Jobs:
         await self._requeue(keys=list(redis_keys.MESSAGE_KEYS), args=[delivery.tag, delivery.task_id])
         claims.forget(delivery.tag)
 
-    @staticmethod
-    def _released(delivery: Delivery, left: Departure, *, done: int) -> None:
-        claims.forget(delivery.tag)
-        if not done:
-            raise LostClaimError
-        departures[delivery.tag] = left
+
+def note_departure(delivery: Delivery, left: Departure, *, done: int) -> None:
+    """A script has taken the job off this worker's hands, if it has (`done`): no acknowledgement is owed.
+
+    Raises:
+        LostClaimError: if it has not, because the message is no longer ours.
+    """
+    claims.forget(delivery.tag)
+    if not done:
+        raise LostClaimError
+    departures[delivery.tag] = left
 
 
 def render_trail(trail: Sequence[Attempt]) -> str:

@@ -13,8 +13,7 @@ from pool_worker.completion.estimates import charge_of, charge_of_answer, estima
 from pool_worker.errors import AbandonedError, AttemptError
 from pool_worker.health import blame
 from pool_worker.limits.acquire import Lease
-from pool_worker.limits.candidates import Charge
-from pool_worker.limits.settle import refund, settle
+from pool_worker.limits.settle import Settlement, settle, unused, used
 from pool_worker.limits.windows import LONGEST_LEASE_MS
 from pool_worker.protocols.answer import Answer
 from pool_worker.providers.attempt import attempt
@@ -38,7 +37,7 @@ class Answered:
     usage: Usage
     cost_usd: Decimal
     ended_at: datetime
-    owed: tuple[Owed, ...]
+    settlement: Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,8 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
     usage = answer.usage if answer.usage_reported else estimate_usage(job, model)
     cost_usd = model.price.cost_usd(usage)
     charge = charge_of_answer(job, usage, model, provider)
-    settled = _settlement(lease, pool, charge=charge, cost_usd=cost_usd, sent_after_ms=sent_after_ms)
-    return Answered(answer, usage, cost_usd, ended_at, (settled,))
+    settled = used(lease.id, actual=charge, cost_micro_usd=micro_usd(cost_usd), sent_after_ms=sent_after_ms)
+    return Answered(answer, usage, cost_usd, ended_at, settled)
 
 
 def abandoned(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> Failed:
@@ -92,14 +91,12 @@ def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sen
     usage = estimate_usage(job, model) if error.charged else Usage()
     cost_usd = model.price.cost_usd(usage) if error.charged else Decimal(0)
     if error.status_code is None and not error.charged:
-        ended: Owed = partial(refund, pool.redis, lease.id)
+        ended = unused(lease.id)
     else:
-        ended = _settlement(lease, pool, charge=charge_of(usage, model), cost_usd=cost_usd, sent_after_ms=sent_after_ms)
-    return Failed(error, usage, cost_usd, now, (ended, partial(blame, pool.redis, error, lease, now=now)))
-
-
-def _settlement(lease: Lease, pool: Resources, *, charge: Charge, cost_usd: Decimal, sent_after_ms: int) -> Owed:
-    return partial(settle, pool.redis, lease.id, actual=charge, cost_micro_usd=micro_usd(cost_usd), sent_after_ms=sent_after_ms)
+        charge, cost_micro_usd = charge_of(usage, model), micro_usd(cost_usd)
+        ended = used(lease.id, actual=charge, cost_micro_usd=cost_micro_usd, sent_after_ms=sent_after_ms)
+    owed = (partial(settle, pool.redis, ended), partial(blame, pool.redis, error, lease, now=now))
+    return Failed(error, usage, cost_usd, now, owed)
 
 
 def _timeout_s(job: Job, provider_s: float, pool: Resources) -> float:

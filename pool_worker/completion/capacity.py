@@ -18,7 +18,7 @@ from pool_worker.completion.trail import Trail
 from pool_worker.completion.waiting import pause_s
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Unenrolled, acquire
 from pool_worker.limits.candidates import Candidate
-from pool_worker.limits.settle import refund
+from pool_worker.limits.settle import settle, unused
 from pool_worker.limits.windows import GUARD_MS
 from pool_worker.protocols.tokens import estimate_input_tokens
 from pool_worker.registry import Registry, micro_usd
@@ -122,7 +122,7 @@ async def _acquire(choices: Sequence[Choice], job: Job, pool: Resources) -> Leas
             case Unenrolled():
                 await pool.enroll()
             case Lease() if time.monotonic() - asked_at > GUARD_MS / 1000:
-                await refund(pool.redis, place.id)  # this process was held up: the provider would count it too late
+                await settle(pool.redis, unused(place.id))  # this process was held up: the provider would count it too late
             case Lease():
                 return Leased(place, asked_at)
             case _:

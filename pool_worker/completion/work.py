@@ -19,12 +19,14 @@ from pool_worker.completion.calling import Answered, Failed, Owed, abandoned, ca
 from pool_worker.completion.capacity import Leased, Place, Rest, find_place
 from pool_worker.completion.degraded import guidance
 from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
+from pool_worker.completion.finishing import finish
 from pool_worker.completion.trail import Call, Trail
 from pool_worker.errors import Scope
 from pool_worker.failpoints import reach
 from pool_worker.ledger.rows import Row as LedgerRow
 from pool_worker.ledger.rows import attempt_row, job_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease
+from pool_worker.limits.settle import Settlement
 from pool_worker.resources import Resources
 
 MAX_HOPS = 16
@@ -43,7 +45,9 @@ class Work:
         self._trail = trail
         self._pool = pool
         self._owed: list[Owed] = []
-        """Of the last call; see `_with_owed`."""
+        """Of the last call, if it failed; see `_with_owed`."""
+        self._settlement: Settlement | None = None
+        """Of the call that was answered; told with the job's end."""
 
     def is_late(self) -> bool:
         """Whether the caller has no use for an answer any more."""
@@ -141,7 +145,7 @@ class Work:
     def _result(self, done: Answered, leased: Leased, *, started_at: datetime) -> Result:
         model = leased.lease.candidate.model
         attempt = self._trail.answered(model, _made(done, leased.lease, started_at=started_at))
-        self._owed.extend(done.owed)
+        self._settlement = done.settlement
         return Result(
             job_id=self.job.id,
             content=done.answer.content,
@@ -182,7 +186,8 @@ class Work:
 
     async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Row]) -> None:
         rows = [*rows, _row(job_row(self.job, outcome, finished_at=self._pool.now()))]
-        await self._with_owed(self._pool.jobs.finish(self.delivery, outcome, state=state, rows=rows))
+        ended = finish(self._pool.redis, self.delivery, outcome, state=state, rows=rows, settlement=self._settlement)
+        await self._with_owed(ended)
 
 
 def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Row:

@@ -22,37 +22,48 @@ class Expired:
     key_id: str
 
 
-async def settle(
-    redis: Redis,
-    lease_id: str,
-    *,
-    actual: Charge,
-    cost_micro_usd: int = 0,
-    sent_after_ms: int = 0,
-    now_ms: int | None = None,
-) -> bool:
-    """End a lease: windows and budgets get the true amounts, the slot in flight is free.
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a lease ends. `settle` tells Redis by itself; a job's finish script tells it with all the rest."""
+
+    lease_id: str
+    amounts: str
+    """JSON: unit → amount."""
+    sent_after_ms: int = 0
+    """How long after the acquire the request was sent, by the caller's monotonic clock."""
+    state: str = "settled"
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The lease and the open leases."""
+        return redis_keys.lease(self.lease_id), redis_keys.LEASES
+
+
+def used(lease_id: str, *, actual: Charge, cost_micro_usd: int = 0, sent_after_ms: int = 0) -> Settlement:
+    """A lease whose call was made.
 
     Args:
-        redis: where the lease is.
         lease_id: the lease.
         actual: what was used; `requests=1` if the request reached the provider, whatever it answered.
         cost_micro_usd: what it cost.
         sent_after_ms: how long after the acquire the request was sent, by the caller's monotonic clock.
-        now_ms: the time, in tests.
+    """
+    return Settlement(lease_id, json.dumps(actual.amounts(cost_micro_usd=cost_micro_usd)), sent_after_ms)
+
+
+def unused(lease_id: str) -> Settlement:
+    """A lease whose request was never sent: nothing of it counts."""
+    return Settlement(lease_id, json.dumps(Charge(requests=0).amounts()), state="refunded")
+
+
+async def settle(redis: Redis, it: Settlement, *, now_ms: int | None = None) -> bool:
+    """End a lease: windows and budgets get the true amounts, the slot in flight is free.
 
     Returns:
         Whether this call ended it; False if it had ended or expired before, or never was.
     """
-    return await _end(
-        redis, lease_id, amounts=actual.amounts(cost_micro_usd=cost_micro_usd), sent_after_ms=sent_after_ms, state="settled",
-        now_ms=now_ms,
-    )  # fmt: skip
-
-
-async def refund(redis: Redis, lease_id: str, *, now_ms: int | None = None) -> bool:
-    """End a lease whose request was never sent: nothing of it counts. Returns whether this call ended it."""
-    return await _end(redis, lease_id, amounts=Charge(requests=0).amounts(), sent_after_ms=0, state="refunded", now_ms=now_ms)
+    arguments: list[str | int] = [it.lease_id, it.amounts, it.sent_after_ms, it.state, as_argument(now_ms)]
+    return bool(await run_script(redis, __package__, "settle", keys=it.keys, arguments=arguments))
 
 
 async def expire(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -> list[Expired]:
@@ -65,16 +76,3 @@ async def expire(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -
         arguments=[redis_keys.lease(""), limit, as_argument(now_ms)],
     )
     return [Expired(*ended[i : i + 3]) for i in range(0, len(ended), 3)]
-
-
-async def _end(
-    redis: Redis, lease_id: str, *, amounts: dict[str, int], sent_after_ms: int, state: str, now_ms: int | None
-) -> bool:
-    answer = await run_script(
-        redis,
-        __package__,
-        "settle",
-        keys=[redis_keys.lease(lease_id), redis_keys.LEASES],
-        arguments=[lease_id, json.dumps(amounts), sent_after_ms, state, as_argument(now_ms)],
-    )
-    return bool(answer)

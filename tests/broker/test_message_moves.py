@@ -84,8 +84,9 @@ class Broker:
 
     def finish(self, tag: str) -> int:
         job_id = self.held[tag]
-        keys = [*MESSAGE_KEYS, shared_keys.job(job_id), shared_keys.result(job_id), redis_keys.OUTBOX]
-        return self.run("finish", keys, tag, job_id, "succeeded", "{}", 60_000, "[]", "", self.now_ms, "job", job_id, "{}")
+        keys = [*MESSAGE_KEYS, shared_keys.job(job_id), shared_keys.result(job_id), redis_keys.OUTBOX, "no lease", "no leases"]
+        arguments = [tag, job_id, "succeeded", "{}", 60_000, "[]", "", self.now_ms, "", "{}", 0, "", "job", job_id, "{}"]
+        return self.client.register_script(read_script("pool_worker.completion", "finish"))(keys=keys, args=arguments)
 
     def queued(self) -> list[str]:
         return [json.loads(text)["headers"]["id"] for name in LISTS for text in self.client.lrange(name, 0, -1)]

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Unenrolled, acquire
 from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.enroll import enroll
-from pool_worker.limits.settle import Expired, expire, refund, settle
+from pool_worker.limits.settle import Expired, expire, settle, unused, used
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Key, Model, Period, Provider, Registry, Unit, Window, WindowKind
 
@@ -111,10 +111,10 @@ class Limits:
         return answer
 
     def settle(self, lease: Lease, actual: Charge = Charge(), **arguments: Any) -> bool:  # noqa: B008 - frozen
-        return bool(self.run(settle(self.redis, lease.id, actual=actual, now_ms=self.now_ms, **arguments)))
+        return bool(self.run(settle(self.redis, used(lease.id, actual=actual, **arguments), now_ms=self.now_ms)))
 
     def refund(self, lease: Lease) -> bool:
-        return bool(self.run(refund(self.redis, lease.id, now_ms=self.now_ms)))
+        return bool(self.run(settle(self.redis, unused(lease.id), now_ms=self.now_ms)))
 
     def expire(self, limit: int = 100) -> list[Expired]:
         ended: list[Expired] = self.run(expire(self.redis, limit=limit, now_ms=self.now_ms))

@@ -10,7 +10,7 @@ from small_pool import NOON_MS, Limits, candidates_of, connect, keys_of, pool, p
 from pool_worker.limits.acquire import Elsewhere, LeaseEndedError, Unenrolled
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
-from pool_worker.limits.settle import settle
+from pool_worker.limits.settle import settle, used
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Key, Unit
 
@@ -313,7 +313,7 @@ def test_many_keys_are_looked_at_a_few_at_a_time_and_none_is_forgotten(limits: L
     keys = []
     for number in range(100):
         keys.append(limits.take(tokens(50), lease_id=f"first-{number}").key_id)
-        limits.run(settle(limits.redis, f"first-{number}", actual=tokens(10 if number == 80 else 50), now_ms=limits.now_ms))
+        limits.run(settle(limits.redis, used(f"first-{number}", actual=tokens(10 if number == 80 else 50)), now_ms=limits.now_ms))
         limits.now_ms += 1
     for _ in range(2):
         refused = limits.refused(tokens(60))

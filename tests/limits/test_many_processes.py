@@ -13,7 +13,7 @@ from small_pool import Limits, candidates_of, connect, keys_of, pool, provider, 
 from pool_worker.limits.acquire import Exhausted, Lease, acquire
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.enroll import enroll
-from pool_worker.limits.settle import settle
+from pool_worker.limits.settle import settle, used
 from pool_worker.registry import Registry
 
 PROCESSES, KEYS, LIMIT = 4, 5, 20
@@ -27,8 +27,8 @@ def registry() -> Registry:
 
 
 async def take_all(url: str) -> list[str]:
-    """Acquire and settle, six at a time, until the windows are spent; the keys used."""
-    redis, used = connect(url), list[str]()
+    """Acquire and settle, six at a time, until the windows are spent; the keys they used."""
+    redis, taken = connect(url), list[str]()
     candidates = candidates_of(registry())
     numbers = itertools.count()
 
@@ -44,14 +44,14 @@ async def take_all(url: str) -> list[str]:
                 served_queues=frozenset({"free.groq"}),
             )
             if isinstance(answer, Lease):
-                used.append(answer.key_id)
-                await settle(redis, answer.id, actual=Charge())
+                taken.append(answer.key_id)
+                await settle(redis, used(answer.id, actual=Charge()))
             elif isinstance(answer, Exhausted) and "per minute" in answer.reason:
                 return
 
     await asyncio.gather(*(caller() for _ in range(6)))
     await redis.aclose()
-    return used
+    return taken
 
 
 def process(url: str, answers: Any) -> None:

@@ -13,7 +13,7 @@ from pool_worker import redis_keys
 from pool_worker.broker.jobs import Until
 from pool_worker.limits.acquire import Lease, acquire
 from pool_worker.limits.candidates import Candidate, Charge
-from pool_worker.limits.settle import settle
+from pool_worker.limits.settle import settle, used
 from pool_worker.maintenance.queues import RELEASE_AT_MOST, expire_leases, release_due_jobs
 
 FREE = list_name("free", 6)
@@ -78,5 +78,5 @@ def test_a_dead_workers_lease_ends_at_its_estimate(worker: SmallWorker, caplog: 
         assert worker.run(expire_leases(worker.pool)) == 1
     assert [record.getMessage() for record in caplog.records] == ["the lease on groq#1 for job its job ended without its worker"]
     assert worker.redis.zcard(redis_keys.in_flight("groq#1")) == 0
-    assert not worker.run(settle(worker.pool.redis, lease.id, actual=Charge())), "it is over"
+    assert not worker.run(settle(worker.pool.redis, used(lease.id, actual=Charge()))), "it is over"
     assert worker.run(expire_leases(worker.pool)) == 0
