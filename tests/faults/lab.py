@@ -25,7 +25,7 @@ from lab_processes import LabRedis, NotInTimeError, Nursery, Process, python_pat
 from pool_client import JobHandle, Pool
 from pool_client import redis_keys as shared_keys
 from pool_client.job import JobState
-from pool_client.queues import MAINTENANCE_QUEUE
+from pool_client.queues import MAINTENANCE_QUEUE, list_names
 from pool_worker import redis_keys
 from pool_worker.cli.celery_commands import beat_module, worker_module
 from pool_worker.config import load_registry
@@ -214,6 +214,10 @@ class Lab:
                 return False
 
         until(holds, within_s=within_s, what=what)
+
+    def lists(self) -> list[str]:
+        """The Redis lists in which jobs wait."""
+        return [name for queue in self.queues if queue != MAINTENANCE_QUEUE for name in list_names(queue)]
 
     def claimed(self) -> dict[str, str]:
         """Claim tag → message of everything that is in a worker's hands, beat's own tasks aside."""
