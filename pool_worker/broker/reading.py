@@ -200,6 +200,14 @@ def _is_number_or_none(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
+def _are_stamps(value: object) -> bool:
+    return value is None or (isinstance(value, dict) and all(_are_texts(each) for each in value.values()))
+
+
+def _are_texts(value: object) -> bool:
+    return _is_text_or_none(value) or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+
+
 def _is_text_or_none(value: object) -> bool:
     return value is None or isinstance(value, str)
 
@@ -212,4 +220,6 @@ _HEADERS: dict[str, Callable[[object], bool]] = {
     "kwargsrepr": _is_text_or_none,
     "root_id": _is_text_or_none,
     "parent_id": _is_text_or_none,
+    "stamped_headers": _are_texts,
+    "stamps": _are_stamps,
 }
