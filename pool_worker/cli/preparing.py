@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pool_client.redis_connection import connect
 from pool_worker.cli.plan import ENV_FILE, Plan
 from pool_worker.cli.processes import Report
-from pool_worker.cli.terminal import CommandError
+from pool_worker.cli.terminal import CommandError, as_typed, in_columns
 from pool_worker.config import EnvKey, Profile, load_profile, read_env_keys
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.schema import migrate
@@ -23,11 +23,6 @@ from pool_worker.registry import Key, Provider
 from pool_worker.settings import Settings
 from pool_worker.simulator.profile import secret_of
 from pool_worker.vault import Change, Imported, Vault, master_keys
-
-NO_KEYS = """there is no API key yet. Three ways to go on:
-  model-pool up --simulate     run against simulated providers, no key needed
-  model-pool keys add groq     type or paste one key (groq, gemini, openrouter, …)
-  .env in this folder          with lines such as GROQ_API_KEY_1=gsk_…; `model-pool up` imports it"""
 
 
 def prepare_ledger(plan: Plan, *, report: Report) -> None:
@@ -46,7 +41,7 @@ def prepare_ledger(plan: Plan, *, report: Report) -> None:
         elif ENV_FILE.is_file():
             import_env_file(vault, ENV_FILE, plan.registry.providers, report=report)
         if not _can_call_somebody(vault.list(), plan.registry.providers.values()):
-            raise CommandError(NO_KEYS)
+            raise CommandError(_no_keys())
     finally:
         engine.dispose()
 
@@ -84,6 +79,15 @@ def import_env_file(vault: Vault, path: Path, providers: Mapping[str, Provider],
     if changes:
         report.note(f"keys of {path}: {', '.join(f'{count} {change}' for change, count in changes.items())}")
     return imported
+
+
+def _no_keys() -> str:
+    ways = {
+        as_typed("up --simulate"): "run against simulated providers, no key needed",
+        as_typed("keys add groq"): "type or paste one key (groq, gemini, openrouter, …)",
+        ".env in this folder": f"with lines such as GROQ_API_KEY_1=gsk_…; `{as_typed('up')}` imports it",
+    }
+    return f"there is no API key yet. Three ways to go on:\n{in_columns(ways)}"
 
 
 def _put_simulated_keys(vault: Vault, profile: Profile) -> None:

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import redis
 
-from pool_client.redis_connection import connect, describe
+from pool_client.redis_connection import DEFAULT_URL, connect, describe
 from pool_worker.cli.running import connected_settings
-from pool_worker.cli.terminal import CommandError
+from pool_worker.cli.terminal import CommandError, as_typed, in_columns
 from pool_worker.settings import Settings
-
-NOTHING_RUNS = """nothing is running here. To start it:
-  model-pool up               with your API keys
-  model-pool up --simulate    with simulated providers, no key needed
-A Redis elsewhere is named with --redis URL."""
 
 
 def reach(settings: Settings | None = None) -> Settings:
@@ -33,7 +28,7 @@ def reach(settings: Settings | None = None) -> Settings:
             client.ping()
         except (redis.RedisError, OSError) as error:
             is_guess = given.redis_url is None and connected.home == given.home
-            raise CommandError(NOTHING_RUNS if is_guess and _refuses(error) else _trouble(error, url)) from None
+            raise CommandError(_nothing_runs() if is_guess and _refuses(error) else _trouble(error, url)) from None
     return connected
 
 
@@ -42,7 +37,20 @@ def _refuses(error: Exception) -> bool:
     return isinstance(error, redis.ConnectionError | OSError) and not isinstance(error, redis.AuthenticationError)
 
 
+def starter(url: str) -> str:
+    """The command, without the program's name, that starts workers on the Redis that `reach` has chosen."""
+    if Settings().redis_url is not None:
+        return "up"
+    return f"up --redis {url}" if url == DEFAULT_URL else "worker"
+
+
+def _nothing_runs() -> str:
+    ways = {as_typed("up"): "with your API keys", as_typed("up --simulate"): "with simulated providers, no key needed"}
+    return f"nothing is running here. To start it:\n{in_columns(ways)}\nA Redis elsewhere is named with --redis URL."
+
+
 def _trouble(error: Exception, url: str) -> str:
     return (
-        f"{describe(error, url)}. Start it, or name another with --redis (MODEL_POOL_REDIS_URL); `model-pool doctor` looks closer"
+        f"{describe(error, url)}. Start it, or name another with --redis (MODEL_POOL_REDIS_URL); "
+        f"`{as_typed('doctor')}` looks closer"
     )

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from pool_client import Pool
-from pool_client.errors import JobTimeoutError, PoolError
-from pool_client.handle import JobHandle
-from pool_client.job import JobState, OnExhausted, Priority, Result, Status, Step, Tier
+from pool_client.errors import InvalidRequestError
+from pool_client.job import OnExhausted, Priority, Tier
 from pool_client.options import JobOptions
-from pool_client.redis_connection import connect
-from pool_worker import redis_keys
-from pool_worker.cli.figures import count_of, milliseconds, moment, usd
 from pool_worker.cli.json_output import print_json_object
 from pool_worker.cli.reaching import reach
-from pool_worker.cli.terminal import CommandError, err, out
+from pool_worker.cli.result import TimeoutOption, print_answer
+from pool_worker.cli.terminal import out
 
-LOOK_EVERY_S = 1.0
-INTERRUPTED = 130
 STDIN = "-"
+FIELD = re.compile(r"(?:^|(?<=; ))(\w+):")
+OPTIONS = {"deadline_s": "--deadline"} | {
+    name: f"--{name.replace('_', '-')}"
+    for name in ("agent", "priority", "task_type", "model", "tier", "max_tokens", "temperature")
+}
+"""Field of a job → option."""
 
 
 def submit(
@@ -39,6 +40,7 @@ def submit(
     temperature: Annotated[float | None, typer.Option(min=0, max=2)] = None,
     deadline: Annotated[float | None, typer.Option(metavar="SECONDS", help="The answer is of no use later.")] = None,
     on_exhausted: Annotated[OnExhausted | None, typer.Option(help="When every quota is spent.")] = None,
+    timeout: TimeoutOption = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the answer, or only print the job's id.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
@@ -56,9 +58,12 @@ def submit(
         "on_exhausted": on_exhausted,
     }
     with Pool(agent=agent, redis_url=url) as pool:
-        job = pool.submit(text, **options)
+        try:
+            job = pool.submit(text, **options)
+        except InvalidRequestError as error:
+            raise InvalidRequestError(_in_options(str(error))) from None
         if wait:
-            _print_answer(job, url, as_json=as_json)
+            print_answer(job, url, timeout_s=timeout, as_json=as_json)
         elif as_json:
             print_json_object({"job_id": job.id})
         else:
@@ -69,69 +74,18 @@ def _prompt(prompt: str | None, file: Path | None) -> str:
     if (prompt is None) == (file is None):
         msg = f'give a prompt ("Why is the sky blue?"), {STDIN} to read it from stdin, or --file, and only one of them'
         raise typer.BadParameter(msg, param_hint="PROMPT")
+    place = str(file or ("stdin" if prompt == STDIN else "PROMPT"))
     try:
-        if file is not None:
-            return file.read_text(encoding="utf-8")
-        return sys.stdin.read() if prompt == STDIN else str(prompt)
+        text = file.read_text(encoding="utf-8") if file is not None else sys.stdin.read() if prompt == STDIN else str(prompt)
     except UnicodeDecodeError:
         msg = "is not UTF-8 text"
-        raise typer.BadParameter(msg, param_hint=str(file or "stdin")) from None
+        raise typer.BadParameter(msg, param_hint=place) from None
+    if not text.strip():
+        msg = "is empty; give a text"
+        raise typer.BadParameter(msg, param_hint=place)
+    return text
 
 
-def _print_answer(job: JobHandle, url: str, *, as_json: bool) -> None:
-    try:
-        result = _wait(job, url)
-    except PoolError as error:
-        if as_json and error.failure is not None:
-            print_json_object(error.failure)
-            raise typer.Exit(1) from None
-        if error.failure is None:
-            raise
-        msg = f"{error}\nThe whole story: model-pool job {job.id}"
-        raise CommandError(msg) from None
-    except KeyboardInterrupt:
-        err.print(f"the job goes on: model-pool job {job.id}", style="dim", markup=False)
-        raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        print_json_object(result)
-        return
-    typer.echo(result.content)
-    err.print(Text(_about(result), style="dim"))
-
-
-def _wait(job: JobHandle, url: str) -> Result:
-    """Wait as long as it takes; whoever looks at a terminal sees what the job waits for."""
-    looks = 0
-    with err.status("waiting for the answer") as shown:
-        while True:
-            try:
-                return job.result(timeout=LOOK_EVERY_S)
-            except JobTimeoutError:
-                status = job.status()
-            looks += 1
-            shown.update(Text(_waiting(status)))
-            if looks == 1 and status.state is JobState.QUEUED and not _somebody_works(url):
-                err.print("no worker is running: the job waits for one (`model-pool up`)", style="yellow")
-
-
-def _waiting(status: Status) -> str:
-    if status.state is JobState.PARKED:
-        return f"parked until {moment(status.waits_until)} ({status.wait_reason}); Ctrl-C leaves it to itself"
-    return f"{status.state.value} in {status.queue}; Ctrl-C leaves it to itself"
-
-
-def _somebody_works(url: str) -> bool:
-    with connect(url) as client:
-        return next(client.scan_iter(redis_keys.worker("*"), count=1000), None) is not None
-
-
-def _about(result: Result) -> str:
-    """One line: where the answer comes from, and what it took."""
-    key = next((attempt.key_id for attempt in reversed(result.attempts) if attempt.outcome == Step.OK), None)
-    calls = sum(attempt.is_call for attempt in result.attempts)
-    marks = [word for word, holds in (("degraded", result.degraded), ("cached", result.cached)) if holds]
-    usage = f"{result.usage.input_tokens:,} tokens in, {result.usage.output_tokens:,} out"
-    facts = [result.model_id, key or result.provider, usage, milliseconds(result.latency_ms), usd(result.cost_usd), *marks]
-    if calls > 1:
-        facts.append(count_of(calls, "attempt"))
-    return " · ".join(facts)
+def _in_options(words: str) -> str:
+    """A refusal that names fields, as one that names this command's options."""
+    return FIELD.sub(lambda field: OPTIONS.get(field[1], field[1]) + ":", words)

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -35,6 +36,12 @@ def as_typed(words: str) -> str:
     """
     options = [f"{flag} {shlex.quote(_without_password(value))}" for flag, value in given_options().items()]
     return " ".join([program(), words, *options])
+
+
+def in_columns(rows: Mapping[str, str]) -> str:
+    """Commands and what each is for, a line each, one below the other."""
+    width = max(map(len, rows))
+    return "\n".join(f"  {command:<{width}}   {purpose}" for command, purpose in rows.items())
 
 
 def program() -> str:

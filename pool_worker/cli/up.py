@@ -17,9 +17,9 @@ from pool_worker.cli.global_options import was_given
 from pool_worker.cli.interrupts import Interrupts
 from pool_worker.cli.plan import Plan, make_plan
 from pool_worker.cli.processes import is_alive
-from pool_worker.cli.running import ALREADY_RUNNING, AlreadyRunningError, Running, recorded
+from pool_worker.cli.running import ALREADY_RUNNING, AlreadyRunningError, Running, find_running, recorded
 from pool_worker.cli.system import System
-from pool_worker.cli.terminal import CommandError, err
+from pool_worker.cli.terminal import CommandError, as_typed, err
 from pool_worker.settings import Settings
 
 DEFAULT_PROFILE = "thirty-two-keys"
@@ -65,7 +65,7 @@ def up(
         try:
             running = system.start()
         except AlreadyRunningError as error:
-            _tell_already_running(error.home)
+            _tell_already_running(error.home, base=settings.home)
             raise typer.Exit(ALREADY_RUNNING) from None
         except CommandError:
             if interrupts.count:
@@ -105,7 +105,6 @@ class ForegroundReport:
 
 def _print_banner(plan: Plan, running: Running, *, base: Path, ready_after_s: float) -> None:
     embedded = running.embedded_redis_port is not None
-    home = "" if base == Path.home() / ".model-pool" else f" --home {shlex.quote(str(base))}"
     rows = {
         "Redis": shown(running.redis_url) + (" (embedded)" if embedded else ""),
         "home": str(running.home),
@@ -117,13 +116,23 @@ def _print_banner(plan: Plan, running: Running, *, base: Path, ready_after_s: fl
     typer.secho(f"Model Pool is ready in {ready_after_s:.1f} s", bold=True)
     for name, value in rows.items():
         typer.echo(f"  {name:<10}{value}")
-    typer.echo(f'In another terminal:  model-pool submit{home} "Why is the sky blue?"')
+    typer.echo(f"In another terminal:  {_first_job(running, base=base)}")
     if embedded:
         typer.echo(f"In your programs:     MODEL_POOL_REDIS_URL={running.redis_url}")
     typer.echo("Ctrl-C stops it all.")
 
 
-def _tell_already_running(home: Path) -> None:
+def _first_job(running: Running, *, base: Path) -> str:
+    """The command that submits a job to this system from any terminal."""
+    words = 'submit "Why is the sky blue?"'
+    if base != Path.home() / ".model-pool" and not was_given("MODEL_POOL_HOME"):
+        words += f" --home {shlex.quote(str(base))}"
+    if len(find_running(base)) > 1 and not was_given("MODEL_POOL_REDIS_URL"):
+        words += f" --redis {shown(running.redis_url)}"
+    return as_typed(words)
+
+
+def _tell_already_running(home: Path, *, base: Path) -> None:
     running = recorded(home)
     if running is None or not is_alive(running.pids.get("up", 0)):
         err.print(f"Model Pool is just being started or stopped on {home}")
@@ -133,4 +142,5 @@ def _tell_already_running(home: Path) -> None:
     err.print(f"  since  {running.since.astimezone():%Y-%m-%d %H:%M:%S} ({str(age).partition('.')[0]} ago)")
     err.print(f"  Redis  {shown(running.redis_url)}")
     err.print(f"  pids   {', '.join(f'{name} {pid}' for name, pid in running.pids.items())}")
+    err.print(f"To use it:  {_first_job(running, base=base)}", markup=False)
     err.print(f"To stop it: Ctrl-C in its terminal, or kill {running.pids['up']}")

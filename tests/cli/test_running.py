@@ -70,9 +70,14 @@ def test_a_configured_redis_wins(tmp_path: Path) -> None:
 def test_two_that_run_here_must_be_told_apart(tmp_path: Path) -> None:
     homes = [tmp_path, tmp_path / "simulate-x"]
     locks = [HomeLock(home) for home in homes]
-    for lock, home in zip(locks, homes, strict=True):
-        lock.write(_running(home))
-    with pytest.raises(ConfigurationError, match=f"--home {tmp_path} or --home {tmp_path}/simulate-x"):
+    for lock, home, port in zip(locks, homes, (7, 8), strict=True):
+        lock.write(_running(home, redis_url=f"redis://127.0.0.1:{port}/0"))
+    with pytest.raises(ConfigurationError) as told:
         connected_settings(_settings(tmp_path))
+    assert str(told.value).splitlines() == [
+        "2 systems are running here: choose one with",
+        f"  --redis redis://127.0.0.1:7/0   {tmp_path}",
+        f"  --redis redis://127.0.0.1:8/0   {tmp_path}/simulate-x",
+    ]
     for lock in locks:
         lock.release(forget=True)

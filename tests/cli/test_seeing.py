@@ -84,10 +84,15 @@ def test_the_prompt_may_come_from_stdin_or_a_file(shown: Shown) -> None:
     assert answer.startswith(f"echo {expected_digest('From stdin')}")
 
 
-def test_without_waiting_the_id_is_printed_and_job_finds_it(shown: Shown) -> None:
+def test_without_waiting_the_id_is_printed_and_brings_the_answer(shown: Shown) -> None:
     job_id = shown.run("submit", PROMPT, "--no-wait")[0].strip()
-    shown.pool.job(job_id).result(timeout=20)
+    answer, about = shown.run("result", job_id)
+    assert answer.startswith(f"echo {expected_digest(PROMPT)}")
+    assert "tokens in" in about
+    assert shown.json("result", job_id)["content"] == answer.rstrip("\n")
+    assert shown.run("job", job_id)[0].endswith(f"\nanswer\n{answer}")
     facts = shown.json("job", job_id)
+    assert facts["content"] == answer.rstrip("\n")
     assert (facts["state"], facts["source"], facts["queue"]) == ("succeeded", "redis", "free")
     assert [attempt["outcome"] for attempt in facts["attempts"]] == ["ok"]
 
@@ -107,20 +112,20 @@ def test_a_job_that_waits_says_for_what_and_until_when(shown: Shown) -> None:
     job = shown.pool.submit(PROMPT, model="codestral")
     wait_until(lambda: job.status().state is JobState.PARKED)
     text, _ = shown.run("job", job.id)
-    assert all(words in text for words in ("parked", "until", "window spent", "codestral#1", "429"))
+    assert all(words in text for words in ("parked until", "because codestral#1 is left alone", "window spent", "429"))
     parked = shown.json("status")["parked"]
     assert (parked["jobs"], sum(wait["jobs"] for wait in parked["waits"])) == (1, 1)
     assert parked["waits"][0]["reason"].startswith("codestral: ")
     text, _ = shown.run("status")
     assert all(words in text for words in ("1 parked", "codestral: ", "left alone", "14 m"))
-    job.cancel()
+    assert "is cancelled" in shown.run("cancel", job.id)[0]
 
 
 def test_a_failure_is_told_and_where_its_story_is(shown: Shown) -> None:
     _, told = shown.run("submit", PROMPT, "--model", "no_such_model", code=1)
     assert "no such model is configured" in told
     job_id = told.rsplit("model-pool job ", 1)[1].strip()
-    assert "ModelUnavailableError" in shown.run("job", job_id)[0]
+    assert "ModelUnavailableError: no_such_model" in shown.run("job", job_id)[0]
     assert shown.json("submit", PROMPT, "--model", "no_such_model", code=1)["type"] == "ModelUnavailableError"
 
 
@@ -182,7 +187,11 @@ def test_the_ledger_knows_what_was_called_and_redis_may_forget(shown: Shown) -> 
     facts = shown.json("job", job.id)
     assert (facts["source"], facts["state"], facts["model_id"]) == ("ledger", "succeeded", "mistral_small")
     assert [attempt["key_id"] for attempt in facts["attempts"]] == ["mistral#1"]
-    assert "Redis has forgotten it" in shown.run("job", job.id)[0]
+    text, _ = shown.run("job", job.id)
+    assert "Redis has forgotten it" in text
+    assert text.endswith("\nanswer\n(kept no longer than 24 hours)\n")
+    assert "its answer is kept no longer than 24 hours" in shown.run("result", job.id, code=1)[1]
+    assert "had succeeded before" in shown.run("cancel", job.id)[0]
 
 
 def test_alerts_are_listed_and_acknowledged(shown: Shown) -> None:

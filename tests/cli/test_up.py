@@ -25,7 +25,7 @@ def test_jobs_are_answered_and_ctrl_c_leaves_nothing_behind_but_the_books(cli: C
     up = start_up()
     pids = up.pids
     assert set(pids) == {"up", "redis", "simulator", "worker", "beat"}
-    assert f'model-pool submit --home {cli.home} "' in "\n".join(up.output)
+    assert f'model-pool submit "Why is the sky blue?" --home {cli.home}' in "\n".join(up.output)
     with Pool(redis_url=up.record["redis_url"]) as pool:
         answers = [job.result(timeout=20) for job in pool.submit_many([f"Say {number}" for number in range(5)])]
     assert all(answer.content for answer in answers)
@@ -33,6 +33,7 @@ def test_jobs_are_answered_and_ctrl_c_leaves_nothing_behind_but_the_books(cli: C
     second = cli.run("up", "--simulate")
     assert second.returncode == 3
     assert all(str(words) in second.stderr for words in (pids["up"], pids["worker"], up.record["redis_url"], "since"))
+    assert f'model-pool submit "Why is the sky blue?" --home {cli.home}\n' in second.stderr
 
     assert up.end(signal.SIGINT) == 0
     assert "started again" not in "\n".join(up.output)

@@ -1,4 +1,4 @@
-"""`model-pool job ID`: where one job is, and the trail of what was tried for it."""
+"""`model-pool job ID`: where one job is, the trail of what was tried for it, and its answer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import typer
 
 from pool_client import Pool
 from pool_client.errors import InvalidRequestError, PoolUnavailableError
+from pool_client.job import JobState, Status
+from pool_client.redis_connection import connect, redis_errors
 from pool_worker.cli.job.facts import JobFacts, facts_of_record
-from pool_worker.cli.job.view import job_view
+from pool_worker.cli.job.view import answer_text, job_view
 from pool_worker.cli.json_output import print_json_object
 from pool_worker.cli.reaching import reach
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.screen import show
 from pool_worker.cli.terminal import CommandError
+from pool_worker.cli.whereabouts import look, where_words
 from pool_worker.settings import Settings
 
 
@@ -24,12 +27,14 @@ def job(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Show where one job is, and what was tried for it: from Redis, or from the ledger when Redis has forgotten it."""
+    """Show one job: where it is, what was tried for it, its answer. The ledger tells what Redis has forgotten."""
     facts = find_job(job_id, connected_settings(Settings()))
     if as_json:
         print_json_object(facts)
-    else:
-        show(job_view(facts))
+        return
+    show(job_view(facts))
+    if facts.state is JobState.SUCCEEDED:
+        typer.echo(answer_text(facts))
 
 
 def find_job(job_id: str, settings: Settings) -> JobFacts:
@@ -41,7 +46,9 @@ def find_job(job_id: str, settings: Settings) -> JobFacts:
     is_reached = True
     try:
         with Pool(redis_url=settings.redis_url) as pool:
-            return facts_of_record(pool.status(job_id), pool.peek(job_id))
+            status = pool.status(job_id)
+            where = None if status.state.is_final else _where(status, str(settings.redis_url))
+            return facts_of_record(status, pool.peek(job_id), where=where)
     except InvalidRequestError:
         pass
     except PoolUnavailableError:
@@ -54,3 +61,8 @@ def find_job(job_id: str, settings: Settings) -> JobFacts:
         reach()
     msg = f"job {job_id} is not known: neither Redis nor the ledger has it (is it of another --home or --redis?)"
     raise CommandError(msg, exit_code=2)
+
+
+def _where(status: Status, url: str) -> str:
+    with connect(url) as client, redis_errors(url):
+        return where_words(look(client, status))

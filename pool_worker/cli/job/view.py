@@ -9,9 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from pool_client.job import Attempt, JobState, Step
-from pool_worker.cli.figures import NOTHING, milliseconds, moment, usd
+from pool_client.redis_keys import RESULT_TTL_MS
+from pool_worker.cli.figures import NOTHING, count_of, milliseconds, moment, usd
 from pool_worker.cli.job.facts import JobFacts, Source
 
+KEPT = f"{RESULT_TTL_MS // 3_600_000} hours"
+"""For how long an answer can be had."""
 STATE_COLOURS = {
     JobState.QUEUED: "cyan",
     JobState.RUNNING: "blue",
@@ -24,12 +27,23 @@ OUTCOME_COLOURS = {Step.OK.value: "green", Step.MOVED.value: "cyan", Step.PAUSED
 
 
 def job_view(facts: JobFacts) -> RenderableType:
-    """What is known of it, then its trail."""
+    """What is known of it, and its trail; `answer_text` goes below."""
     parts: list[RenderableType] = [_headline(facts), _facts(facts)]
     parts += [Text(), _trail(facts.attempts)] if facts.attempts else [Text("nothing has been tried for it yet", style="dim")]
     if any(attempt.reason for attempt in facts.attempts):
         parts += [Text(), Text("why", style="bold"), _reasons(facts.attempts)]
+    if facts.state is JobState.SUCCEEDED:
+        parts += [Text(), Text("answer", style="bold")]
     return Group(*parts)
+
+
+def answer_text(facts: JobFacts) -> str:
+    """What stands below the view of a job that succeeded: its answer as it is, in lines of its own length."""
+    if facts.content is None:
+        return f"(kept no longer than {KEPT})"
+    if not facts.content and facts.tool_calls:
+        return f"({count_of(len(facts.tool_calls), 'tool call')}, shown by --json)"
+    return facts.content
 
 
 def _headline(facts: JobFacts) -> Text:
@@ -48,8 +62,8 @@ def _facts(facts: JobFacts) -> Table:
     grid.add_row("submitted", moment(facts.submitted_at))
     if facts.started_at is not None:
         grid.add_row("started", _after(facts.submitted_at, facts.started_at))
-    if facts.waits_until is not None:
-        grid.add_row("waits", Text(f"until {moment(facts.waits_until)}: {facts.wait_reason or 'no reason given'}"))
+    if facts.where is not None:
+        grid.add_row("now", Text(facts.where))
     if facts.finished_at is not None:
         grid.add_row("ended", _after(facts.submitted_at, facts.finished_at))
     if facts.model_id:

@@ -1,0 +1,32 @@
+"""Why a parked job waits, in words: `groq#3: requests per minute` becomes `groq has no requests left this minute`."""
+
+from __future__ import annotations
+
+import re
+
+NOW = {"minute": "this minute", "hour": "this hour", "day": "today", "month": "this month"}
+WINDOW = re.compile(r"(?P<unit>[a-z ]+) per (?P<period>minute|hour|day|month)")
+IN_FLIGHT = re.compile(r"(?P<calls>\d+) calls in flight")
+HOLD = re.compile(r"\w+Error: (?P<story>.+)")
+BUDGET = "budget "
+AGENT = "agent:"
+
+
+def reason_words(reason: str) -> str:
+    """The words for a record's `wait_reason`; a reason of another form is told as it is."""
+    who, _, what = reason.rstrip(".").partition(": ")
+    if who.startswith(BUDGET):
+        owner = who.removeprefix(BUDGET)
+        return (
+            f"the money of {owner.removeprefix(AGENT)} for today is spent"
+            if owner.startswith(AGENT)
+            else "today's money is spent"
+        )
+    provider = who.partition("#")[0]
+    if window := WINDOW.fullmatch(what):
+        return f"{provider} has no {window['unit']} left {NOW[window['period']]}"
+    if busy := IN_FLIGHT.fullmatch(what):
+        return f"{provider} is at {busy['calls']} calls, as many as it takes at a time"
+    if hold := HOLD.fullmatch(what):
+        return f"{who} is left alone: {hold['story']}"
+    return reason.rstrip(".")

@@ -1,0 +1,98 @@
+"""`model-pool result ID`: the answer of one job, now or when it comes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from pool_client import Pool
+from pool_client.errors import InvalidRequestError, JobTimeoutError, PoolError, PoolUnavailableError
+from pool_client.handle import JobHandle
+from pool_client.job import Result, Step
+from pool_worker.cli.figures import count_of, milliseconds, moment, usd
+from pool_worker.cli.job import find_job
+from pool_worker.cli.job.view import KEPT
+from pool_worker.cli.json_output import print_json_object
+from pool_worker.cli.reaching import reach
+from pool_worker.cli.terminal import CommandError, as_typed, err
+from pool_worker.cli.waiting import Waiting
+
+INTERRUPTED = 130
+TIME_IS_OVER = 124
+"""As of `timeout` of the coreutils."""
+
+TimeoutOption = Annotated[
+    float | None, typer.Option(metavar="SECONDS", min=0, help="How long to wait; the job goes on. [default: as long as it takes]")
+]
+
+
+def result(
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="As `submit` gave it.")],
+    *,
+    timeout: TimeoutOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Print the answer of one job; if it has not ended, wait for it. The answer goes to stdout, everything about it to stderr."""
+    settings = reach()
+    url = str(settings.redis_url)
+    with Pool(redis_url=url) as pool:
+        job = pool.job(job_id)
+        try:
+            job.status()
+        except InvalidRequestError:
+            facts = find_job(job_id, settings)
+            msg = (
+                f"job {job_id} ended at {moment(facts.finished_at)}; its answer is kept no longer than {KEPT}. "
+                f"What is known of it: {as_typed(f'job {job_id}')}"
+            )
+            raise CommandError(msg) from None
+        print_answer(job, url, timeout_s=timeout, as_json=as_json)
+
+
+def print_answer(job: JobHandle, url: str, *, timeout_s: float | None, as_json: bool) -> None:
+    """Wait for a job and print what comes of it.
+
+    Raises:
+        CommandError: if no answer comes, or none in time.
+        typer.Exit: if the failure was printed as JSON, or somebody pressed Ctrl-C.
+    """
+    waiting = Waiting(job, url)
+    try:
+        answer = waiting.result(timeout_s=timeout_s)
+    except (JobTimeoutError, PoolUnavailableError):
+        msg = (
+            f"no answer within {timeout_s:g} s: {waiting.words}\nThe job goes on. For its answer: {as_typed(f'result {job.id}')}"
+        )
+        raise CommandError(msg, exit_code=TIME_IS_OVER) from None
+    except PoolError as error:
+        if as_json and error.failure is not None:
+            print_json_object(error.failure)
+            raise typer.Exit(1) from None
+        if error.failure is None:
+            raise
+        msg = f"{error}\nThe whole story: {as_typed(f'job {job.id}')}"
+        raise CommandError(msg) from None
+    except KeyboardInterrupt:
+        err.print(Text(f"the job goes on; for its answer: {as_typed(f'result {job.id}')}"))
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        print_json_object(answer)
+        return
+    typer.echo(answer.content)
+    err.print(Text(_about(answer), style="dim"))
+
+
+def _about(answer: Result) -> str:
+    """One line: where the answer comes from, and what it took."""
+    key = next((attempt.key_id for attempt in reversed(answer.attempts) if attempt.outcome == Step.OK), None)
+    calls = sum(attempt.is_call for attempt in answer.attempts)
+    marks = [word for word, holds in (("degraded", answer.degraded), ("cached", answer.cached)) if holds]
+    if answer.tool_calls:
+        marks.append(f"{count_of(len(answer.tool_calls), 'tool call')}, shown by --json")
+    usage = f"{answer.usage.input_tokens:,} tokens in, {answer.usage.output_tokens:,} out"
+    facts = [answer.model_id, key or answer.provider, usage, milliseconds(answer.latency_ms), usd(answer.cost_usd), *marks]
+    if calls > 1:
+        facts.append(count_of(calls, "attempt"))
+    return " · ".join(facts)

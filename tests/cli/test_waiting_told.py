@@ -1,0 +1,200 @@
+"""Whoever waits for a job at the command line learns what it waits for: on stderr, and the answer alone on stdout."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import redis
+from command_line import CommandLine
+from stand_in_worker import StandInWorker
+
+from pool_client import JobHandle, JobState, Pool, redis_keys
+from pool_worker import redis_keys as worker_keys
+from pool_worker.cli.whereabouts import LOOKED_AT, look, where_words
+
+
+@pytest.fixture
+def pool(redis_url: str) -> Iterator[Pool]:
+    with Pool(redis_url=redis_url) as pool:
+        yield pool
+
+
+@pytest.fixture
+def worker(redis_client: redis.Redis) -> StandInWorker:
+    """It serves `free`, and says so."""
+    redis_client.set(worker_keys.worker("w@h"), json.dumps({"pid": 1, "since": "2026-01-01T00:00:00Z", "queues": ["free"]}))
+    return StandInWorker(redis_client)
+
+
+def where(client: redis.Redis, job: JobHandle) -> str:
+    return where_words(look(client, job.status()))
+
+
+def park(client: redis.Redis, job: JobHandle, *, reason: str) -> None:
+    due_ms = int((time.time() + 3600) * 1000)
+    record = {"state": "parked", "due_ms": due_ms, "wait_reason": reason}
+    client.hset(redis_keys.job(job.id), mapping=record)
+
+
+@contextmanager
+def waiting(cli: CommandLine, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command under way; whatever it does, it is ended."""
+    with subprocess.Popen(
+        cli.command(*arguments), cwd=cli.folder, env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def next_line(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline().rstrip()
+
+
+def test_how_many_stand_before_a_queued_job(redis_client: redis.Redis, pool: Pool, worker: StandInWorker) -> None:
+    first, second = pool.submit("x"), pool.submit("x")
+    assert [where(redis_client, job) for job in (first, second)] == [
+        "queued in free, next in turn",
+        "queued in free, behind 1 job",
+    ]
+    pool.submit_many(["x"] * 2, priority="high")
+    low = pool.submit("x", priority="low")
+    assert where(redis_client, second) == "queued in free, behind 3 jobs"
+    assert where(redis_client, low) == "queued in free, behind 4 jobs"
+
+
+def test_long_queues_are_not_read_whole(redis_client: redis.Redis, pool: Pool, worker: StandInWorker) -> None:
+    jobs = pool.submit_many(["x"] * (LOOKED_AT + 1))
+    assert where(redis_client, jobs[-2]) == f"queued in free, behind {LOOKED_AT - 1} jobs"
+    assert where(redis_client, jobs[-1]) == f"queued in free, behind more than {LOOKED_AT} jobs"
+
+
+def test_a_queue_that_nobody_serves(redis_client: redis.Redis, pool: Pool, worker: StandInWorker) -> None:
+    assert where(redis_client, pool.submit("x", tier="premium")) == "queued in premium, next in turn; no worker serves premium"
+
+
+def test_who_runs_it_and_what_it_waits_for(redis_client: redis.Redis, pool: Pool, worker: StandInWorker) -> None:
+    job = pool.submit("x")
+    worker.take()
+    assert where(redis_client, job) == "running"
+    redis_client.hset(redis_keys.job(job.id), "worker", "w@h")
+    assert where(redis_client, job) == "running on w@h"
+    park(redis_client, job, reason="groq#1: requests per minute")
+    assert where(redis_client, job).endswith(", because groq has no requests left this minute")
+
+
+def test_a_long_wait_says_what_for_again_when_that_changes_and_prints_the_answer_alone(
+    cli: CommandLine, redis_url: str, redis_client: redis.Redis, pool: Pool, worker: StandInWorker
+) -> None:
+    pool.submit("the one before")
+    with waiting(cli, "submit", "Why?", "--redis", redis_url) as submit:
+        assert next_line(submit) == "waiting: queued in free, behind 1 job"
+        worker.answer(worker.take())
+        job = pool.job(worker.take().id)
+        park(redis_client, job, reason="groq#1: requests per minute")
+        line = next_line(submit)
+        if line == "waiting: running":
+            line = next_line(submit)
+        assert line.startswith("waiting: parked until ")
+        assert line.endswith(", because groq has no requests left this minute")
+        worker.answer(job.id, "Because.")
+        answer, about = submit.communicate(timeout=20)
+    assert (submit.returncode, answer) == (0, "Because.\n")
+    assert "waiting" not in about
+
+
+def test_a_short_wait_says_nothing(cli: CommandLine, redis_url: str, redis_client: redis.Redis) -> None:
+    with StandInWorker(redis_client).serving(lambda _: "At once."):
+        ended = cli.run("submit", "Why?", "--redis", redis_url)
+    assert ended.stdout == "At once.\n"
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_with_no_worker_it_says_how_to_start_one(cli: CommandLine, redis_url: str) -> None:
+    ended = cli.run("submit", "Why?", "--redis", redis_url, "--timeout", "3")
+    assert (ended.returncode, ended.stdout) == (124, "")
+    first, *last = ended.stderr.splitlines()
+    assert first.startswith("waiting: queued in free, next in turn; no worker is running; to start one: ")
+    assert first.endswith(f"model-pool up --redis {redis_url}")
+    assert last[0].startswith("no answer within 3 s: queued in free")
+    assert "For its answer: " in last[1]
+
+
+def test_with_no_worker_for_the_queue_it_says_how_to_start_one(cli: CommandLine, redis_url: str, worker: StandInWorker) -> None:
+    told = cli.run("submit", "Why?", "--tier", "paid", "--redis", redis_url, "--timeout", "0").stderr
+    assert "no worker serves paid; to start one: " in told
+    assert f"model-pool worker --queues paid --redis {redis_url}" in told
+
+
+def test_ctrl_c_says_how_to_come_back(cli: CommandLine, redis_url: str, worker: StandInWorker) -> None:
+    with waiting(cli, "submit", "Why?", "--redis", redis_url) as submit:
+        next_line(submit)
+        submit.send_signal(signal.SIGINT)
+        answer, told = submit.communicate(timeout=20)
+    assert (submit.returncode, answer) == (130, "")
+    command = told.rpartition("model-pool ")[2].split()
+    assert command[0] == "result"
+    assert command[2:] == ["--redis", redis_url]
+
+    worker.answer(worker.take(), "Because.")
+    assert cli.run(*command).stdout == "Because.\n"
+
+
+def test_result_waits_no_longer_than_it_may(cli: CommandLine, redis_url: str, pool: Pool, worker: StandInWorker) -> None:
+    ended = cli.run("result", pool.submit("x").id, "--redis", redis_url, "--timeout", "0")
+    assert (ended.returncode, ended.stdout) == (124, "")
+    assert ended.stderr.startswith("no answer within 0 s: queued in free, next in turn\n")
+
+
+def test_cancel_says_what_is_true_now(cli: CommandLine, redis_url: str, pool: Pool, worker: StandInWorker) -> None:
+    running = pool.submit("x")
+    worker.take()
+    queued = pool.submit("x")
+    ended = pool.submit("x", priority="high")
+    worker.answer(worker.take())
+    said = [cli.run("cancel", job.id, "--redis", redis_url).stdout for job in (queued, running, ended)]
+    assert said == [
+        f"job {queued.id} is cancelled\n",
+        f"job {running.id} is running: its worker was told, and stops if it still can\n",
+        f"job {ended.id} had succeeded before; nothing was changed\n",
+    ]
+    assert queued.status().state is JobState.CANCELLED
+    assert json.loads(cli.run("cancel", queued.id, "--redis", redis_url, "--json").stdout) == {
+        "job_id": queued.id,
+        "state": "cancelled",
+    }
+    failed = cli.run("result", queued.id, "--redis", redis_url)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith("The job was cancelled.\nThe whole story: ")
+
+
+@pytest.mark.parametrize("command", ["job", "result", "cancel"])
+def test_a_wrong_id_is_told(cli: CommandLine, redis_url: str, command: str) -> None:
+    ended = cli.run(command, "no-such-job", "--redis", redis_url)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("job no-such-job is not known")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("x", "--deadline", "-1"), "--deadline: -1.0 is not valid: give seconds from now"),
+        (("x", "--max-tokens", "9999999"), "--max-tokens: 9999999 is not valid"),
+        (("x", "--agent", "a b", "--task-type", "c d"), "; --task-type: 'c d' is not valid"),
+        (("x", "--agent", ""), "--agent: '' is not valid: it must not be empty"),
+        ((" ",), "PROMPT: is empty; give a text"),
+        (("-",), "stdin: is empty; give a text"),
+    ],
+)
+def test_a_refused_job_names_the_options(cli: CommandLine, redis_url: str, arguments: tuple[str, ...], words: str) -> None:
+    ended = cli.run("submit", *arguments, "--redis", redis_url)
+    assert ended.returncode == 2
+    assert words in ended.stderr
