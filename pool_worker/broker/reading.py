@@ -87,6 +87,14 @@ def readable_names(text: bytes) -> Names:
     return replace(found, job_id=found.task_id if found.task != TASK_NAME else _first_argument(message) or found.task_id)
 
 
+def readable_body(text: bytes) -> bytes | None:
+    """The body of any message, unarmoured; None where there is none."""
+    try:
+        return _body(_json_of(_utf8(text), what=""))
+    except (UndeliverableError, *_WRONG_VALUE):
+        return None
+
+
 def _first_argument(message: dict[str, Any]) -> str:
     try:
         return _name(_content(message)[0][0])
@@ -138,12 +146,18 @@ def _check_body(message: dict[str, Any], *, task: str) -> None:
 
 def _content(message: dict[str, Any]) -> Any:
     """What the body holds: [arguments, keyword arguments, callbacks], if it is right."""
+    return _json_of(_utf8(_body(message)), what="body")
+
+
+def _body(message: dict[str, Any]) -> bytes:
     body, armour = message.get("body"), message["properties"].get("body_encoding")
     if not isinstance(body, str):
         raise _refusal(type(body).__name__, "body: {} where text should be")
-    if armour not in ("base64", _ENCODING, None):
-        raise _refusal(armour, "properties.body_encoding: {}; it should be base64")
-    return _json_of(_utf8(_unarmoured(body)) if armour == "base64" else body, what="body")
+    if armour == "base64":
+        return _unarmoured(body)
+    if armour in (_ENCODING, None):
+        return body.encode("utf-8", "surrogatepass")
+    raise _refusal(armour, "properties.body_encoding: {}; it should be base64")
 
 
 def _is_one_id(args: list[Any], kwargs: dict[str, Any], _: dict[str, Any]) -> bool:
