@@ -19,6 +19,7 @@ from pool_client.waiting import Outcome, Waiting
 LOOK_AGAIN_S = 10.0
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
+CANCEL_AGAIN_S = 0.2
 
 _REFUSALS = (redis.AuthenticationError, redis.exceptions.NoPermissionError)
 """No reconnection mends these: who waits is told at once."""
@@ -62,9 +63,16 @@ class Listener:
             self._is_closed = True
             if self._thread is None:
                 return
-            self._loop.call_soon_threadsafe(self._task.cancel)
+        self._cancel()
         if self._thread is not threading.current_thread():
-            self._thread.join()
+            while self._thread.is_alive():
+                self._thread.join(CANCEL_AGAIN_S)
+                self._cancel()
+
+    def _cancel(self) -> None:
+        """Once is not always enough: redis-py waits by `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation."""
+        with suppress(RuntimeError):  # the loop is closed: it has ended
+            self._loop.call_soon_threadsafe(self._task.cancel)
 
     def _call(self, change: Callable[[str, Future[Outcome]], None], job_id: str, future: Future[Outcome]) -> bool:
         """Have the loop's thread do it; False if there is none any more."""

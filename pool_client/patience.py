@@ -52,12 +52,13 @@ class Patience:
                 return question()
             except (redis.RedisError, OSError) as error:
                 may_be_done = may_be_done or is_lost_answer(error)
-                if is_first and isinstance(error, redis.ConnectionError) and is_lost_answer(error):
-                    pause_s = 0.0
-                elif not is_outage(error) or self.clock() + pause_s >= until:
+                was_stale = is_first and isinstance(error, redis.ConnectionError) and is_lost_answer(error)
+                left_s = until - self.clock()
+                if not was_stale and (left_s <= 0 or not is_outage(error)):
                     told = aftermath.unknown if may_be_done else aftermath.surely_not
                     raise PoolUnavailableError(describe(error, self.url) + told) from error
-            is_first = False
             self.reconnect()
-            self.rest(pause_s)
-            pause_s = min(max(FIRST_PAUSE_S, 2 * pause_s), LONGEST_PAUSE_S)
+            if not was_stale:
+                self.rest(min(pause_s, left_s))
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            is_first = False

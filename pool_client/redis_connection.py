@@ -63,11 +63,10 @@ def pubsub_connection(url: str) -> redis.asyncio.connection.AbstractConnection:
     Reads and writes on it have no time-out of their own: redis-py bounds writes by `asyncio.wait_for`, which on Python 3.11 can
     swallow a cancellation.
     """
-    changes = {"protocol": 3, "health_check_interval": 0, "socket_timeout": None}
-    options = _fitting(url, connection_options(asynchronous=True)) | changes
+    ours = {"protocol": 3, "health_check_interval": 0, "socket_timeout": None}
     with _url_errors(url):
-        pool = redis.asyncio.ConnectionPool.from_url(url, **options)
-        return pool.connection_class(**pool.connection_kwargs)
+        pool = redis.asyncio.ConnectionPool.from_url(url, **_fitting(url, connection_options(asynchronous=True)))
+        return pool.connection_class(**pool.connection_kwargs | ours)  # whatever the URL says
 
 
 def shown(url: str) -> str:
