@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from lab import FINAL, Lab
 from lab_processes import Process, until
+from runs import sized
 
 from pool_client import JobHandle
 from pool_client import redis_keys as shared_keys
 from pool_worker import redis_keys
+from pool_worker.completion.recipe import MAX_DELIVERIES as DEADLY
 
-BACKLOG = 300
+BACKLOG = 150
 """So many jobs wait at least: no worker is idle when it is struck."""
+ROWS_BETWEEN = (sized(20, 50), sized(100, 250))
+"""So many rows (two a job) are told between two blows: then it is rare that a job is struck three times in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Herd:
     def strike(self, blow: Callable[[Process], object]) -> int:
         """Once some more jobs are done, take down a worker and send a new one after it; returns how many jobs it had begun."""
         self.feed()
-        done = self.done() + self.rng.randrange(5, 50)
+        done = self.done() + self.rng.randrange(*ROWS_BETWEEN)
         until(lambda: self.done() >= done, what=lambda: f"{done} jobs\n{self._tails()}\nthey")
         ready = [name for name in self._names if self.lab.is_ready(name)]
         name = self.rng.choice(ready)
@@ -79,6 +84,10 @@ class Herd:
     def done(self) -> int:
         """How far the work has come: rows told to the ledger (no beat runs)."""
         return int(self.lab.redis.client.xlen(redis_keys.OUTBOX))
+
+    def unlucky(self) -> set[str]:
+        """Jobs that were in the hands of three dying workers: these are taken for poison."""
+        return {job_id for job_id, times in Counter(each.job_id for each in self.struck).items() if times >= DEADLY}
 
     def redone_within_s(self) -> float:
         """The longest that a struck job took from the blow to its end."""

@@ -16,15 +16,19 @@ RECOVERED_WITHIN_S = 60
 @pytest.mark.timeout(300)
 def test_busy_workers_are_killed_and_no_job_is_lost_or_finished_twice(start_lab: StartLab, seed: Seed) -> None:
     kills, watch = sized(10, 100), StopWatch()
-    herd = Herd(start_lab(latency_ms=10), seed.rng(), options={"concurrency": 10})
+    herd = Herd(start_lab(latency_ms=10), seed.rng(), options={"concurrency": 2})
     herd.start()
     busy = 0
     while busy < kills:
         busy += herd.strike(Process.kill) > 0
     herd.lab.quiesce(herd.jobs, within_s=RECOVERED_WITHIN_S)
-    findings = check(herd.lab, herd.jobs, duplicates_allowed=2, unbooked_allowed=2, lapsed_leases_allowed=True)
+    unlucky = herd.unlucky()
+    findings = check(
+        herd.lab, herd.jobs, duplicates_allowed=2, unbooked_allowed=3, failures_allowed=unlucky, lapsed_leases_allowed=True
+    )
     tell(
-        f"fault 1: {kills} kills of busy workers, {len(herd.struck)} jobs struck, redone within {herd.redone_within_s():.1f} s, "
+        f"fault 1: {kills} kills of busy workers, {len(herd.struck)} jobs struck, {len(unlucky)} of them three times, "
+        f"redone within {herd.redone_within_s():.1f} s, "
         f"{watch.s:.0f} s in all; {findings}; {seed}"
     )
     assert findings.clean, f"{findings}\n{seed}"
