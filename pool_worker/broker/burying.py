@@ -18,10 +18,9 @@ from redis.client import NEVER_DECODE
 from pool_client import redis_keys as shared_keys
 from pool_client.job import JobState
 from pool_worker import redis_keys
-from pool_worker.broker.claims import claims
-from pool_worker.broker.delivery import Delivery, Departure, departures
+from pool_worker.broker.delivery import Delivery, Departure
 from pool_worker.broker.ending import FIELDS, ending_of
-from pool_worker.broker.jobs import LostClaimError
+from pool_worker.broker.jobs import note_departure
 from pool_worker.broker.reading import Names, UndeliverableError, readable_names
 from pool_worker.ledger.rows import storable
 from pool_worker.lua import run_script_blocking
@@ -64,10 +63,7 @@ async def bury_job(client: redis.Redis, delivery: Delivery, why: UndeliverableEr
         redis.RedisError: as above.
     """
     letter = await asyncio.to_thread(bury, client, tag=delivery.tag, why=why)
-    claims.forget(delivery.tag)
-    if letter is None:
-        raise LostClaimError
-    departures[delivery.tag] = Departure(JobState.FAILED, why.told_as.__name__)
+    note_departure(delivery, Departure(JobState.FAILED, why.told_as.__name__), done=letter is not None)
 
 
 def _keys(names: Names) -> list[str]:
