@@ -12,7 +12,7 @@ from pool_client import JobTimeoutError, Pool, PoolError, RateLimitError
 
 def test_the_wait_ends_the_job_goes_on() -> None:
     """Nobody works here yet, so the answer cannot come in time."""
-    with Pool(agent="backup_and_recovery") as pool:
+    with Pool(agent="backup_recovery") as pool:
         job = pool.submit("Is the backup of last night complete?")
         with pytest.raises(JobTimeoutError):
             job.result(timeout=0.1)
@@ -23,10 +23,10 @@ def test_the_wait_ends_the_job_goes_on() -> None:
 @pytest.mark.usefixtures("workers")
 def test_come_back_later() -> None:
     """A job is known by its id: keep it, and ask for the result from another process, for 24 hours after the job's end."""
-    with Pool(agent="backup_and_recovery") as pool:
+    with Pool(agent="backup_recovery") as pool:
         job_id = pool.submit("Is the backup of last night complete?").id
 
-    with Pool(agent="backup_and_recovery") as pool:
+    with Pool(agent="backup_recovery") as pool:
         answer = pool.job(job_id).result(timeout=60)
 
     assert answer.content == "You said: Is the backup of last night complete?"
@@ -35,7 +35,7 @@ def test_come_back_later() -> None:
 @pytest.mark.usefixtures("workers")
 def test_a_failure_says_what_happened() -> None:
     """A job that could not be done raises; `failure` holds the details, `retryable` whether it is worth another try."""
-    with Pool(agent="backup_and_recovery") as pool:
+    with Pool(agent="backup_recovery") as pool:
         job = pool.submit("spent", on_exhausted="fail")
         try:
             job.result(timeout=60)
@@ -51,6 +51,6 @@ def test_a_failure_says_what_happened() -> None:
 @pytest.mark.usefixtures("workers")
 def test_a_deadline_is_for_the_job_a_timeout_for_you() -> None:
     """After `deadline_s` the answer is of no use: the pool will not spend quota on it. `timeout` only ends your own wait."""
-    with Pool(agent="backup_and_recovery") as pool:
+    with Pool(agent="backup_recovery") as pool:
         job = pool.submit("Quick!", deadline_s=30)
         assert job.result(timeout=60).content == "You said: Quick!"
