@@ -1,12 +1,14 @@
 """`--redis`, `--home` and `--config`: accepted before and after every command, they override the environment.
 
-They become `MODEL_POOL_` variables of this process, so that settings and child processes read them without being told.
+They become `MODEL_POOL_` variables of this process, so that settings and child processes read them without being told. Folders
+become absolute, for hints are read in other terminals.
 """
 
 from __future__ import annotations
 
 import os
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,10 +17,10 @@ _given: dict[str, str] = {}
 """Variable → flag, of those that came from the command line, not from the environment. One process is one command line."""
 
 
-def _as_variable(name: str, *, flag: str) -> Any:
+def _as_variable(name: str, *, flag: str, is_folder: bool) -> Any:
     def set_variable(ctx: typer.Context, value: str | None) -> None:
         if value is not None and not ctx.resilient_parsing:
-            os.environ[name] = value
+            os.environ[name] = os.path.abspath(Path(value).expanduser()) if is_folder else value  # noqa: PTH100 - folds `..`
             _given[name] = flag
 
     return set_variable
@@ -29,7 +31,7 @@ def _option(flag: str, metavar: str, text: str, *, variable: str) -> Any:
         flag,
         metavar=metavar,
         help=f"{text} ({variable})",
-        callback=_as_variable(variable, flag=flag),
+        callback=_as_variable(variable, flag=flag, is_folder=metavar == "DIR"),
         expose_value=False,
         rich_help_panel="Everywhere",
     )

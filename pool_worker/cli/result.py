@@ -11,7 +11,7 @@ from pool_client import Pool
 from pool_client.errors import InvalidRequestError, JobTimeoutError, PoolError, PoolUnavailableError
 from pool_client.handle import JobHandle
 from pool_client.job import Result, Step
-from pool_worker.cli.figures import count_of, milliseconds, moment, usd
+from pool_worker.cli.figures import count_of, milliseconds, moment, span, usd
 from pool_worker.cli.job import find_job
 from pool_worker.cli.job.view import KEPT
 from pool_worker.cli.json_output import print_json_object
@@ -24,7 +24,8 @@ TIME_IS_OVER = 124
 """As of `timeout` of the coreutils."""
 
 TimeoutOption = Annotated[
-    float | None, typer.Option(metavar="SECONDS", min=0, help="How long to wait; the job goes on. [default: as long as it takes]")
+    float | None,
+    typer.Option(metavar="SECONDS", min=0, help="How long to wait, without it as long as it takes; the job goes on."),
 ]
 
 
@@ -72,7 +73,9 @@ def print_answer(job: JobHandle, url: str, *, timeout_s: float | None, as_json: 
             raise typer.Exit(1) from None
         if error.failure is None:
             raise
-        msg = f"{error}\nThe whole story: {as_typed(f'job {job.id}')}"
+        retry_after_s = error.failure.retry_after_s
+        when = "" if retry_after_s is None else f"\nAnother try may succeed in {span(retry_after_s)}"
+        msg = f"{error}{when}\nThe whole story: {as_typed(f'job {job.id}')}"
         raise CommandError(msg) from None
     except KeyboardInterrupt:
         err.print(Text(f"the job goes on; for its answer: {as_typed(f'result {job.id}')}"))

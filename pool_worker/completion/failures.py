@@ -16,8 +16,10 @@ from pool_client.errors import (
 )
 from pool_client.job import Failure, Job
 from pool_worker.completion.trail import Trail
+from pool_worker.config.mistakes import did_you_mean
 from pool_worker.errors import AuthenticationFailedError
 from pool_worker.limits.acquire import Exhausted
+from pool_worker.routing.route import NOT_CONFIGURED
 
 BUDGET = "budget "
 """How the name of whoever is free first begins where that is money (`pool_worker.limits.windows.budget_facts`)."""
@@ -26,7 +28,7 @@ BUDGET = "budget "
 def nobody_left(job: Job, rejected: Mapping[str, str], trail: Trail) -> CompletionError:
     """The error for a job without a candidate: none ever fitted, or each that did has failed."""
     if not trail.calls and job.model is not None:
-        return ModelUnavailableError(f"{job.model}, to which the job is pinned: {rejected.get(job.model, 'does not fit')}")
+        return ModelUnavailableError(f"{job.model}, to which the job is pinned: {_why_not(job.model, rejected)}")
     if not trail.calls:
         reasons = _grouped(rejected) or "no model has a key"
         return ModelUnavailableError(f"no model fits this job ({reasons})")
@@ -34,6 +36,11 @@ def nobody_left(job: Job, rejected: Mapping[str, str], trail: Trail) -> Completi
     if trail.only_refused_keys:
         return AuthenticationError(f"no key was accepted ({reasons})")
     return FailoverError(f"every candidate failed ({reasons})")
+
+
+def _why_not(pinned: str, rejected: Mapping[str, str]) -> str:
+    why = rejected.get(pinned, "does not fit")
+    return f"{why}; {did_you_mean(pinned, rejected.keys() - {pinned})}" if why == NOT_CONFIGURED else why
 
 
 def _grouped(reasons: Mapping[str, str]) -> str:

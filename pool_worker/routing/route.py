@@ -20,6 +20,8 @@ from pool_worker.routing.order import in_groups, tiers_for
 
 __all__ = ["Choice", "Route", "route"]
 
+NOT_CONFIGURED = "no such model is configured"
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -88,7 +90,7 @@ def _sort_out(question: Question, *, estimated_tokens: int) -> tuple[list[Choice
     rejected: dict[str, str] = {}
     pinned = question.job.model
     if pinned is not None and pinned not in question.registry.models:
-        rejected[pinned] = "no such model is configured"
+        rejected[pinned] = NOT_CONFIGURED
     for model in question.registry.models.values():
         why = why_unavailable(model, question)
         if why is None:

@@ -56,7 +56,7 @@ def test_started_as_a_module_it_names_the_script_beside_the_interpreter() -> Non
 
 
 def test_the_options_that_were_given_are_repeated_but_no_password(tmp_path: Path) -> None:
-    words = ["version", "--home", str(tmp_path / "a b"), "--redis", "redis://:secret@h/0"]
+    words = ["version", "--home", f"{tmp_path}/c/../a b", "--redis", "redis://:secret@h/0"]
     program = f"from pool_worker.cli.main import app; app({words!r}, standalone_mode=False); {ASK}"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed.endswith(f"model-pool up --home '{tmp_path / 'a b'}' --redis 'redis://***@h/0'\n")

@@ -119,11 +119,13 @@ def test_a_job_that_waits_says_for_what_and_until_when(shown: Shown) -> None:
     text, _ = shown.run("status")
     assert all(words in text for words in ("1 parked", "codestral: ", "left alone", "14 m"))
     assert "is cancelled" in shown.run("cancel", job.id)[0]
+    _, told = shown.run("submit", PROMPT, "--model", "codestral", "--on-exhausted", "fail", code=1)
+    assert "Another try may succeed in 14 m" in told
 
 
 def test_a_failure_is_told_and_where_its_story_is(shown: Shown) -> None:
     _, told = shown.run("submit", PROMPT, "--model", "no_such_model", code=1)
-    assert "no such model is configured" in told
+    assert "no such model is configured; there are cerebras_gpt_oss_120b, " in told
     job_id = told.rsplit("model-pool job ", 1)[1].strip()
     assert "ModelUnavailableError: no_such_model" in shown.run("job", job_id)[0]
     assert shown.json("submit", PROMPT, "--model", "no_such_model", code=1)["type"] == "ModelUnavailableError"
