@@ -54,7 +54,45 @@ def connect(url: str, *, decode: bool = True) -> redis.Redis:
         options = _fitting(url, connection_options(decode=decode))
         pool = redis.BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=ANSWER_WITHIN_S, **options)
         pool.connection_class(**pool.connection_kwargs)  # builds, does not connect: options in the URL are checked only here
+    pool.connection_class = type("Connection", (_LeavesReplicas, pool.connection_class), {})
     return redis.Redis.from_pool(pool)
+
+
+def async_pool(url: str, *, max_connections: int) -> redis.asyncio.BlockingConnectionPool:
+    """Connections for coroutines, of which each is waited for as long as for an answer.
+
+    Raises:
+        ConfigurationError: if the URL is not a Redis URL.
+    """
+    options = _fitting(url, connection_options(asynchronous=True))
+    with _url_errors(url):
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url, max_connections=max_connections, timeout=ANSWER_WITHIN_S, **options
+        )
+    pool.connection_class = type("Connection", (_LeavesReplicasAsync, pool.connection_class), {})
+    return pool
+
+
+class _LeavesReplicas:
+    """A connection that is not used again once READONLY was answered: another server may be the primary at this address now."""
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*args, **options)  # type: ignore[misc]  # of the connection that this is mixed into
+        except redis.ReadOnlyError:
+            self.mark_for_reconnect()  # type: ignore[attr-defined]
+            raise
+
+
+class _LeavesReplicasAsync:
+    """The same for coroutines."""
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)  # type: ignore[misc]
+        except redis.ReadOnlyError:
+            self.mark_for_reconnect()  # type: ignore[attr-defined]
+            raise
 
 
 def pubsub_connection(url: str) -> redis.asyncio.connection.AbstractConnection:

@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 
 from pool_client import redis_keys as shared_keys
 from pool_client.errors import JobCancelledError
-from pool_client.redis_connection import ANSWER_WITHIN_S, DEFAULT_URL, connect, connection_options
+from pool_client.redis_connection import DEFAULT_URL, async_pool, connect
 from pool_worker import redis_keys
 from pool_worker.batching_redis import BatchingRedis
 from pool_worker.broker.jobs import Jobs
@@ -179,10 +179,7 @@ async def open_resources(
 
 
 def _connect(url: str) -> redis.asyncio.Redis:
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url, max_connections=REDIS_CONNECTIONS, timeout=ANSWER_WITHIN_S, **connection_options(asynchronous=True)
-    )
-    return BatchingRedis.from_pool(pool)
+    return BatchingRedis.from_pool(async_pool(url, max_connections=REDIS_CONNECTIONS))
 
 
 def _open_vault(settings: Settings, registry: Registry, providers: frozenset[str]) -> tuple[tuple[Key, ...], Mapping[str, str]]:

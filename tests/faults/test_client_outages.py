@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 import time
@@ -11,13 +12,14 @@ from pathlib import Path
 
 import pytest
 import redis
+import redis.asyncio
 from lab_processes import LabRedis
 from proxy import Proxy
 from stand_in_worker import StandInWorker, subscribed
 
 from pool_client import ConfigurationError, JobState, Pool, PoolUnavailableError
 from pool_client.patience import Aftermath, Patience
-from pool_client.redis_connection import connect, pubsub_connection
+from pool_client.redis_connection import async_pool, connect, pubsub_connection
 
 
 @pytest.fixture
@@ -285,3 +287,24 @@ class TestPauses:
     @pytest.mark.parametrize("error", [redis.AuthenticationError("x"), redis.ResponseError("WRONGTYPE x")])
     def test_what_does_not_pass_is_not_waited_for(self, error: Exception) -> None:
         assert self.asked(wait_s=60, error=error) == ([], "not done")
+
+
+def test_coroutines_leave_a_replica_too(proxy: Proxy, server: LabRedis, tmp_path: Path) -> None:
+    """After READONLY the next command of the same connection goes to whoever is the primary at that address now."""
+    promoted = LabRedis(tmp_path / "promoted")
+    promoted.start()
+
+    async def scenario() -> None:
+        async with redis.asyncio.Redis.from_pool(async_pool(proxy.url, max_connections=1)) as client:
+            await client.set("k", "old")
+            demote(server.client)
+            proxy.target_port = promoted.port
+            with pytest.raises(redis.ReadOnlyError):
+                await client.set("k", "new")
+            await client.set("k", "new")
+
+    try:
+        asyncio.run(scenario())
+        assert (server.client.get("k"), promoted.client.get("k")) == ("old", "new")
+    finally:
+        promoted.close()
