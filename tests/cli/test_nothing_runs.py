@@ -29,7 +29,7 @@ def test_a_redis_that_does_not_answer_is_named(cli: CommandLine, command: str) -
     ended = cli.run(command, *(["Hello"] if command == "submit" else []), "--redis", f"redis://:secret@127.0.0.1:{port}/0")
     assert ended.returncode == 1
     assert f"redis://127.0.0.1:{port}/0 cannot be reached" in ended.stderr
-    assert "--redis" in ended.stderr
+    assert "Connection refused. Start it, or name another with --redis" in ended.stderr
     assert "secret" not in ended.stderr
 
 
