@@ -1,7 +1,7 @@
 """Moves rows from the outbox stream into the database: at least once from Redis, exactly once in the tables.
 
 An entry is acknowledged and deleted after the commit. A writer that dies in between leaves its entries pending; another takes
-them over, and the unique ids make the second insert a no-op.
+them over, and the unique ids make the second insert a no-op. One that the database fails gives its entries back at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, cast
 import redis
 from redis.client import NEVER_DECODE
 from sqlalchemy import Connection, Engine, Table, or_
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from pool_worker import redis_keys
 from pool_worker.ledger import tables
@@ -54,12 +54,17 @@ def drain(client: redis.Redis, engine: Engine, *, limit: int = 1000, takeover_ms
         How many entries left the outbox, rejected ones included.
 
     Raises:
-        sqlalchemy.exc.OperationalError: if the database cannot be reached or written; the entries stay in the outbox.
+        sqlalchemy.exc.SQLAlchemyError: if the database cannot be reached or written; the entries stay in the outbox.
     """
     entries = [_read(entry_id, flat) for entry_id, flat in _take(client, limit=limit, takeover_ms=takeover_ms)]
     if not entries:
         return 0
-    return _settle(client, _write(engine, entries))
+    try:
+        verdicts = _write(engine, entries)
+    except SQLAlchemyError:
+        _give_back(client, entries)
+        raise
+    return _settle(client, verdicts)
 
 
 def _take(client: redis.Redis, *, limit: int, takeover_ms: int) -> list[tuple[bytes, list[bytes]]]:
@@ -68,6 +73,10 @@ def _take(client: redis.Redis, *, limit: int, takeover_ms: int) -> list[tuple[by
     script = read_script(__package__, "take")
     answer = execute("EVAL", script, 1, redis_keys.OUTBOX, GROUP, limit, takeover_ms, **{NEVER_DECODE: True})
     return cast(list[tuple[bytes, list[bytes]]], answer)
+
+
+def _give_back(client: redis.Redis, entries: Iterable[_Entry]) -> None:
+    client.eval(read_script(__package__, "give_back"), 1, redis_keys.OUTBOX, GROUP, *(entry.id for entry in entries))
 
 
 def _settle(client: redis.Redis, entries: Iterable[_Entry]) -> int:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 from pool_worker.ledger.summaries import summarize_recent
 from pool_worker.ledger.writer import drain
+from pool_worker.maintenance.clerk import Clerk
 from pool_worker.resources import Resources
 
 DRAIN_AT_ONCE = 1000
 BATCHES_A_TICK = 20
+_WRITER = Clerk("writing the ledger")
+_SUMMARIST = Clerk("summing up the days")
+"""Of this process."""
 
 
 async def write_ledger(pool: Resources) -> int:
-    """Write what waits in the outbox, up to a bound; returns how many rows."""
-    return await asyncio.to_thread(_drain, pool)
+    """Write what waits in the outbox, up to a bound; returns how many rows. While the database is away they wait there."""
+    return await _WRITER.do(partial(_drain, pool))
 
 
 def _drain(pool: Resources) -> int:
@@ -29,4 +33,4 @@ def _drain(pool: Resources) -> int:
 
 async def summarise_days(pool: Resources) -> int:
     """Renew the summaries of today and yesterday; returns how many."""
-    return await asyncio.to_thread(summarize_recent, pool.books.engine, now=pool.now())
+    return await _SUMMARIST.do(partial(summarize_recent, pool.books.engine, now=pool.now()))
