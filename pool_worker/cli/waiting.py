@@ -12,6 +12,7 @@ from pool_client.errors import JobTimeoutError, PoolUnavailableError
 from pool_client.handle import JobHandle
 from pool_client.job import Result
 from pool_client.redis_connection import connect, redis_errors
+from pool_worker.cli.figures import span
 from pool_worker.cli.reaching import starter
 from pool_worker.cli.terminal import as_typed, err
 from pool_worker.cli.whereabouts import NOBODY_WORKS, Whereabouts, look, where_words
@@ -49,8 +50,9 @@ class Waiting:
                     self._look(client)
                     if left_s <= LOOK_EVERY_S:
                         raise
-                live.update(Text(f"{self.words}; Ctrl-C leaves it to itself"))
-                if time.monotonic() - began >= QUIET_S:
+                waited_s = time.monotonic() - began
+                live.update(Text(f"{span(waited_s)}; Ctrl-C leaves it to itself"))
+                if waited_s >= QUIET_S:
                     self._tell()
 
     def _look(self, client: redis.Redis) -> None:
@@ -62,20 +64,29 @@ class Waiting:
             self.words, self._gist = str(error), error.__class__
             time.sleep(LOOK_EVERY_S)
             return
+        if where.status.state.is_final:  # just now: its outcome comes with the next wait
+            return
         self.words, self._gist = where_words(where), _gist(where)
         if where.unserved is not None:
             starts = starter(self._url) if where.unserved == NOBODY_WORKS else f"worker --queues {where.status.queue}"
             self.words += f"; to start one: {as_typed(starts)}"
 
     def _tell(self) -> None:
-        """Where nobody sees the live line: a line of its own, if it says something new."""
+        """A line, if it says something new."""
         if self._gist != self._told:
             self._told = self._gist
-            if not err.is_terminal:
-                err.print(f"waiting: {self.words}", markup=False)
+            err.print(Text(f"waiting: {self.words}"))
 
 
 def _gist(where: Whereabouts) -> object:
-    """What makes news of it: not how many stand before it."""
+    """What makes news of it. Fewer jobs before it are news when they have become half as many."""
     status = where.status
-    return status.state, status.queue, status.waits_until, status.wait_reason, where.worker, where.unserved
+    return (
+        (where.ahead or 0).bit_length(),
+        status.state,
+        status.queue,
+        status.waits_until,
+        status.wait_reason,
+        where.worker,
+        where.unserved,
+    )
