@@ -12,8 +12,10 @@ from small_worker import SmallWorker
 
 from pool_client import CompletionError, ConfigurationError, JobHandle, Result
 from pool_client import redis_keys as shared_keys
+from pool_client.job import JobState
 from pool_client.queues import list_name
 from pool_worker import redis_keys
+from pool_worker.broker.dead_letters import REVIVED, DeadLetters
 from pool_worker.broker.delivery import Delivery
 from pool_worker.ledger.rows import AttemptRow, JobRow
 
@@ -155,6 +157,23 @@ def assert_refused(worker: SmallWorker, job: JobHandle, named: str) -> None:
         job.result(timeout=5)
     assert worker.requests() == 0
     assert worker.nothing_is_held()
+    [row] = worker.rows(JobRow)
+    assert (row.job_id, row.state, row.agent, row.error_type) == (job.id, JobState.FAILED, "log_analyzer", "ConfigurationError")
+
+
+def test_a_job_of_another_contract_is_kept_and_done_once_the_workers_know_it(worker: SmallWorker) -> None:
+    job = worker.submit()
+    spec = worker.record(job)["spec"]
+    worker.redis.hset(shared_keys.job(job.id), "spec", json.dumps(json.loads(spec) | {"colour": "red"}))
+    assert worker.complete().startswith("is a dead letter: the workers' release cannot read this job (see colour)")
+    worker.redis.hset(shared_keys.job(job.id), "spec", spec)
+    letters = DeadLetters(worker.pool.books.redis)
+    letter = letters.find(job.id)
+    assert letter is not None
+    assert letters.revive(letter) == REVIVED
+    assert worker.complete().startswith("succeeded")
+    assert job.result(timeout=5).content
+    assert [row.state for row in worker.rows(JobRow)] == [JobState.FAILED, JobState.SUCCEEDED]
 
 
 def test_a_job_of_another_contract_that_was_cancelled_stays_so(worker: SmallWorker) -> None:
