@@ -105,12 +105,12 @@ def drop_command(ids: Ids = None, *, every: All = False) -> None:
 
 
 def _each(ids: list[str] | None, do: Callable[[DeadLetters, DeadLetter], str | None], *, every: bool) -> None:
-    """Do it to each that was named, the oldest first if to all; complain in the end of those to which it could not be done."""
+    """Do it to each that was named (to none if one is unknown), or to all, the oldest first; complaints come in the end."""
     if every == bool(ids):
         msg = f"name dead letters by their ids, as `{as_typed('dead list')}` shows them, or all of them by --all"
         raise CommandError(msg, exit_code=2)
     with _reached() as (letters, _):
-        chosen = (letters.find(each) for each in letters.ids()) if every else _named(letters, ids or [])
+        chosen = map(letters.find, letters.ids()) if every else _named(letters, ids or [])
         outcomes = [do(letters, letter) for letter in chosen if letter is not None]
     complaints = [outcome for outcome in outcomes if outcome is not None]
     if not outcomes:
@@ -126,7 +126,7 @@ def _named(letters: DeadLetters, ids: list[str]) -> list[DeadLetter]:
     missing = [each for each, letter in found.items() if letter is None]
     if missing:
         names = " or ".join(each if each.isprintable() else ascii(each) for each in missing)
-        msg = f"there is no dead letter {names}: `{as_typed('dead list')}` shows them. Nothing was done"
+        msg = f"there is no dead letter {names}: `{as_typed('dead list')}` shows them"
         raise CommandError(msg, exit_code=2)
     return [letter for letter in found.values() if letter is not None]
 
