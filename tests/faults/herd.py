@@ -57,14 +57,10 @@ class Herd:
 
     def feed(self) -> None:
         """See to it that enough jobs wait."""
-        while self.waiting() < BACKLOG:
+        while self.lab.waiting() < BACKLOG:
             more = self.lab.submit(BACKLOG, label=f"batch {len(self.jobs)}")
             self.jobs += more
             self._open += more
-
-    def waiting(self) -> int:
-        """How many jobs have not been claimed."""
-        return sum(self.lab.redis.client.llen(name) for name in self.lab.lists())
 
     def strike(self, blow: Callable[[Process], object]) -> int:
         """Once some more jobs are done, take down a worker and send a new one after it; returns how many jobs it had begun."""

@@ -219,6 +219,10 @@ class Lab:
         """The Redis lists in which jobs wait."""
         return [name for queue in self.queues if queue != MAINTENANCE_QUEUE for name in list_names(queue)]
 
+    def waiting(self) -> int:
+        """How many jobs have not been claimed."""
+        return sum(self.redis.client.llen(name) for name in self.lists())
+
     def claimed(self) -> dict[str, str]:
         """Claim tag → message of everything that is in a worker's hands, beat's own tasks aside."""
         claimed: dict[str, str] = self.redis.client.hgetall(redis_keys.UNACKED)
