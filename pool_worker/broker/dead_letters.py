@@ -69,7 +69,7 @@ class DeadLetters:
             `REVIVED`, `UNKNOWN` if it is gone, or the state of its job, which is no longer as it left it: nothing was done.
         """
         keys = [redis_keys.DEAD_LETTERS, redis_keys.dead_letter(letter.id), redis_keys.DELIVERIES, *_job_keys(letter)]
-        return str(self._run("revive", keys, letter.id, letter.queue, shared_keys.RESULT_TTL_MS))
+        return str(self._run("revive", keys, letter.id, letter.queue))
 
     def drop(self, letter: DeadLetter) -> bool:
         """Forget it; whether it was still there."""

@@ -280,7 +280,8 @@ def test_a_revived_job_waits_at_the_tail_as_if_it_were_new(yard: Graveyard) -> N
     status = yard.pool.status(job.id)
     assert (status.state, status.queue, status.finished_at) == (JobState.QUEUED, "free", None)
     assert yard.pool.peek(job.id) is None
-    assert yard.redis.ttl(shared_keys.job(job.id)) == -1
+    lasting = [shared_keys.job(job.id), shared_keys.idempotency("log_analyzer", "once")]
+    assert [yard.redis.ttl(name) for name in lasting] == [-1, -1], "until it has ended"
     assert yard.pool.submit("Why?", idempotency_key="once").id == job.id
 
 

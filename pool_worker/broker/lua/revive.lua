@@ -2,7 +2,7 @@
 --          and its job waits again. A job that is not as the dead letter left it is not touched.
 -- KEYS: 1 dead letters (zset id -> when, ms) · 2 the dead letter (hash) · 3 deliveries (hash task id -> count)
 --       4 the job's record (hash) · 5 its outcome (string)
--- ARGV: 1 id · 2 queue of the message's list · 3 ttl_ms of an idempotency key
+-- ARGV: 1 id · 2 queue of the message's list
 -- Returns: "revived"; "unknown" if there is no such dead letter; else the state of its job ("forgotten" = no record), which
 --          forbids it: nothing was done
 -- include push.lua
@@ -17,7 +17,10 @@ if job_id ~= '' then
   redis.call('PERSIST', KEYS[4])
   redis.call('DEL', KEYS[5])
   local idempotency = redis.call('HGET', KEYS[4], 'idempotency')
-  if idempotency then redis.call('SET', idempotency, job_id, 'NX', 'PX', ARGV[3]) end
+  if idempotency then
+    redis.call('SET', idempotency, job_id, 'NX')
+    if redis.call('GET', idempotency) == job_id then redis.call('PERSIST', idempotency) end
+  end
 end
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2])
