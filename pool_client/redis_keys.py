@@ -46,6 +46,6 @@ def result(job_id: str) -> str:
 
 
 def idempotency(agent: str, idempotency_key: str) -> str:
-    """String: id of the job first submitted under this key by this agent; TTL `RESULT_TTL_MS`, renewed when the job ends."""
+    """String: id of the job that this agent first submitted under this key. No TTL until it has ended, then `RESULT_TTL_MS`."""
     digest = hashlib.sha256(f"{agent}\0{idempotency_key}".encode()).hexdigest()
     return f"pool:idempotency:{digest}"

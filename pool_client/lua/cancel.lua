@@ -24,6 +24,8 @@ end
 
 redis.call('HSET', KEYS[1], 'state', 'cancelled', 'cancel', '1', 'finished_ms', now_ms)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local idempotency = redis.call('HGET', KEYS[1], 'idempotency')
+if idempotency then redis.call('PEXPIRE', idempotency, ARGV[3]) end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('PUBLISH', KEYS[2], ARGV[2])
 return 'cancelled'

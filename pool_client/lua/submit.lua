@@ -10,13 +10,17 @@
 
 local job_id, spec, message = ARGV[1], ARGV[2], ARGV[3]
 
-if KEYS[4] and not redis.call('SET', KEYS[4], job_id, 'NX', 'PX', ARGV[7]) then
+local takes_key = KEYS[4] and redis.call('SET', KEYS[4], job_id, 'NX')
+if KEYS[4] and not takes_key then
   local earlier = redis.call('GET', KEYS[4])
   if earlier ~= job_id then
     return earlier
   end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then
+  if takes_key then
+    redis.call('PEXPIRE', KEYS[4], ARGV[7])
+  end
   return job_id
 end
 
@@ -29,7 +33,7 @@ end
 redis.call('HSET', KEYS[1], 'spec', spec, 'agent', ARGV[4], 'state', 'queued', 'queue', ARGV[5], 'priority', ARGV[6],
   'submitted_ms', now_ms)
 if KEYS[4] then
-  redis.call('HSET', KEYS[1], 'idempotency', KEYS[4]) -- renewed when the job ends, which may be long after
+  redis.call('HSET', KEYS[1], 'idempotency', KEYS[4]) -- it gets a TTL when the job ends, however long that takes
 end
 redis.call('LPUSH', KEYS[2], message)
 -- A bell that already rings, unheard, needs no second stroke.

@@ -54,6 +54,21 @@ def test_the_same_idempotency_key_gives_the_same_job(pool: Pool, redis_url: str,
     assert worker.waiting() == [first.id, of_other_agent.id]
 
 
+def test_an_idempotency_key_lasts_as_long_as_its_job_and_a_day(pool: Pool, redis_client: redis.Redis) -> None:
+    """A job may wait for a month's quota; who submits it again after a week must not get a second one."""
+    job = pool.submit("x", idempotency_key="monthly")
+    name = redis_keys.idempotency(pool.agent, "monthly")
+    assert redis_client.pttl(name) == -1
+    job.cancel()
+    assert 0 < redis_client.pttl(name) <= redis_keys.RESULT_TTL_MS
+
+
+def test_a_key_that_comes_with_an_id_known_before_does_not_stay_for_ever(pool: Pool, redis_client: redis.Redis) -> None:
+    job = Job(id="one", messages=[Message(role="user", content="x")], agent=pool.agent)
+    pool.send([job, job.model_copy(update={"idempotency_key": "late"})])
+    assert 0 < redis_client.pttl(redis_keys.idempotency(pool.agent, "late")) <= redis_keys.RESULT_TTL_MS
+
+
 def test_the_same_id_is_queued_once_even_when_it_has_ended(pool: Pool, worker: StandInWorker) -> None:
     job = Job(id="batch-7-line-1", messages=[Message(role="user", content="x")])
     assert pool.send([job, job]) == ["batch-7-line-1"] * 2
@@ -231,4 +246,3 @@ def test_the_clock_can_be_set(redis_client: redis.Redis) -> None:
         job_id="j", spec="{}", message="m", agent="a", queue="q", priority=priority, idempotency_key="k", now_ms="1234"
     )
     assert redis_client.hget(redis_keys.job("j"), "submitted_ms") == "1234"
-    assert 0 < redis_client.pttl(redis_keys.idempotency("a", "k")) <= redis_keys.RESULT_TTL_MS

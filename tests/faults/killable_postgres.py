@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
+from lab_processes import until
 
 _CLOSE_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'model-pool'"
 
@@ -30,7 +30,7 @@ class KillablePostgres:
         """End all its processes at once, as a crash of the machine does."""
         family = self._family()
         self._signal(signal.SIGKILL)
-        psutil.wait_procs(family, timeout=10)
+        until(lambda: not any(is_alive(pid) for pid in family), what="the end of all its processes")
 
     def start(self) -> None:
         """Start it again: it recovers from its log."""
@@ -69,14 +69,22 @@ class KillablePostgres:
                         stack.enter_context(self.connect())
             yield
 
-    def _family(self) -> list[psutil.Process]:
-        postmaster = psutil.Process(self._server.get_pid())
-        return [*postmaster.children(recursive=True), postmaster]
+    def _family(self) -> list[int]:
+        postmaster = self._server.get_pid()
+        return [*map(int, Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()), postmaster]
 
     def _signal(self, number: signal.Signals) -> None:
-        for process in self._family():
+        for pid in self._family():
             with contextlib.suppress(ProcessLookupError):  # backends come and go
-                os.kill(process.pid, number)
+                os.kill(pid, number)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and not only its remains."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @contextmanager
