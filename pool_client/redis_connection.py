@@ -147,8 +147,8 @@ def is_lost_answer(error: Exception) -> bool:
 
 
 def _code(error: Exception) -> str:
-    """The first word of an answer for which redis-py has no class."""
-    return str(error).partition(" ")[0] if isinstance(error, redis.ResponseError) else ""
+    """The first word of an answer for which redis-py has no class; in pipelines it puts the command before it."""
+    return str(error).rpartition("caused error: ")[2].partition(" ")[0] if isinstance(error, redis.ResponseError) else ""
 
 
 def _trouble(error: Exception) -> str:
