@@ -137,7 +137,8 @@ class Process:
 
     def limit_files(self, count: int) -> None:
         """From now on it may have so many files and connections open."""
-        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (count, count))
+        _, most = resource.prlimit(self.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (count, most))
 
     def open_files(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208 - counted often
