@@ -48,25 +48,34 @@ class Herd:
     _names: list[str] = field(default_factory=list)
     _born: int = 0
 
-    def start(self) -> None:
+    def start(self, *, feed: bool = True) -> None:
         """Start them all, and give them work."""
         for _ in range(self.size):
             self._add()
         self.lab.until_ready(*self._names)
-        self.feed()
+        if feed:
+            self.feed()
+
+    def took(self, jobs: list[JobHandle]) -> None:
+        """These jobs were submitted."""
+        self.jobs += jobs
+        self._open += jobs
 
     def feed(self) -> None:
         """See to it that enough jobs wait."""
         while self.lab.waiting() < BACKLOG:
-            more = self.lab.submit(BACKLOG, label=f"batch {len(self.jobs)}")
-            self.jobs += more
-            self._open += more
+            self.took(self.lab.submit(BACKLOG, label=f"batch {len(self.jobs)}"))
 
     def strike(self, blow: Callable[[Process], object]) -> int:
         """Once some more jobs are done, take down a worker and send a new one after it; returns how many jobs it had begun."""
         self.feed()
         done = self.done() + self.rng.randrange(*ROWS_BETWEEN)
-        until(lambda: self.done() >= done, what=lambda: f"{done} jobs\n{self._tails()}\nthey")
+        until(lambda: self.done() >= done, what=lambda: f"{done} jobs\n{self.tails()}\nthey")
+        return self.take_down(blow)
+
+    def take_down(self, blow: Callable[[Process], object]) -> int:
+        """The same, at once."""
+        until(lambda: any(self.lab.is_ready(name) for name in self._names), what=lambda: f"one that is ready\n{self.tails()}")
         ready = [name for name in self._names if self.lab.is_ready(name)]
         name = self.rng.choice(ready)
         blow(self.lab.workers[name])
@@ -109,7 +118,7 @@ class Herd:
         self._open = [job for job, (state, _) in told if state not in FINAL]
         return [job.id for job, (state, worker) in told if state == "running" and (worker or "").startswith(f"{name}@")]
 
-    def _tails(self) -> str:
+    def tails(self) -> str:
         return "\n".join(self.lab.workers[name].tail for name in self._names)
 
 
