@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from pool_client.job import Failure, JobState, Priority, Result
-from pool_client.queues import CELERY_PRIORITY, KOMBU_SEPARATOR, list_name
+from pool_client.queues import CELERY_PRIORITY, KOMBU_SEPARATOR, list_name, queue_of_list
 from pool_worker.broker.jobs import For, Row, Until
 
 LEASE_MS = 60_000
@@ -39,6 +39,12 @@ def message(job_id: str) -> str:
     )
 
 
+def as_documented(record: dict[str, str]) -> dict[str, str]:
+    """When it is due, and why it waits, is said while a job is parked; what stands there else is read by nobody."""
+    while_parked = set() if record.get("state") == "parked" else {"due_ms", "wait_reason"}
+    return {name: value for name, value in record.items() if name not in while_parked}
+
+
 @dataclass
 class Claim:
     """A live one: who has its tag may act."""
@@ -60,14 +66,6 @@ class JobFacts:
     def state(self) -> str:
         return self.record["state"]
 
-    def end(self, state: JobState, outcome: Result | Failure, *, now_ms: int) -> None:
-        self.record |= {"state": state.value, "finished_ms": str(now_ms)}
-        self.outcome = outcome
-
-    def waits_no_more(self) -> None:
-        self.record.pop("due_ms", None)
-        self.record.pop("wait_reason", None)
-
 
 @dataclass
 class Model:
@@ -79,11 +77,13 @@ class Model:
     deliveries: dict[str, int] = field(default_factory=dict)
     parked: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Job id → when it is due, and its list."""
+    dead: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Job id, which is the dead letter's too → when it was buried, and its list."""
     jobs: dict[str, JobFacts] = field(default_factory=dict)
     idempotency: dict[str, str] = field(default_factory=dict)
     outbox: list[Row] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-    """Ids of jobs whose end was published."""
+    told: list[Result | Failure] = field(default_factory=list)
+    """What was published."""
     rung: set[str] = field(default_factory=set)
     """Lists whose bells ring, unheard."""
     swept_ms: int = 0
@@ -105,8 +105,7 @@ class Model:
             job.record["cancel"] = "1"
         elif job.state in {"queued", "parked"}:
             job.record["cancel"] = "1"
-            job.end(JobState.CANCELLED, outcome, now_ms=self.now_ms)
-            self.told.append(job_id)
+            self._end(job, JobState.CANCELLED, outcome)
         return job.state
 
     # --- messages --------------------------------------------------------------------------------------------------------
@@ -167,7 +166,6 @@ class Model:
         if state not in FINAL:
             job.record |= {"state": "running", "worker": worker}
             job.record.setdefault("started_ms", str(self.now_ms))
-            job.waits_no_more()
         return state
 
     def move(self, tag: str, *, queue: str, first: bool, trail: str) -> str:
@@ -200,7 +198,6 @@ class Model:
             job = self.jobs[job_id]
             if job.state == "parked":
                 job.record["state"] = "queued"
-                job.waits_no_more()
         return len(due)
 
     def finish(self, tag: str, outcome: Result | Failure, *, state: JobState, trail: str, rows: Sequence[Row]) -> str:
@@ -210,11 +207,38 @@ class Model:
         self.outbox += [row for row in rows if ends_here or row[0] != "job"]
         if not ends_here:
             return LOST
-        job.end(state, outcome, now_ms=self.now_ms)
+        self._end(job, state, outcome)
         job.record |= {"trail": trail, "model_id": outcome.model_id if isinstance(outcome, Result) else ""}
-        job.waits_no_more()
-        self.told.append(outcome.job_id)
         return state.value
+
+    # --- dead letters ----------------------------------------------------------------------------------------------------
+
+    def bury(self, tag: str, *, outcome: Failure, row: Row) -> str | None:
+        """The id of the dead letter. `outcome` and `row`: as the job's end was drawn up, if it ends here."""
+        claim = self._release(tag)
+        if claim is None:
+            return None
+        job, job_id = self.jobs[claim.job_id], claim.job_id
+        goes_on, is_cancelled = job.state not in FINAL, "cancel" in job.record
+        if goes_on:
+            self._end(job, JobState.CANCELLED if is_cancelled else JobState.FAILED, outcome)
+        if goes_on or job.state == "cancelled":  # nobody has told the books of a job that was cancelled while it waited
+            self.outbox.append(row)
+        if not goes_on or is_cancelled:
+            return None
+        self.dead[job_id] = (self.now_ms, claim.list_name)
+        return job_id
+
+    def revive(self, job_id: str) -> None:
+        _, name = self.dead.pop(job_id)
+        job = self.jobs[job_id]
+        job.outcome = None
+        job.record = {field: value for field, value in job.record.items() if field not in {"finished_ms", "worker"}}
+        job.record |= {"state": "queued", "queue": queue_of_list(name)}
+        self._push_last(name, job_id)
+
+    def drop(self, job_id: str) -> None:
+        del self.dead[job_id]
 
     # --- what Redis holds ------------------------------------------------------------------------------------------------
 
@@ -227,17 +251,24 @@ class Model:
             "lease ends": {tag: claim.lease_end_ms for tag, claim in self.claims.items()},
             "deliveries": {job_id: str(count) for job_id, count in self.deliveries.items()},
             "parked": {job_id: f"{name}\n{message(job_id)}" for job_id, (_, name) in self.parked.items()},
+            "dead": {job_id: f"{name}\n{message(job_id)}" for job_id, (_, name) in self.dead.items()},
+            "buried": {job_id: at_ms for job_id, (at_ms, _) in self.dead.items()},
             "due": {job_id: due_ms for job_id, (due_ms, _) in self.parked.items()},
-            "records": {job_id: job.record for job_id, job in self.jobs.items()},
+            "records": {job_id: as_documented(job.record) for job_id, job in self.jobs.items()},
             "outcomes": {job_id: job.outcome for job_id, job in self.jobs.items()},
             "idempotency": self.idempotency,
             "outbox": self.outbox,
         }
 
     def held(self) -> set[str]:
-        """Jobs whose messages are somewhere."""
+        """Jobs whose messages are under way."""
         waiting = {job_id for jobs in self.lists.values() for job_id in jobs}
         return waiting | {claim.job_id for claim in self.claims.values()} | set(self.parked)
+
+    def _end(self, job: JobFacts, state: JobState, outcome: Result | Failure) -> None:
+        job.record |= {"state": state.value, "finished_ms": str(self.now_ms)}
+        job.outcome = outcome
+        self.told.append(outcome)
 
     def _release(self, tag: str) -> Claim | None:
         """A claim ends with progress: deliveries before it no longer count."""

@@ -11,16 +11,19 @@ from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
-from model import LEASE_MS, LISTS, LOST
+from model import LEASE_MS, LISTS, LOST, as_documented
 
 from pool_client import redis_keys as shared_keys
 from pool_client.job import Attempt, Failure, JobState, Priority, Result
 from pool_client.outcome import parse_outcome, render_outcome
 from pool_client.scripts import Scripts
 from pool_worker import redis_keys
+from pool_worker.broker.burying import bury
+from pool_worker.broker.dead_letters import UNKNOWN, DeadLetters
 from pool_worker.broker.delivery import Delivery, departures
 from pool_worker.broker.jobs import For, Jobs, LostClaimError, Row, Until
 from pool_worker.broker.messages import acknowledge, give_back, renew, sweep
+from pool_worker.broker.reading import UndeliverableError
 from pool_worker.completion.finishing import finish
 from pool_worker.lua import run_script_blocking, script
 
@@ -86,10 +89,13 @@ class Valkey:
         self._redis = TimedAsyncRedis.from_url(url, decode_responses=True)
         self._redis.clock = self.clock
         self._loop = loop
+        self._undecoded = redis.Redis.from_url(url)
+        self._letters = DeadLetters(self._undecoded)
         self._scripts = Scripts(self.redis)
 
     def close(self) -> None:
         self.redis.close()
+        self._undecoded.close()
         self._loop.run_until_complete(self._redis.aclose())
 
     def submit(self, job_id: str, queue: str, priority: Priority, idempotency_key: str | None, *, message: str) -> str:
@@ -149,6 +155,17 @@ class Valkey:
     def finish(self, delivery: Delivery, outcome: Result | Failure, *, state: JobState, rows: Sequence[Row]) -> str:
         return self._leave(delivery, finish(self._redis, delivery, outcome, state=state, rows=rows))
 
+    def bury(self, tag: str, why: str) -> str | None:
+        return bury(self.redis, tag=tag, why=UndeliverableError(why), now_ms=self.clock.now_ms)
+
+    def revive(self, letter_id: str) -> str:
+        letter = self._letters.find(letter_id)
+        return UNKNOWN if letter is None else self._letters.revive(letter)
+
+    def drop(self, letter_id: str) -> bool:
+        letter = self._letters.find(letter_id)
+        return letter is not None and self._letters.drop(letter)
+
     def facts(self, job_ids: Sequence[str], idempotency_keys: Sequence[str]) -> dict[str, Any]:
         """Everything about messages and jobs."""
         with self.redis.pipeline(transaction=False) as pipe:
@@ -156,17 +173,18 @@ class Valkey:
                 pipe.lrange(name, 0, -1).llen(shared_keys.bell(name))
             for key in (redis_keys.UNACKED, redis_keys.DELIVERIES, redis_keys.PARKED_MESSAGES):
                 pipe.hgetall(key)
-            for key in (redis_keys.UNACKED_INDEX, redis_keys.PARKED):
+            for key in (redis_keys.UNACKED_INDEX, redis_keys.PARKED, redis_keys.DEAD_LETTERS):
                 pipe.zrange(key, 0, -1, withscores=True)
             pipe.xrange(redis_keys.OUTBOX)
             for job_id in job_ids:
                 pipe.hmget(shared_keys.job(job_id), FIELDS).get(shared_keys.result(job_id))
+                pipe.hmget(redis_keys.dead_letter(job_id), "list", "message")
             for key in idempotency_keys:
                 pipe.get(shared_keys.idempotency(AGENT, key))
             answers = iter(pipe.execute())
         lists = {name: (next(answers)[::-1], next(answers)) for name in LISTS}
-        unacked, deliveries, parked, ends, due, outbox = (next(answers) for _ in range(6))
-        jobs = {job_id: (next(answers), next(answers)) for job_id in job_ids}
+        unacked, deliveries, parked, ends, due, buried, outbox = (next(answers) for _ in range(7))
+        jobs = {job_id: (next(answers), next(answers), next(answers)) for job_id in job_ids}
         return {
             "lists": {name: texts for name, (texts, _) in lists.items()},
             "bells": {name: strokes for name, (_, strokes) in lists.items() if strokes},
@@ -174,9 +192,11 @@ class Valkey:
             "lease ends": dict(ends),
             "deliveries": deliveries,
             "parked": parked,
+            "dead": {job_id: "\n".join(letter) for job_id, (_, _, letter) in jobs.items() if letter[1]},
+            "buried": dict(buried),
             "due": dict(due),
-            "records": {job_id: _known(record) for job_id, (record, _) in jobs.items()},
-            "outcomes": {job_id: text and _outcome(text) for job_id, (_, text) in jobs.items()},
+            "records": {job_id: _known(record) for job_id, (record, _, _) in jobs.items()},
+            "outcomes": {job_id: text and _outcome(text) for job_id, (_, text, _) in jobs.items()},
             "idempotency": {key: job_id for key in idempotency_keys if (job_id := next(answers))},
             "outbox": [(row["kind"], row["id"], row["data"]) for _, row in outbox],
         }
@@ -203,7 +223,7 @@ class Valkey:
 
 
 def _known(values: Sequence[str | None]) -> dict[str, str]:
-    return {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
+    return as_documented({name: value for name, value in zip(FIELDS, values, strict=True) if value is not None})
 
 
 @lru_cache(maxsize=1_000)

@@ -16,6 +16,7 @@ from pool_client import redis_keys as shared_keys
 from pool_client.job import Attempt, Failure, JobState, Priority, Result
 from pool_client.outcome import cancelled, parse_outcome
 from pool_worker import redis_keys
+from pool_worker.broker.dead_letters import REVIVED, UNKNOWN
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Row, Until, render_trail
 
@@ -45,6 +46,7 @@ class SideBySide:
         self._idempotency_keys = idempotency_keys
         self._numbers = count(1)
         self._ended: dict[str, tuple[dict[str, str], Any]] = {}
+        self._revived: set[str] = set()
         valkey.redis.flushall()
         valkey.clock.now_ms = self.model.now_ms
         self._listener = valkey.listener(shared_keys.result("*"))
@@ -129,6 +131,29 @@ class SideBySide:
         same(became, self.model.finish(known.tag, outcome, state=state, trail=render_trail(outcome.attempts), rows=rows))
         return became
 
+    # --- dead letters ----------------------------------------------------------------------------------------------------
+
+    def bury(self, known: Known) -> bool:
+        """How the job ends is drawn up from its record: only the kind of it is said here."""
+        letter_id = self.valkey.bury(known.tag, why=f"reason {self.number()}")
+        facts = self._facts()
+        outcome, row = facts["outcomes"][known.job_id], facts["outbox"][-1:]
+        same(letter_id, self.model.bury(known.tag, outcome=outcome, row=row and row[0]))
+        if letter_id:
+            same((outcome.type, row[0][:2]), ("ConfigurationError", ("job", known.job_id)))
+        return letter_id is not None
+
+    def revive(self, job_id: str) -> None:
+        """Twice: once is all that can be done."""
+        same([self.valkey.revive(job_id), self.valkey.revive(job_id)], [REVIVED, UNKNOWN])
+        self.model.revive(job_id)
+        del self._ended[job_id]
+        self._revived.add(job_id)
+
+    def drop(self, job_id: str) -> None:
+        same([self.valkey.drop(job_id), self.valkey.drop(job_id)], [True, False])
+        self.model.drop(job_id)
+
     def _at(self) -> datetime:
         return datetime.fromtimestamp(self.model.now_ms / 1000, UTC)
 
@@ -147,7 +172,7 @@ class SideBySide:
 
     def compare(self) -> dict[str, Any]:
         """What Redis holds is what the model says; returns it."""
-        facts, said = self.valkey.facts(list(self.model.jobs), self._idempotency_keys), self.model.facts()
+        facts, said = self._facts(), self.model.facts()
         assert facts.keys() == said.keys()
         for place, holds in facts.items():
             same(holds, said[place], of=place)
@@ -160,24 +185,36 @@ class SideBySide:
                 self._ended[job_id] = end
         return facts
 
+    def _facts(self) -> dict[str, Any]:
+        return self.valkey.facts(list(self.model.jobs), self._idempotency_keys)
+
     def all_is_done(self) -> None:
-        """Every job has ended once and its caller was told; nothing is left but what ends by itself."""
+        """Every job has ended once and its caller was told; nothing is left but what ends by itself, once a person has seen to
+        the dead letters.
+        """
+        for job_id in list(self.model.dead):
+            self.drop(job_id)
         facts = self.compare()
         assert {record["state"] for record in facts["records"].values()} <= FINAL
-        assert not any(facts[place] for place in ("unacked", "lease ends", "deliveries", "parked", "due"))
+        assert not any(facts[place] for place in ("unacked", "lease ends", "deliveries", "parked", "due", "dead", "buried"))
         assert not any(facts["lists"].values())
-        job_rows = Counter(row_id for kind, row_id, _ in facts["outbox"] if kind == "job")
-        assert job_rows == {job_id: 1 for job_id, record in facts["records"].items() if "model_id" in record}
-        self._everybody_was_told(facts["outcomes"])
+        self._everybody_was_told(facts)
         self._little_is_left()
 
-    def _everybody_was_told(self, outcomes: dict[str, Any]) -> None:
-        told: Counter[str] = Counter()
+    def _everybody_was_told(self, facts: dict[str, Any]) -> None:
+        """Callers once of each end; the books once too, of those that workers gave a job."""
+        told = []
         while (published := self._listener.get_message(timeout=0)) is not None:
-            job_id = published["channel"].removeprefix(shared_keys.result(""))
-            assert parse_outcome(published["data"]) == outcomes[job_id]
-            told[job_id] += 1
-        assert told == dict.fromkeys(self.model.jobs, 1)
+            told.append(parse_outcome(published["data"]))
+        same(told, self.model.told)
+        ends = Counter(outcome.job_id for outcome in told)
+        assert set(ends) == set(self.model.jobs)
+        assert all(times == 1 or job_id in self._revived for job_id, times in ends.items())
+        rows = Counter(row_id for kind, row_id, _ in facts["outbox"] if kind == "job")
+        assert {job_id: rows[job_id] for job_id in ends if facts["records"][job_id]["state"] != "cancelled"} == {
+            job_id: times for job_id, times in ends.items() if facts["records"][job_id]["state"] != "cancelled"
+        }
+        assert rows <= ends
 
     def _little_is_left(self) -> None:
         left = {key: self.valkey.redis.pttl(key) for key in self.valkey.redis.scan_iter(count=1_000)}
@@ -189,14 +226,19 @@ class SideBySide:
 
 
 def same(seen: object, said: object, *, of: str = "the answer") -> None:
+    if seen != said and isinstance(seen, dict) and isinstance(said, dict):
+        for name in seen | said:
+            same(seen.get(name), said.get(name), of=f"{of}, {name!r}")
     assert seen == said, f"{of}: {seen!r}; the model says {said!r}"
 
 
 def _nothing_is_lost_or_doubled(facts: dict[str, Any]) -> None:
     """Said again without the model: the message of a job that goes on is in one place, that of another in one at most."""
-    held = [entry.partition("\n")[2] for entry in (*facts["unacked"].values(), *facts["parked"].values())]
+    entries = (entry for place in ("unacked", "parked", "dead") for entry in facts[place].values())
+    held = [entry.partition("\n")[2] for entry in entries]
     places = Counter([*held, *(text for texts in facts["lists"].values() for text in texts)])
     assert set(places.values()) <= {1}
     assert {message(job_id) for job_id, record in facts["records"].items() if record["state"] not in FINAL} <= set(places)
     assert facts["unacked"].keys() == facts["lease ends"].keys()
     assert facts["parked"].keys() == facts["due"].keys()
+    assert facts["dead"].keys() == facts["buried"].keys()
