@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -123,13 +124,22 @@ def _outcomes(client: redis.Redis, job_ids: Iterable[str]) -> dict[str, Result |
         return {job_id: parse_outcome(text) for job_id, text in zip(job_ids, pipe.execute(), strict=True) if text}
 
 
-def _ends(client: redis.Redis, engine: Engine) -> Counter[str]:
-    """Rows of ended jobs: those written already, then those on their way. (A writer in between hides one, and invents none.)"""
-    ends = Counter(job_id for job_id, state in _job_states(engine).items() if state != JobState.CANCELLED)
+def _ends(client: redis.Redis, engine: Engine) -> dict[str, int]:
+    """Rows of ended jobs: those in the ledger and those on their way; a row may be in both places for a moment.
+
+    Exact when no beat runs. Else an end may hide another one that was written before it.
+    """
+    on_their_way: Counter[str] = Counter()
+    times: defaultdict[str, set[datetime]] = defaultdict(set)
     for _, entry in client.xrange(redis_keys.OUTBOX):
-        if entry.get("kind") == "job" and json.loads(entry["data"])["state"] != JobState.CANCELLED:
-            ends[entry["id"]] += 1
-    return ends
+        if entry.get("kind") == "job" and (row := json.loads(entry["data"]))["state"] != JobState.CANCELLED:
+            on_their_way[entry["id"]] += 1
+            times[entry["id"]].add(datetime.fromisoformat(row["finished_at"]))
+    columns = tables.jobs.c
+    with engine.connect() as connection:
+        for row in connection.execute(select(columns.job_id, columns.finished_at).where(columns.state != JobState.CANCELLED)):
+            times[row.job_id].add(row.finished_at)
+    return {job_id: max(on_their_way[job_id], len(ended_at)) for job_id, ended_at in times.items()}
 
 
 def _drain(url: str, engine: Engine) -> None:

@@ -114,7 +114,8 @@ ONE_SMALL_PROVIDER = {
 
 def tell_the_end_again(lab: Lab, job: JobHandle) -> None:
     row = {"job_id": job.id, "agent": "x", "state": "succeeded", "priority": "low", "tier": "free"}
-    data = json.dumps({**row, "submitted_at": datetime.now(UTC).isoformat()})
+    now = datetime.now(UTC).isoformat()
+    data = json.dumps({**row, "submitted_at": now, "finished_at": now})
     lab.redis.client.xadd(redis_keys.OUTBOX, {"kind": "job", "id": job.id, "data": data})
 
 
