@@ -9,10 +9,11 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 SUITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c '$(SUITS)' 2>/dev/null && echo $(name))))
 
-.PHONY: help demo test check lint format types walls bench lock clean
+.PHONY: help demo test faults check lint format types walls bench lock clean
 help:
 	@echo "make demo    the whole system on this machine with simulated providers, under load; ends by itself"
 	@echo "make test    everything: lint, types, walls, tests"
+	@echo "make faults  the fault runs in full length (some 20 minutes); FAULTS_SEED=n repeats a run's random numbers"
 	@echo "make check   lint, types and walls only"
 	@echo "make bench   throughput, as ratios to plain references"
 	@echo "make lock    requirements/*.txt anew from pyproject.toml (LOCK_OPTIONS=--upgrade: newest versions)"
@@ -44,6 +45,10 @@ test: .venv/dev.stamp
 	@checks=0; $(MAKE) --no-print-directory --keep-going check || checks=$$?; \
 	echo "==> tests: pytest"; $(BIN)/pytest -n 2 || exit $$?; \
 	test $$checks -eq 0 || { echo "the tests passed, but a check above did not"; exit $$checks; }
+
+# One run at a time: they measure how soon work is redone. What each did to the system is printed (docs/reliability.md).
+faults: .venv/dev.stamp
+	@FAULTS=full $(BIN)/pytest -s --timeout 600 tests/faults
 
 bench: .venv/dev.stamp
 	@for each in benchmarks/*.py; do echo "==> $$each"; $(BIN)/python $$each || exit $$?; done

@@ -18,6 +18,8 @@ from runs import Seed, StartLab, sized, tell
 from pool_client import JobHandle, PoolUnavailableError
 
 CONCURRENCY = 3
+AHEAD = 4
+"""So many blows ahead of the work are jobs submitted, so that none meets an idle worker."""
 SUBMITTED_WITHIN_S = 20
 ENDED_WITHIN_S = 90
 
@@ -29,7 +31,7 @@ class Storm:
         self._lab = lab
         self._rng = rng
         self._wanted = jobs
-        self._apart = jobs // (blows + 2)
+        self._apart = jobs // (blows + AHEAD)
         self.herd = Herd(lab, rng, options={"concurrency": CONCURRENCY})
         self.blows: Counter[str] = Counter()
         self._kinds: dict[str, Callable[[], Any]] = {
@@ -43,7 +45,7 @@ class Storm:
         self.herd.start(feed=False)
         self._lab.start_beat()
         for number in range(blows):
-            self._submit((number + 2) * self._apart)
+            self._submit((number + AHEAD) * self._apart)
             done = min(len(self.herd.jobs) - 1, self._lab.ended(self.herd.jobs) + self._rng.randrange(1, self._apart))
             until(lambda done=done: self._lab.ended(self.herd.jobs) >= done, within_s=60, what=self._stand)
             kind = self._rng.choice(list(self._kinds))
@@ -90,9 +92,11 @@ def test_worker_kills_redis_kills_and_cut_connections_in_random_order(start_lab:
     herd = storm.herd
     lab.quiesce(herd.jobs, within_s=ENDED_WITHIN_S)
     assert len({job.id for job in herd.jobs}) == jobs, seed
+    unlucky = herd.unlucky()
     findings = check(
-        lab, herd.jobs, duplicates_allowed=3, unbooked_allowed=3, failures_allowed=herd.unlucky(), lapsed_leases_allowed=True
+        lab, herd.jobs, duplicates_allowed=3, unbooked_allowed=3, failures_allowed=unlucky, lapsed_leases_allowed=True
     )
-    tell(f"mixed run: {dict(storm.blows)}, {watch.s:.0f} s; {findings}; {seed}")
+    hit = f"{len(herd.struck)} jobs struck, {len(unlucky)} of them three times"
+    tell(f"mixed run: {dict(storm.blows)}, {hit}, {watch.s:.0f} s; {findings}; {seed}")
     assert findings.clean, f"{findings}\n{seed}"
-    assert findings.duplicates <= CONCURRENCY * storm.blows["worker killed"], f"only a worker's death excuses: {findings}\n{seed}"
+    assert findings.duplicates <= len(herd.struck), f"only a worker's death excuses a second charge: {findings}\n{seed}"
