@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pool_worker import redis_keys
 from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.clock import as_argument, ask_with_calendars
 from pool_worker.limits.holds import key_scope
+from pool_worker.limits.settle import settle, unused
 from pool_worker.limits.windows import GUARD_MS, LONGEST_LEASE_MS, BudgetWindow, budget_facts, calendars_of
 from pool_worker.lua import run_script
 
@@ -80,6 +82,8 @@ async def acquire(
 ) -> Lease | Elsewhere | Exhausted | Unenrolled:
     """Reserve one call on the first candidate that is free, or nothing. One round trip; asking again with the same id is safe.
 
+    Who is cancelled meanwhile leaves nothing reserved, if `redis` carries commands out in the order in which they are asked.
+
     Raises:
         LeaseEndedError: if the lease of this id has already ended.
         ValueError: if `ttl_ms` is not between 1 and an hour.
@@ -118,7 +122,13 @@ async def acquire(
             ],
         )
 
-    return _answer(await ask_with_calendars(ask, now_ms=now_ms), candidates, lease_id=lease_id)
+    try:
+        answer = await ask_with_calendars(ask, now_ms=now_ms)
+    except asyncio.CancelledError:
+        # What was asked has been sent: Redis may have granted a lease that nobody will ever hear of.
+        await asyncio.shield(settle(redis, unused(lease_id), now_ms=now_ms))
+        raise
+    return _answer(answer, candidates, lease_id=lease_id)
 
 
 def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str) -> Lease | Elsewhere | Exhausted | Unenrolled:

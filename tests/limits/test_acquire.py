@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from small_pool import NOON_MS, Limits, candidates_of, connect, keys_of, pool, provider, window
 
-from pool_worker.limits.acquire import Elsewhere, LeaseEndedError, Unenrolled
+from pool_worker.batching_redis import BatchingRedis
+from pool_worker.limits.acquire import Elsewhere, LeaseEndedError, Unenrolled, acquire
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
-from pool_worker.limits.settle import settle, used
+from pool_worker.limits.settle import settle, unused, used
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Key, Unit
 
@@ -345,3 +347,34 @@ def test_a_client_that_does_not_decode_gets_the_same(limits: Limits, redis_url: 
     assert limits.take().key_id == "groq#1"
     limits.redis = text_client
     limits.run(bytes_client.aclose())
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_who_is_cancelled_while_asking_leaves_nothing_reserved(limits: Limits, redis_url: str, steps: int) -> None:
+    """At any step of the loop: before it was asked, on its way, or when the answer is there."""
+    limits.use(provider("groq", window(limit=1)))
+
+    async def ask_and_leave() -> None:
+        client = BatchingRedis.from_pool(connect(redis_url).connection_pool)
+        asking = asyncio.create_task(
+            acquire(
+                client,
+                candidates_of(limits.registry),
+                lease_id="given-up",
+                job_id="job",
+                charge=Charge(),
+                ttl_ms=MINUTE_MS,
+                served_queues=frozenset(limits.registry.queues()),
+                now_ms=NOON_MS,
+            )
+        )
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        if not asking.cancelled():
+            await settle(client, unused("given-up"), now_ms=NOON_MS)
+        await client.aclose()
+
+    limits.run(ask_and_leave())
+    assert limits.take().id != "given-up"
