@@ -76,7 +76,7 @@ def test_a_job_that_is_given_back_again_and_again_is_charged_no_attempt(start_la
     assert [attempt.outcome for attempt in job.result(timeout=1).attempts] == ["ok"]
 
 
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGQUIT])
 def test_a_second_signal_is_as_safe_as_a_kill(start_lab: StartLab, second: signal.Signals) -> None:
     lab = start_lab(latency_ms=1000, visibility_s=2)
     impatient = lab.start_worker("impatient", concurrency=CONCURRENCY, drain_s=20)

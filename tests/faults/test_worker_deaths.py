@@ -36,18 +36,22 @@ def test_busy_workers_are_killed_and_no_job_is_lost_or_finished_twice(start_lab:
     assert herd.redone_within_s() < RECOVERED_WITHIN_S, seed
 
 
+full_only = pytest.mark.skipif(not IS_FULL, reason="a comparison of transports, for the full run")
+
+
+@full_only
 @pytest.mark.timeout(300)
 def test_a_plain_app_on_our_transport_loses_no_task_either(start_lab: StartLab, seed: Seed) -> None:
-    kills = sized(10, 100)
+    kills = 100
     findings = PlainRun(start_lab(), transport=OURS, rng=seed.rng()).kill_workers(kills)
     tell(f"fault 1, plain app on our transport: {kills} kills, {findings}; {seed}")
     assert findings.lost == 0, seed
 
 
+@full_only
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not IS_FULL, reason="a comparison, for the full run: it tells what kombu's own transport loses")
 def test_the_same_app_on_the_stock_transport_loses_some(start_lab: StartLab, seed: Seed) -> None:
-    kills = sized(10, 100)
+    kills = 100
     findings = PlainRun(start_lab(), transport=STOCK, rng=seed.rng()).kill_workers(kills)
     tell(f"fault 1, the same on kombu's own transport: {kills} kills, {findings}; {seed}")
     assert findings.lost > 0, seed
