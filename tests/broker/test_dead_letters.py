@@ -213,6 +213,15 @@ def test_what_it_leaves_stays_as_long_as_the_dead_letter(yard: Graveyard) -> Non
     assert all(0 < yard.redis.pttl(name) <= shared_keys.RESULT_TTL_MS for name in names)
 
 
+def test_its_idempotency_key_stands_for_it_for_as_long_as_after_any_end(yard: Graveyard) -> None:
+    job = yard.pool.submit("Why?", idempotency_key="once")
+    name = shared_keys.idempotency("log_analyzer", "once")
+    yard.redis.delete(name)
+    assert bury(yard.redis, tag=yard.claim(), why=POISON) == job.id
+    assert yard.redis.get(name) == job.id.encode()
+    assert 0 < yard.redis.pttl(name) <= shared_keys.RESULT_TTL_MS
+
+
 def test_a_job_whose_caller_has_asked_to_cancel_it_is_cancelled(yard: Graveyard) -> None:
     job = yard.pool.submit("Why?")
     yard.redis.hset(shared_keys.job(job.id), mapping={"state": "running", "cancel": "1"})

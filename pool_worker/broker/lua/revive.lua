@@ -14,7 +14,6 @@ if job_id ~= '' then
   if state ~= 'failed' then return state end
   redis.call('HSET', KEYS[4], 'state', 'queued', 'queue', ARGV[2])
   redis.call('HDEL', KEYS[4], 'finished_ms', 'worker', 'tag', 'let_go_in')
-  redis.call('PERSIST', KEYS[4])
   redis.call('DEL', KEYS[5])
   local idempotency = redis.call('HGET', KEYS[4], 'idempotency')
   if idempotency then
