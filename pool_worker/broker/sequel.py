@@ -1,4 +1,4 @@
-"""What Celery is to do after a task that is a coroutine: its callbacks, errbacks and the rest of its chain.
+"""What Celery is to do after a task that is a coroutine: its callbacks, errbacks, the rest of its chain, its part of a chord.
 
 Celery's tracer calls a task and then does all that. Here the coroutine has run already, so that the tracer gets a task
 that only returns, or raises, what is known. Most messages have no sequel, and are spared the tracer.
@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from celery import Celery
 from celery.app.trace import trace_task
+from celery.backends.redis import RedisBackend
 from celery.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -46,6 +49,8 @@ class Sequel:
 
         known.run = run
         known.__trace__ = None
+        if self.embed.get("chord"):
+            known.backend = _chord_counter(self.task.app)
         arguments, keywords = self.request["args"], self.request["kwargs"]
         traced, info, _, _ = trace_task(
             known, self.task_id, arguments, keywords, {**self.request, **self.embed, "is_eager": False}, app=self.task.app
@@ -58,15 +63,24 @@ class Sequel:
         return True, traced, runtime_s
 
 
-def sequel_of(task: Any, task_id: str, request: Mapping[str, Any], body: str | bytes) -> Sequel | None:
-    """The sequel that a message asks for, if any. A chord is refused: workers have no result backend to count its header in.
+class _ChordCounter(RedisBackend):
+    """Celery's Redis result backend, only for counting which parts of a chord have ended; workers have no other."""
 
-    Raises:
-        NotImplementedError: if the task is part of a chord.
-    """
+    def on_task_call(self, producer: Any, task_id: str) -> None:
+        """Wait for no result of the chord's body: it is somebody else's."""
+
+
+@cache
+def _chord_counter(app: Any) -> _ChordCounter:
+    """In an app of its own: were it the workers', each of their tasks would ask it something."""
+    counting = Celery("chords", set_as_current=False, changes=app.conf.changes)
+    counter = _ChordCounter(app=counting, url=app.conf.broker_url)
+    counting._local.backend = counter  # noqa: SLF001 - where an app keeps its thread's backend
+    return counter
+
+
+def sequel_of(task: Any, task_id: str, request: Mapping[str, Any], body: str | bytes) -> Sequel | None:
+    """The sequel that a message asks for, if any."""
     embed = json.loads(body)[2]
-    if embed.get("chord"):
-        msg = f"{task.name} cannot be part of a chord: collect the results in your program instead"
-        raise NotImplementedError(msg)
-    wanted = any(embed.get(name) for name in ("callbacks", "errbacks", "chain"))
+    wanted = any(embed.get(name) for name in ("callbacks", "errbacks", "chain", "chord"))
     return Sequel(task, task_id, request, embed) if wanted else None

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from at_work import Running, held_up, until
+from at_work import Running, Start, held_up, until
 from celery import Signature, group
 from kombu import Exchange, Queue
 
@@ -84,9 +84,15 @@ def test_a_sequel_that_cannot_be_sent_is_the_tasks_failure() -> None:
     assert "nowhere" in str(raised.exception)
 
 
-def test_most_messages_have_no_sequel_and_chords_are_refused() -> None:
+def test_a_chords_body_gets_the_ids_when_all_its_jobs_have_ended(running: Running, answered: str, start_python: Start) -> None:
+    program = start_python("users_chord", running.url, answered, ELSEWHERE)
+    assert sent_on(running, 1) == {"collect": [[answered] * 3]}
+    program.communicate(timeout=20)
+
+
+def test_most_messages_have_no_sequel() -> None:
     task = app.tasks[complete.name]
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     assert sequel_of(task, "j", {}, json.dumps([["j"], {}, embed])) is None
-    with pytest.raises(NotImplementedError, match="collect the results in your program"):
-        sequel_of(task, "j", {}, json.dumps([["j"], {}, embed | {"chord": {"task": "sum"}}]))
+    for name in embed:
+        assert sequel_of(task, "j", {}, json.dumps([["j"], {}, embed | {name: {"task": "sum"}}])) is not None
