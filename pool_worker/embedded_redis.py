@@ -6,6 +6,7 @@ The server runs in its own session, so that Ctrl-C in the terminal reaches us fi
 
 from __future__ import annotations
 
+import logging
 import shutil
 import signal
 import socket
@@ -22,6 +23,10 @@ from redis.retry import Retry
 READY_WITHIN_S = 10.0
 STOPPED_WITHIN_S = 10.0
 PROGRAMS = ("valkey-server", "redis-server")
+CUT_OFF = "Truncating the AOF"
+"""In the server's log when the end of its append-only file could not be read."""
+
+logger = logging.getLogger(__name__)
 
 
 class NoRedisServerError(RuntimeError):
@@ -62,7 +67,9 @@ class EmbeddedRedis:
 
     @classmethod
     def start(cls, home: Path, *, port: int, append_only: bool = True) -> Self:
-        """Start the server and wait until it has loaded its data.
+        """Start the server and wait until it has loaded its data, however long that takes.
+
+        A file whose end was cut off (the disk was full, the machine went down) is loaded up to there; the log says so.
 
         Raises:
             NoRedisServerError: if no server program is to be found.
@@ -70,6 +77,8 @@ class EmbeddedRedis:
         """
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         log = home / "redis.log"
+        log.touch()
+        earlier = log.stat().st_size
         command = [
             str(server_program()),
             *("--bind", "127.0.0.1", "--port", str(port), "--dir", str(home), "--logfile", str(log)),
@@ -80,11 +89,18 @@ class EmbeddedRedis:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         server = cls(process, port, home)
-        if not server._is_ready():
+        is_ready = server._is_ready()
+        told = log.read_bytes()[earlier:].decode(errors="replace")
+        if not is_ready:
             server.stop()
-            tail = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
-            msg = "the embedded Redis did not come up: " + " | ".join(tail)
+            msg = "the embedded Redis did not come up: " + " | ".join(told.splitlines()[-5:])
             raise RuntimeError(msg)
+        if CUT_OFF in told:
+            logger.warning(
+                "the end of Redis's file in %s was cut off: what was submitted or finished in its last moments is lost. Whoever "
+                "waits for a lost job is told that it is not known; a job whose end was lost is done again",
+                home,
+            )
         return server
 
     def _is_ready(self) -> bool:
@@ -93,10 +109,13 @@ class EmbeddedRedis:
             while time.monotonic() < until and self.process.poll() is None:
                 try:
                     client.ping()
-                except (redis.ConnectionError, redis.BusyLoadingError, redis.TimeoutError):
-                    time.sleep(0.02)
+                except redis.BusyLoadingError:
+                    until = time.monotonic() + READY_WITHIN_S
+                except (redis.ConnectionError, redis.TimeoutError):
+                    pass
                 else:
                     return True
+                time.sleep(0.02)
         return False
 
     def stop(self) -> None:
