@@ -1,4 +1,4 @@
-"""What a user's own program does: a chord over jobs that have ended. Arguments: Redis's URL, a job's id, the queue of the body."""
+"""What a program of a user does: a chord over jobs that have ended. Arguments: Redis, the id of a job, the queue of the body."""
 
 from __future__ import annotations
 
