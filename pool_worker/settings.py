@@ -20,6 +20,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pool_client.errors import ConfigurationError
 
 PREFIX = "MODEL_POOL_"
+_NEARLY = 0.85
+"""How alike two names are that are one and the same with a slip of the hand; see `difflib.SequenceMatcher.ratio`."""
 _PACKAGE = Path(__file__).parent
 
 
@@ -138,11 +140,16 @@ class Settings(BaseSettings):
 
 
 def misspelt_variables(environ: Mapping[str, str]) -> list[str]:
-    """A sentence for each `MODEL_POOL_` variable that no setting reads but that looks like one that exists."""
-    known = [PREFIX + name.upper() for name in Settings.model_fields if name != "encryption_key"]
-    strange = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
-    near = ((name, difflib.get_close_matches(name, known, n=1, cutoff=0.85)) for name in strange)
-    return [f"{name} is not read by anything; did you mean {match[0]}?" for name, match in near if match]
+    """A sentence for each variable that no setting reads but whose name is nearly that of one."""
+    near = ((name, nearest_variable(name)) for name in sorted(environ))
+    return [f"{name} is not read by anything; did you mean {meant}?" for name, meant in near if meant]
+
+
+def nearest_variable(name: str) -> str | None:
+    """The variable of a setting whose name this one nearly is; None if it is one, or is like none."""
+    known = [PREFIX + field.upper() for field in Settings.model_fields if field != "encryption_key"]
+    near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_NEARLY)
+    return None if name.upper() in known or not near else near[0]
 
 
 def _readable(error: ValidationError) -> str:

@@ -1,11 +1,12 @@
 """The API keys of a `.env` file: `GROQ_API_KEY`, `GROQ_API_KEY_1` …, with `GROQ_KEY_1_PRIORITY|DAILY_LIMIT|QUOTA_GROUP`.
 
-Variables that are no key and no setting of one are left alone. Placeholders are skipped with a note. Mistakes are told all
-at once, and never with a secret.
+Variables that are no key and no setting of one are left alone: other programs' without a word, those whose names are nearly ours
+with a note. Placeholders are skipped with a note. Mistakes are told all at once, and never with a secret.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,20 +14,22 @@ from pathlib import Path
 
 from pool_worker.config.env_alerts import AlertTargets, read_alert_targets
 from pool_worker.config.env_file import Assignments, Variable, is_placeholder, read_assignments
+from pool_worker.config.env_names import KEY_SETTINGS, meant_name
 from pool_worker.config.mistakes import ConfigError, Mistake, did_you_mean
 from pool_worker.config.providers import names_of
 from pool_worker.config.scalars import NAME
 from pool_worker.registry import Provider
 
-_SETTINGS = ("PRIORITY", "DAILY_LIMIT", "QUOTA_GROUP")
 _KEY = re.compile(r"(?P<provider>\w+?)_API_KEY(_(?P<index>\d{1,6}))?", re.IGNORECASE | re.ASCII)
 _SETTING = re.compile(
-    rf"(?P<provider>\w+?)_KEY(_(?P<index>\d{{1,6}}))?_(?P<setting>{'|'.join(_SETTINGS)})", re.IGNORECASE | re.ASCII
+    rf"(?P<provider>\w+?)_KEY(_(?P<index>\d{{1,6}}))?_(?P<setting>{'|'.join(KEY_SETTINGS)})", re.IGNORECASE | re.ASCII
 )
 _NEARLY_SETTING = re.compile(r"(?P<provider>\w+?)_KEY_\d+_(?P<setting>\w+)", re.IGNORECASE | re.ASCII)
 _SECRET = re.compile(r"[\x21-\x7e]+")
 _WHOLE = re.compile(r"0*[1-9]\d{0,14}", re.ASCII)
 _CANNOT_BE_SECRET = re.compile(r"[\w.+-]{1,10}")
+_NEARLY = 0.75
+"""How alike a provider's name and a misspelt one are: `grok` and `groq`, but not `azure_openai` and `openai`."""
 
 Slot = tuple[str, int]
 """Provider and number; 0 for the key that has none."""
@@ -71,8 +74,8 @@ def read_env_keys(path: Path, providers: Mapping[str, Provider]) -> EnvFile:
     keys = reading.keys()
     targets = read_alert_targets(assignments)
     if mistakes:
-        raise ConfigError(mistakes)
-    return EnvFile(keys, tuple(reading.notes), targets)
+        raise ConfigError([*mistakes, *reading.slips])  # a slip may be what the others come from
+    return EnvFile(keys, (*map(str, reading.slips), *reading.notes), targets)
 
 
 class _Reading:
@@ -80,6 +83,7 @@ class _Reading:
 
     def __init__(self, assignments: Assignments, providers: Mapping[str, Provider]) -> None:
         self.notes: list[str] = []
+        self.slips: list[Mistake] = []
         self._assignments = assignments
         self._providers = providers
         self._known = names_of(providers)
@@ -89,15 +93,15 @@ class _Reading:
 
     def take(self, variable: Variable) -> None:
         """Sort one variable."""
-        if variable.name.upper().startswith("MODEL_POOL_"):
-            return
         if found := _SETTING.fullmatch(variable.name):
             self._take_setting(variable, found)
         elif found := _KEY.fullmatch(variable.name):
             self._take_key(variable, found)
         elif (found := _NEARLY_SETTING.fullmatch(variable.name)) and self._provider(found):
-            right = did_you_mean(found["setting"].upper(), _SETTINGS)
+            right = did_you_mean(found["setting"].upper(), KEY_SETTINGS)
             self._assignments.wrong(variable, f"ends in {found['setting']}, which is no setting of a key", right)
+        else:
+            self._note_slip(variable)
 
     def check_settings(self) -> None:
         """Settings without a key are mistakes."""
@@ -129,13 +133,25 @@ class _Reading:
         return self._known.get(written) or self._known.get(written.replace("_", "-"))
 
     def _slot(self, variable: Variable, found: re.Match[str]) -> Slot | None:
+        """Whose key it is about; None if it is nobody's, and then what is to be said of that is said."""
         provider = self._provider(found)
-        if provider is None:
-            written = found["provider"].lower()
+        if provider is not None:
+            return provider, int(found["index"] or 0)
+        written = found["provider"].lower()
+        if near := difflib.get_close_matches(written, self._known, n=1, cutoff=_NEARLY):
             problem = f'names the provider "{written}", which is not in providers.yaml'
-            self._assignments.wrong(variable, problem, did_you_mean(written, self._known))
-            return None
-        return provider, int(found["index"] or 0)
+            self._assignments.wrong(variable, problem, f'did you mean "{near[0]}"?')
+        elif not self._note_slip(variable) and found["index"]:  # numbered, as only our keys are
+            self._note(variable, f"is skipped: {written} is not in providers.yaml; a row there would bring it into use")
+        return None
+
+    def _note_slip(self, variable: Variable) -> bool:
+        """Say so if the name is nearly one of ours; whether it is."""
+        meant = meant_name(variable.name, self._known)
+        if meant is not None:
+            place = (self._assignments.file, variable.line, variable.name)
+            self.slips.append(Mistake(*place, "", "is not read by anything", f"did you mean {meant}?"))
+        return meant is not None
 
     def _take_setting(self, variable: Variable, found: re.Match[str]) -> None:
         slot = self._slot(variable, found)

@@ -13,6 +13,7 @@ from pool_worker.settings import shipped_config_dir
 PROVIDERS = load_registry(shipped_config_dir(), environ={}).providers
 WriteEnv = Callable[[str], Path]
 SECRET = "gsk_" + "s3cret" * 6
+KEY = f"GROQ_API_KEY_1={SECRET}\n"
 
 
 @pytest.fixture
@@ -108,7 +109,56 @@ def test_variables_of_others_are_left_alone(env: WriteEnv) -> None:
     assert (found.keys, found.notes) == ((), ())
 
 
-KEY = f"GROQ_API_KEY_1={SECRET}\n"
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("OPENAI_API_BASE", "OPENAI_BASE_URL", "OPENAI_API_TYPE", "OPENAI_MODEL", "AZURE_OPENAI_API_KEY", "OPENWEATHER_API_KEY"),
+        *("HF_TOKEN", "HF_HOME", "GITHUB_TOKEN", "GITHUB_APP_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDFLARE_API_TOKEN"),
+        *("STRIPE_API_KEY", "LANGCHAIN_API_KEY", "SSH_KEY_PRIORITY", "AWS_ACCESS_KEY_ID", "SECRET_KEY", "DECRYPTION_KEY"),
+        *("MODEL_NAME", "POOL_SIZE", "REDIS_URL", "DATABASE_URL", "POSTGRES_PASSWORD", "TELEGRAM_TOKEN", "OLLAMA_HOST"),
+    ],
+)
+def test_other_programs_variables_that_look_a_little_like_ours_are_left_alone(env: WriteEnv, name: str) -> None:
+    found = read(env(f"{name}={SECRET}"))
+    assert (found.keys, found.notes) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("MODEL_POOL_HOEM", "MODEL_POOL_HOME"),
+        ("MODELPOOL_REDIS_URL", "MODEL_POOL_REDIS_URL"),
+        ("GROQ_APIKEY_2", "GROQ_API_KEY_2"),
+        ("GROQ_API_KEY2", "GROQ_API_KEY_2"),
+        ("groq_api_kye_2", "GROQ_API_KEY_2"),
+        ("GROQ_API_KEYS", "GROQ_API_KEY"),
+        ("GROQ_KEY", "GROQ_API_KEY"),
+        ("HF_KEY_3", "HF_API_KEY_3"),
+        ("GROQ_API_KEY_1_PRIORITY", "GROQ_KEY_1_PRIORITY"),
+        ("GROQ_KEY1_DAILY_LIMIT", "GROQ_KEY_1_DAILY_LIMIT"),
+        ("ENCRYTION_KEY", "ENCRYPTION_KEY"),
+    ],
+)
+def test_a_slip_in_a_name_is_noted_with_the_one_that_was_meant(env: WriteEnv, name: str, meant: str) -> None:
+    found = read(env(f"{KEY}\n{name}={SECRET}x"))
+    assert [key.index for key in found.keys] == [1]
+    assert found.notes == (f".env:3: {name}: is not read by anything; did you mean {meant}?",)
+    assert "s3cret" not in repr(found)
+
+
+def test_a_slip_is_told_among_the_mistakes_that_come_from_it(env: WriteEnv) -> None:
+    assert mistakes_of(env(f"GROQ_APIKEY_1={SECRET}\nGROQ_KEY_1_PRIORITY=1")) == [
+        ".env:1: GROQ_APIKEY_1: is not read by anything; did you mean GROQ_API_KEY_1?",
+        ".env:2: GROQ_KEY_1_PRIORITY: belongs to a key that is not in the file; add GROQ_API_KEY_1, or take this out",
+    ]
+
+
+def test_a_numbered_key_of_an_unknown_provider_is_skipped_with_a_note(env: WriteEnv) -> None:
+    found = read(env(f"TOGETHER_API_KEY_1={SECRET}"))
+    assert found.keys == ()
+    assert found.notes == (
+        ".env:1: TOGETHER_API_KEY_1 is skipped: together is not in providers.yaml; a row there would bring it into use",
+    )
 
 
 @pytest.mark.parametrize(
