@@ -43,7 +43,7 @@ class JobOptions(TypedDict, total=False):
     cache: bool | None
     """True: cache also when not deterministic; False: never; None: only at temperature 0."""
     idempotency_key: str | None
-    """The same key from the same agent gives the same job, for 24 hours."""
+    """The same key from the same agent gives the same job, until 24 hours after its end."""
     metadata: dict[str, Any] | None
 
 

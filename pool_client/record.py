@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from pool_client.errors import ConfigurationError
 from pool_client.job import Attempt, JobState, Priority, Status
 
 _TRAIL = TypeAdapter(list[Attempt])
 
 
 def parse_status(job_id: str, record: Mapping[str, str]) -> Status:
-    """Where the job is, by its record (fields and values as text)."""
+    """Where the job is, by its record (fields and values as text).
+
+    Raises:
+        ConfigurationError: if it is not a record that this release knows.
+    """
+    try:
+        return _status(job_id, record)
+    except (KeyError, ValueError, OverflowError) as error:
+        seen = "its trail" if isinstance(error, ValidationError) else error
+        msg = f"this release of pool_client cannot read the record of job {job_id} ({seen}): install the workers' release"
+        raise ConfigurationError(msg) from None
+
+
+def _status(job_id: str, record: Mapping[str, str]) -> Status:
     state = JobState(record["state"])
     is_parked = state is JobState.PARKED
     return Status(

@@ -7,7 +7,17 @@ import pytest
 import redis
 from stand_in_worker import StandInWorker, subscribed
 
-from pool_client import Attempt, InvalidRequestError, JobCancelledError, JobState, Pool, PoolError, Status, redis_keys
+from pool_client import (
+    Attempt,
+    ConfigurationError,
+    InvalidRequestError,
+    JobCancelledError,
+    JobState,
+    Pool,
+    PoolError,
+    Status,
+    redis_keys,
+)
 from pool_client.record import parse_status
 from pool_client.scripts import Scripts
 
@@ -117,3 +127,34 @@ def test_every_field_of_a_record_is_told() -> None:
     assert parse_status("j", record) == parked
     running = parse_status("j", record | {"state": "running"})
     assert (running.waits_until, running.wait_reason) == (None, None), "what it waited for is over"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"state": "resting"}, "'resting' is not a valid JobState"),
+        ({"priority": "utmost"}, "'utmost' is not a valid Priority"),
+        (
+            {"trail": '[{"number": 1, "outcome": "ok", "queue": "free", "started_at": "2026-11-21T00:00:00Z", "new": 1}]'},
+            "its trail",
+        ),
+        ({"submitted_ms": "yesterday"}, "'yesterday'"),
+        ({"hops": "a few"}, "'a few'"),
+        ({"finished_ms": "1e300"}, ""),
+    ],
+)
+def test_a_record_of_a_later_release_says_what_to_do(
+    pool: Pool, redis_client: redis.Redis, changes: dict[str, str], told: str
+) -> None:
+    job = pool.submit("x")
+    redis_client.hset(redis_keys.job(job.id), mapping=changes)
+    with pytest.raises(
+        ConfigurationError, match=f"cannot read the record of job {job.id} .*{told}.*: install the workers' release"
+    ):
+        job.status()
+
+
+def test_a_record_without_its_fields_is_not_guessed_at(pool: Pool, redis_client: redis.Redis) -> None:
+    redis_client.hset(redis_keys.job("j"), "model_id", "m")
+    with pytest.raises(ConfigurationError, match="'state'"):
+        pool.job("j").status()

@@ -137,17 +137,14 @@ while True:
 @pytest.mark.timeout(300)
 def test_writers_killed_anywhere_book_nothing_twice_and_miss_nothing(redis_url: str, engine: Engine, seed: Seed) -> None:
     """Two at a time, killed at any moment: before the insert, between insert and commit, between commit and acknowledgement."""
-    rounds, rng = sized(2, 50), seed.rng()
+    rounds, rng = sized(2, 20), seed.rng()
     rows = [attempt(number) for number in range(400 * rounds)]
     url = engine.url.render_as_string(hide_password=False)
     with redis.Redis.from_url(redis_url) as client:
         for number in range(rounds):
-            writers = [start_writer(redis_url, url) for _ in range(2)]
-            send(client, rows[number::rounds])
-            outlast_ms(client, rng.randrange(60))
-            for writer in writers:
-                writer.kill()
-                writer.communicate()
+            with two_writers(redis_url, url):
+                send(client, rows[number::rounds])
+                outlast_ms(client, rng.randrange(60))
         left = client.xlen(redis_keys.OUTBOX)
         while client.xlen(redis_keys.OUTBOX):
             drain(client, engine, takeover_ms=0)
@@ -174,11 +171,19 @@ def send(client: redis.Redis, rows: list[AttemptRow]) -> None:
         pipe.execute()
 
 
-def start_writer(redis_url: str, url: str) -> subprocess.Popen[bytes]:
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, redis_url, url], stdout=subprocess.PIPE)
-    assert writer.stdout is not None
-    assert writer.stdout.readline() == b"ready\n"
-    return writer
+@contextmanager
+def two_writers(redis_url: str, url: str) -> Iterator[None]:
+    """They are killed at the end."""
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, redis_url, url], stdout=subprocess.PIPE) for _ in range(2)]
+    try:
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"ready\n"
+        yield
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
 
 
 def outlast_ms(client: redis.Redis, ms: int) -> None:
