@@ -29,6 +29,9 @@ SLEEPS = {
     "tests/broker/test_worker_process.py": "asks again until another process has done it",
     "tests/celery/at_work.py": "asks again until another process has done it",
     "tests/cli/command_line.py": "asks again until another process has done it",
+    "tests/faults/lab_processes.py": "asks again until another process has done it",
+    "tests/faults/nursery.py": "asks again whether a process has ended",
+    "tests/faults/runs.py": "a fault lasts as long as it is said to: `lasts`",
     "tests/simulator/test_simulator_serving.py": "asks again until another process listens",
 }
 

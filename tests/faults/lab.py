@@ -72,7 +72,7 @@ class Lab:
         write_config(self.config_dir, providers or {})
         self.registry = load_registry(self.config_dir, environ={})
         self.queues = (*self.registry.queues(), MAINTENANCE_QUEUE)
-        self.redis = LabRedis(home / "redis")
+        self.redis = LabRedis(home / "redis", nursery=nursery)
         self.workers: dict[str, Process] = {}
         """By name: of those with the same name the last."""
         self.processes: list[Process] = []

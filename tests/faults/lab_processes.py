@@ -73,6 +73,10 @@ class Nursery:
         code = self._ask({"wait": pid, "within_s": within_s})
         return None if code is None else int(code)
 
+    def guard(self, pid: int) -> None:
+        """Have a process that this one started itself killed when this one dies, however that happens."""
+        self._ask({"ward": pid})
+
     def _ask(self, request: Mapping[str, Any]) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -164,8 +168,9 @@ class Process:
 class LabRedis:
     """A server with an append-only file on a fixed port: it may be killed, and started again with what it had."""
 
-    def __init__(self, home: Path, *, append_only: bool = True) -> None:
+    def __init__(self, home: Path, *, nursery: Nursery | None = None, append_only: bool = True) -> None:
         self.home = home
+        self._nursery = nursery
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client: redis.Redis = connect(self.url)
@@ -180,6 +185,8 @@ class LabRedis:
     def start(self) -> None:
         """Start it, or start it again, and wait until it has loaded its data."""
         self._server = EmbeddedRedis.start(self.home, port=self.port, append_only=self._append_only)
+        if self._nursery is not None:
+            self._nursery.guard(self.pid)
         self.client.connection_pool.disconnect()
 
     def kill(self) -> None:

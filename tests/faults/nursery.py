@@ -2,6 +2,7 @@
 
 `python -m nursery LIFE` reads one request per line from its input (JSON) and answers each with one line:
 `{"module": […], "env": {…}, "log": path, "grace_s": n}` → pid · `{"wait": pid, "within_s": n}` → exit code, null if none.
+`{"ward": pid}` → when it began; this process, which is not its child, is killed when the input ends.
 Nothing of ours that reads the environment is loaded before the fork. It ends when its input does.
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pool_worker.cli.lifeline import AT_ONCE, main
@@ -45,10 +48,26 @@ def serve() -> None:
     life = int(sys.argv[1])
     for name in LOADED_BEFORE:
         importlib.import_module(name)
+    wards: dict[int, int] = {}
     for line in sys.stdin:
         request = json.loads(line)
-        answer = _wait(request) if "wait" in request else _fork(request, life)
+        if "ward" in request:
+            answer: int | None = _born_at(request["ward"])
+            wards[request["ward"]] = answer
+        else:
+            answer = _wait(request) if "wait" in request else _fork(request, life)
         print(json.dumps(answer), flush=True)  # noqa: T201 - the protocol
+    for pid, born_at in wards.items():
+        if _born_at(pid) == born_at:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _born_at(pid: int) -> int:
+    """When a process began (ticks since the start of the system), which tells it from a later one of the same pid; 0: gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except FileNotFoundError:
+        return 0
 
 
 def _fork(request: Mapping[str, Any], life: int) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +27,11 @@ def sized(quick: int, full: int) -> int:
 def tell(text: object) -> None:
     """Say something for the report: shown with `pytest -s` (`make faults`), or when the test fails."""
     print(text, flush=True)  # noqa: T201 - this is how
+
+
+def lasts(seconds: float) -> None:
+    """A fault lasts this long: its length is part of it, and nothing is awaited."""
+    time.sleep(seconds)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from checker import check
 from lab import Lab
 from lab_processes import Process, until
-from runs import Seed, StartLab, sized, tell
+from runs import Seed, StartLab, lasts, sized, tell
 
 from pool_client import JobHandle
 
@@ -43,7 +41,7 @@ def test_a_late_finisher_is_fenced_and_its_calls_stand_in_the_books(start_lab: S
 def stand_still(lab: Lab, worker: Process, jobs: list[JobHandle]) -> int:
     """Freeze it in the midst of its work until the others have done all of it; returns how many jobs it had in hand."""
     worker.freeze()
-    time.sleep(0.3)  # the others' calls end meanwhile: who is running after that is in its hands
+    lasts(0.3)  # the others' calls end meanwhile: who is running after that is in its hands
     in_hand = len(jobs) - lab.ended(jobs)
     lab.quiesce(jobs)
     worker.thaw()

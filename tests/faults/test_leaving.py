@@ -9,7 +9,7 @@ import pytest
 from checker import check
 from lab import Lab
 from lab_processes import until
-from runs import IS_FULL, Seed, StartLab, sized, tell
+from runs import IS_FULL, Seed, StartLab, lasts, sized, tell
 
 from pool_client import JobHandle
 from pool_worker import redis_keys
@@ -45,7 +45,7 @@ def test_rolling_deploys_lose_and_double_nothing(start_lab: StartLab, seed: Seed
     for old, new in zip(names, names[WORKERS:], strict=False):
         while lab.waiting() < BACKLOG:
             jobs += lab.submit(BACKLOG, label=new)
-        time.sleep(rng.uniform(0, CALL_S))  # calls are at any stage
+        lasts(rng.uniform(0, CALL_S))  # calls are at any stage
         took_s.append(deploy(lab, old, new))
     lab.quiesce(jobs, within_s=60)
     findings = check(lab, jobs, duplicates_allowed=deploys)
@@ -83,7 +83,7 @@ def test_a_second_signal_is_as_safe_as_a_kill(start_lab: StartLab, second: signa
     jobs = lab.submit(2 * CONCURRENCY)
     until(lambda: "running" in lab.states(jobs).values(), what="work")
     impatient.term()
-    time.sleep(0.1)  # the first one is being heeded
+    lasts(0.1)  # the first one is being heeded
     impatient.signal(second)
     asked = time.monotonic()
     code = impatient.wait()

@@ -13,7 +13,7 @@ from checker import check
 from herd import Herd, StopWatch
 from lab import Lab
 from lab_processes import Process, until
-from runs import Seed, StartLab, sized, tell
+from runs import Seed, StartLab, lasts, sized, tell
 
 from pool_client import JobHandle, PoolUnavailableError
 
@@ -76,7 +76,7 @@ class Storm:
 
     def _kill_redis(self) -> None:
         self._lab.redis.kill()
-        time.sleep(self._rng.uniform(0, 1))  # how long it is away
+        lasts(self._rng.uniform(0, 1))  # how long it is away
         self._lab.redis.start()
 
     def _stand(self) -> str:
