@@ -70,7 +70,7 @@ class TaskPool(BasePool):
         self._thread.start()
         self._lifespan: contextlib.AbstractAsyncContextManager[None] = getattr(self.app, "lifespan", contextlib.nullcontext)()
         self._on_loop(self._lifespan.__aenter__()).result()
-        claims.wake_hub = self._wake_hub
+        claims.wake_hub, claims.known_tasks = self._wake_hub, self.app.tasks
         lease_s = self.app.conf.broker_transport_options["visibility_timeout"]
         self._keeper = Keeper(claims, url=self.app.conf.broker_url, lease_s=lease_s)
         self._keeper.start()

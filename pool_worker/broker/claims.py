@@ -7,7 +7,7 @@ share it; each step below is one step of a dict or set.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 UNREADY_AT_MOST = 16
 """Jobs that are claimed but have no lease yet. More would only wait here for their turn, where no other worker can take them and
@@ -24,6 +24,8 @@ class Claims:
         self._hub_waits = False
         self.wake_hub: Callable[[], None] = lambda: None
         """Have the hub look again whether there is room; the pool's."""
+        self.known_tasks: Container[str] = ()
+        """Names of the tasks that this process can do; the pool's."""
 
     def __contains__(self, tag: str) -> bool:
         return tag in self._held

@@ -23,8 +23,10 @@ from kombu.utils.json import loads
 from pool_client import redis_keys as shared_keys
 from pool_client.queues import queue_of_list
 from pool_worker import redis_keys
+from pool_worker.broker.burying import bury
 from pool_worker.broker.claims import claims
 from pool_worker.broker.messages import acknowledge, give_back
+from pool_worker.broker.reading import UndeliverableError, read_message
 from pool_worker.broker.taking_back import cancel
 from pool_worker.failpoints import reach
 from pool_worker.lua import script
@@ -194,6 +196,11 @@ class Channel(kombu_redis.Channel):
             self._deliver_claimed(tag.decode(), list_name.decode(), deliveries, message)
         return True
 
+    def _read(self, queue: str, text: bytes, deliveries: int) -> Any:
+        if queue in self._unanswered:
+            return loads(text.decode())  # a reply, not a task
+        return read_message(text, deliveries=deliveries, known_tasks=claims.known_tasks)
+
     def _rest(self, refusal: redis.ResponseError) -> None:
         logger.warning("Redis refuses a claim, trying again in %g s: %s", REFUSED_FOR_S, refusal)
         self._may_find_messages = True
@@ -222,8 +229,13 @@ class Channel(kombu_redis.Channel):
             self.qos.reject(tag.decode(), requeue=True)
 
     def _deliver_claimed(self, tag: str, list_name: str, deliveries: int, text: bytes) -> None:
-        message = loads(text.decode())
         queue = queue_of_list(list_name)
+        try:
+            message = self._read(queue, text, deliveries)
+        except UndeliverableError as why:
+            with self.conn_or_acquire() as client:
+                bury(client, tag=tag, why=why)
+            return
         properties = message["properties"]
         properties["delivery_tag"] = tag
         properties["deliveries"] = deliveries
