@@ -11,7 +11,7 @@ import logging
 
 from pydantic import ValidationError
 
-from pool_client.errors import CompletionError, DeadlineExceededError, JobCancelledError, PoolError
+from pool_client.errors import DeadlineExceededError, JobCancelledError, PoolError
 from pool_client.job import JobState
 from pool_worker.broker.burying import bury_job
 from pool_worker.broker.delivery import Delivery
@@ -23,9 +23,6 @@ from pool_worker.completion.turn import Turn
 from pool_worker.completion.work import Work, cancelled_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted
 from pool_worker.resources import Resources
-
-MAX_DELIVERIES = 3
-"""A job whose worker died this often while working on it is not tried again."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,9 +68,6 @@ async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) ->
 async def _serve(work: Work, turn: Turn, *, cancelled: bool) -> str:
     if cancelled:
         raise JobCancelledError
-    if work.delivery.deliveries > MAX_DELIVERIES:
-        msg = f"{MAX_DELIVERIES} workers died while they worked on this job"
-        raise CompletionError(msg)
     while not work.is_late():
         match await work.lease():
             case Elsewhere() as place:

@@ -1,4 +1,4 @@
-"""Who has the claim on a message may act for its job, and nobody else; a job that kills its workers is not tried for ever."""
+"""Who has the claim on a message may act for its job, and nobody else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from small_worker import SmallWorker
 
-from pool_client import CompletionError, ConfigurationError, JobHandle, Result
+from pool_client import ConfigurationError, JobHandle, Result
 from pool_client import redis_keys as shared_keys
 from pool_client.job import JobState
 from pool_client.queues import list_name
@@ -95,16 +95,6 @@ def test_a_claim_that_was_lost_before_the_start_opens_nothing(worker: SmallWorke
 def killed(worker: SmallWorker, times: int) -> None:
     for _ in range(times):
         worker.lose_claim(worker.claim())
-
-
-def test_a_job_whose_workers_die_is_given_up(worker: SmallWorker) -> None:
-    job = worker.submit()
-    killed(worker, 3)
-    worker.complete()
-    with pytest.raises(CompletionError, match="3 workers died while they worked on this job"):
-        job.result(timeout=5)
-    assert worker.requests() == 0
-    assert worker.nothing_is_held()
 
 
 def test_the_third_delivery_is_still_tried(worker: SmallWorker) -> None:
