@@ -41,6 +41,10 @@ class PatientCaller:
             raise self._error
         return self.handles
 
+    def submit(self, number: int) -> JobHandle:
+        """The job of this number: the same one every time, as long as Redis remembers it."""
+        return self._pool.submit(f"caller {number}: and what of this?", idempotency_key=f"line {number}", max_tokens=60)
+
     def results(self, *, within_s: float) -> list[Result]:
         """The answers, waited for one by one."""
         return [handle.result(timeout=within_s) for handle in self.handles]
@@ -48,9 +52,6 @@ class PatientCaller:
     def _submit(self) -> None:
         try:
             while not self._over.wait(self._pause_s):
-                number = len(self.handles)
-                self.handles.append(
-                    self._pool.submit(f"caller {number}: and what of this?", idempotency_key=f"line {number}", max_tokens=60)
-                )
+                self.handles.append(self.submit(len(self.handles)))
         except Exception as error:  # noqa: BLE001 - raised in the test's own thread
             self._error = error

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
 
+import pytest
 from callers import PatientCaller
 from checker import check
 from lab import Lab, until
 from reservations import COUNTED, miscounted
 from runs import Seed, StartLab, sized, tell
 
+from pool_client import InvalidRequestError, JobHandle
+
 BACK_WITHIN_S = 60.0
 
 
-def part_done(lab: Lab, jobs: list, share: float) -> None:
+def part_done(lab: Lab, jobs: list[JobHandle], share: float) -> None:
     """Wait until this share of the jobs has ended."""
     until(lambda: lab.ended(jobs) >= share * len(jobs), within_s=BACK_WITHIN_S, what=lambda: f"{share:.0%} of the jobs")
 
@@ -36,6 +40,40 @@ def test_6_redis_is_killed_and_restarted_under_load(start_lab: StartLab, seed: S
     findings = check(lab, handles)
     tell(f"fault 6: {kills} kills of Redis, {findings}, {seed}")
     assert findings.clean, f"{findings}\n{seed}"
+
+
+def test_8_the_end_of_the_append_only_file_is_lost(start_lab: StartLab, seed: Seed) -> None:
+    """As when the machine goes down: Redis has forgotten the last seconds, the workers and the providers have not."""
+    lab, rng = start_lab(latency_ms=100), seed.rng()
+    for name in ("a", "b"):
+        lab.start_worker(name, ready=False)
+    lab.until_ready("a", "b")
+    jobs = lab.submit(sized(200, 2000))
+    (file,) = (lab.redis.home / "appendonlydir").glob("*.incr.aof")
+    with PatientCaller(lab) as caller:
+        part_done(lab, jobs, rng.uniform(0.1, 0.6))
+        kept, kept_jobs = file.stat().st_size, len(caller.handles)
+        time.sleep(sized(1, 2))
+        lab.redis.kill()
+        lost_bytes = file.stat().st_size - kept
+        os.truncate(file, kept + rng.randrange(200))
+        maybe_lost = caller.handles[kept_jobs : len(caller.handles) + 1]
+        lab.redis.start()
+        until(lambda: len(caller.handles) >= kept_jobs + len(maybe_lost) + 50, what="new jobs")
+        handles = [*jobs, *caller.stop()]
+        lost = {handle.id for handle, state in zip(handles, lab.states(handles).values(), strict=True) if not state}
+        assert lost <= {handle.id for handle in maybe_lost}, f"only what was submitted at the end is lost\n{seed}"
+        for handle in [handle for handle in maybe_lost if handle.id in lost][:5]:
+            with pytest.raises(InvalidRequestError, match="is not known"):
+                handle.result(timeout=30)
+        again = [caller.submit(number) for number, handle in enumerate(caller.handles) if handle.id in lost]
+        there = [*(handle for handle in handles if handle.id not in lost), *again]
+        lab.quiesce(there, within_s=BACK_WITHIN_S)
+    findings = check(lab, there, duplicates_allowed=1, unbooked_allowed=1, lapsed_leases_allowed=True)
+    problems = [problem for problem in findings.problems if not any(job_id in problem for job_id in lost)]
+    numbers = str(findings).partition("\n")[0]
+    tell(f"fault 8: {lost_bytes} bytes cut off, {len(lost)} jobs lost and submitted again, {numbers}, {seed}")
+    assert not problems, f"{problems}\n{seed}"
 
 
 def test_12_redis_stands_still_for_longer_than_any_claim_lasts(start_lab: StartLab, seed: Seed) -> None:
