@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
+from pool_client.errors import ConfigurationError
 from pool_client.redis_connection import connect
 from pool_worker.broker.dead_letters import REVIVED, UNKNOWN, DeadLetter, DeadLetters
 from pool_worker.cli.dead.view import FORGOTTEN, letter_view, letters_table, printable
@@ -140,7 +140,7 @@ def _contents(message: bytes) -> dict[str, str]:
 def _job(job_id: str, settings: Settings) -> JobFacts | None:
     try:
         return find_job(job_id, settings)
-    except (CommandError, ValidationError):  # forgotten, or of another release
+    except (CommandError, ConfigurationError):  # forgotten, or of another release
         return None
 
 
