@@ -53,7 +53,7 @@ def test_what_is_in_hand_with_a_poison_job_is_not_harmed(start_lab: StartLab) ->
     )
     tell(f"fault 21: {deaths} deaths beside {len(neighbours)} neighbours; {findings}")
     assert findings.clean, findings
-    assert deaths == MAX_DELIVERIES
+    assert deaths in {MAX_DELIVERIES, MAX_DELIVERIES + 1}, "the last one may be killed while it gives the job up"
     assert findings.succeeded == len(neighbours)
 
 
