@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 
-import pytest
 from callers import PatientCaller
 from checker import check
+from forgetting import Forgetful
 from lab import Lab, until
 from reservations import COUNTED, miscounted
 from runs import Seed, StartLab, sized, tell
 
-from pool_client import InvalidRequestError, JobHandle
+from pool_client import JobHandle
 
 BACK_WITHIN_S = 60.0
 
@@ -55,25 +55,12 @@ def test_8_the_end_of_the_append_only_file_is_lost(start_lab: StartLab, seed: Se
         kept, kept_jobs = file.stat().st_size, len(caller.handles)
         time.sleep(sized(1, 2))
         lab.redis.kill()
-        lost_bytes = file.stat().st_size - kept
+        cut_off = file.stat().st_size - kept
         os.truncate(file, kept + rng.randrange(200))
-        maybe_lost = caller.handles[kept_jobs : len(caller.handles) + 1]
+        forgetful = Forgetful(lab, caller, jobs, maybe_lost=caller.handles[kept_jobs : len(caller.handles) + 1])
         lab.redis.start()
-        until(lambda: len(caller.handles) >= kept_jobs + len(maybe_lost) + 50, what="new jobs")
-        handles = [*jobs, *caller.stop()]
-        lost = {handle.id for handle, state in zip(handles, lab.states(handles).values(), strict=True) if not state}
-        assert lost <= {handle.id for handle in maybe_lost}, f"only what was submitted at the end is lost\n{seed}"
-        for handle in [handle for handle in maybe_lost if handle.id in lost][:5]:
-            with pytest.raises(InvalidRequestError, match="is not known"):
-                handle.result(timeout=30)
-        again = [caller.submit(number) for number, handle in enumerate(caller.handles) if handle.id in lost]
-        there = [*(handle for handle in handles if handle.id not in lost), *again]
-        lab.quiesce(there, within_s=BACK_WITHIN_S)
-    findings = check(lab, there, duplicates_allowed=1, unbooked_allowed=1, lapsed_leases_allowed=True)
-    problems = [problem for problem in findings.problems if not any(job_id in problem for job_id in lost)]
-    numbers = str(findings).partition("\n")[0]
-    tell(f"fault 8: {lost_bytes} bytes cut off, {len(lost)} jobs lost and submitted again, {numbers}, {seed}")
-    assert not problems, f"{problems}\n{seed}"
+        forgetful.go_on(within_s=BACK_WITHIN_S)
+    forgetful.judge(seed, what=f"fault 8: {cut_off} bytes cut off")
 
 
 def test_12_redis_stands_still_for_longer_than_any_claim_lasts(start_lab: StartLab, seed: Seed) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from callers import PatientCaller
 from checker import check
+from forgetting import Forgetful
 from lab import Lab, LabRedis, until
 from proxy import Proxy
 from reservations import COUNTED, miscounted
@@ -18,6 +19,8 @@ from pool_client import JobHandle
 
 BACK_WITHIN_S = 60.0
 WORKERS = ("a", "b")
+LAG = 5
+"""Jobs that the replica may not have heard of although the line to it was still open."""
 
 
 @pytest.fixture
@@ -30,8 +33,7 @@ def second(lab: Lab, tmp_path: Path) -> Iterator[LabRedis]:
     """A server that follows the lab's."""
     second = LabRedis(tmp_path / "second")
     second.start()
-    second.client.replicaof("127.0.0.1", str(lab.redis.port))
-    until(lambda: second.client.info("replication")["master_link_status"] == "up", what="a replica")
+    follow(second, lab.redis.port)
     yield second
     second.close()
 
@@ -41,6 +43,11 @@ def proxy(lab: Lab) -> Iterator[Proxy]:
     """What a load balancer or a virtual address is in production."""
     with Proxy(lab.redis.port) as proxy:
         yield proxy
+
+
+def follow(replica: LabRedis, port: int) -> None:
+    replica.client.replicaof("127.0.0.1", str(port))
+    until(lambda: replica.client.info("replication")["master_link_status"] == "up", what="a replica")
 
 
 def start_workers(lab: Lab, *, redis_url: str | None = None) -> None:
@@ -101,3 +108,28 @@ def switch_over(lab: Lab, *, to: LabRedis, proxy: Proxy) -> None:
     until(lambda: to.client.info("replication")["role"] == "master", what="a new primary")
     proxy.target_port = to.port
     lab.redis = to
+
+
+def test_9_a_replica_that_lags_behind_is_promoted(lab: Lab, proxy: Proxy, tmp_path: Path, seed: Seed) -> None:
+    """The primary dies, and with it what the replica had not heard of yet."""
+    start_workers(lab, redis_url=proxy.url)
+    first, second = lab.redis, LabRedis(tmp_path / "second")
+    with Proxy(first.port) as replication, PatientCaller(lab, redis_url=proxy.url) as caller:
+        try:
+            second.start()
+            follow(second, replication.port)
+            jobs = lab.submit(sized(200, 2000))
+            some_end(lab, jobs, seed.rng().uniform(0.1, 0.6))
+            kept_jobs = len(caller.handles)
+            replication.fall_silent()
+            time.sleep(sized(1, 5))
+            first.kill()
+            forgetful = Forgetful(lab, caller, jobs, maybe_lost=caller.handles[max(0, kept_jobs - LAG) : len(caller.handles) + 1])
+            proxy.target_port, lab.redis = second.port, second
+            second.client.replicaof("NO", "ONE")
+            lab.caller = lab.pool()
+            forgetful.go_on(within_s=BACK_WITHIN_S)
+        except BaseException:
+            second.close()
+            raise
+    forgetful.judge(seed, what="fault 9: a replica without the last moments promoted")
