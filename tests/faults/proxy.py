@@ -101,6 +101,9 @@ class Proxy:
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
+        for listening in self._server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        await asyncio.sleep(0.01)  # asyncio forgets a socket that was accepted just before the server is closed
         self._server.close()
         self._passable.set()
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
