@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -50,18 +51,18 @@ def start_worker() -> Iterator[Start]:
         process.wait()
 
 
-def wait_for_end(client: redis.Redis, *names: str) -> None:
-    """Until the tasks of these names have run."""
-    for name in names:
-        assert client.blpop([f"ended:{name}"], timeout=WITHIN_S) is not None, name
-
-
 def wait_until(client: redis.Redis, is_so: Callable[[], object]) -> None:
     """Until another process has brought it about; nobody ever pushes to what is waited at."""
     until = time.monotonic() + WITHIN_S
     while not is_so():
         assert time.monotonic() < until, "it did not come about"
         client.blpop(["nothing"], timeout=0.05)
+
+
+def wait_for_end(client: redis.Redis, *names: str) -> None:
+    """Until the tasks of these names have run."""
+    for name in names:
+        wait_until(client, partial(client.lpop, f"ended:{name}"))
 
 
 def dead(redis_url: str) -> dict[str | None, DeadLetter]:
