@@ -16,6 +16,7 @@ import contextlib
 import inspect
 import os
 import select
+import signal
 import threading
 import traceback
 from collections import deque
@@ -76,8 +77,9 @@ class TaskPool(BasePool):
         self._keeper.start()
 
     def register_with_event_loop(self, loop: Any) -> None:
-        """Have the hub read the pipe through which ends are told."""
+        """Have the hub read the pipe through which ends are told, and signals wake it: else it sees them up to a second late."""
         loop.add_reader(self._reads, self._tell_ends)
+        signal.set_wakeup_fd(self._writes, warn_on_full_buffer=False)
 
     def on_apply(self, target: Callable[..., Any], args: Any, kwargs: Any, **options: Any) -> None:
         """Start one task (hub's thread). `args` are the tracer's: (name, id, request, body, content type, content encoding)."""
