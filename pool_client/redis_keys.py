@@ -16,6 +16,9 @@ TASK_TYPES = "pool:task_types"
 CANCEL_CHANNEL = "pool:cancel"
 """Channel: ids of running jobs whose caller asked to cancel them."""
 
+PARKED = "pool:parked"
+"""Sorted set: job id → when it is due. No TTL: the workers bring back what is due."""
+
 RESULT_TTL_MS = 24 * 3600 * 1000
 """How long a finished job, its result and its idempotency key are kept."""
 

@@ -5,6 +5,8 @@ Times are milliseconds of Redis's own clock. Keys marked *lasting* have no TTL: 
 
 from __future__ import annotations
 
+from pool_client import redis_keys as shared_keys
+
 # --- messages (pool_worker/broker) -----------------------------------------------------------------------------------------
 
 UNACKED = "pool:unacked"
@@ -19,7 +21,7 @@ DELIVERIES = "pool:deliveries"
 MESSAGE_KEYS = (UNACKED, UNACKED_INDEX, DELIVERIES)
 """What a script needs to take a message, or to let it go."""
 
-PARKED = "pool:parked"
+PARKED = shared_keys.PARKED
 """Sorted set: job id → when it is due. *Lasting.*"""
 
 PARKED_MESSAGES = "pool:parked:messages"

@@ -1,7 +1,8 @@
--- Purpose: cancel a job. One that waits ends here and now (its message is dropped when it is claimed); one that runs is
---          marked and its worker told; one that has ended stays as it is.
+-- Purpose: cancel a job. One that waits ends here and now (its message is dropped when it is claimed, so a parked one is due at
+--          once); one that runs is marked and its worker told; one that has ended stays as it is.
 -- KEYS[1]  hash    pool:job:<id>            the job's record
 -- KEYS[2]  string  celery-task-meta-<id>    its outcome, and the channel that tells of it
+-- KEYS[3]  zset    pool:parked              job id -> when it is due, ms
 -- ARGV     job_id, outcome (JSON, as Celery's backend writes it), result_ttl_ms, cancel_channel, now_ms
 -- Returns  the state that is true now: cancelled, running, succeeded or failed; false if there is no such job
 
@@ -26,6 +27,7 @@ redis.call('HSET', KEYS[1], 'state', 'cancelled', 'cancel', '1', 'finished_ms', 
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 local idempotency = redis.call('HGET', KEYS[1], 'idempotency')
 if idempotency then redis.call('PEXPIRE', idempotency, ARGV[3]) end
+redis.call('ZADD', KEYS[3], 'XX', 'LT', now_ms, ARGV[1])
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('PUBLISH', KEYS[2], ARGV[2])
 return 'cancelled'

@@ -105,6 +105,9 @@ class Model:
             job.record["cancel"] = "1"
         elif job.state in {"queued", "parked"}:
             job.record["cancel"] = "1"
+            if job_id in self.parked:
+                due_ms, name = self.parked[job_id]
+                self.parked[job_id] = (min(due_ms, self.now_ms), name)
             self._end(job, JobState.CANCELLED, outcome)
         return job.state
 

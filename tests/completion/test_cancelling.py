@@ -94,9 +94,11 @@ def test_a_job_cancelled_while_it_waits_ends_there(worker: SmallWorker) -> None:
     spend_everything(worker)
     worker.complete()
     assert job.cancel() is JobState.CANCELLED
-    worker.wake(job)
+    assert worker.waits_s(job) <= 0, "it is not counted among those that wait, and not forgotten by the books"
+    assert worker.run(worker.pool.jobs.release_due(limit=10)) == 1
     assert worker.complete() == "was cancelled already"
     assert worker.requests() == 0
+    assert [row.state for row in worker.rows(JobRow)] == [JobState.CANCELLED]
 
 
 def test_a_worker_that_leaves_does_not_end_its_job(worker: SmallWorker) -> None:

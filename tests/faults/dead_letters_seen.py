@@ -26,6 +26,6 @@ def letters(lab: Lab, *, count: int) -> list[dict[str, Any]]:
         lambda: lab.redis.client.zcard(redis_keys.DEAD_LETTERS) >= count,
         what=lambda: f"{count} dead letters: {dead(lab, 'list')}",
     )
-    found: list[dict[str, Any]] = json.loads(dead(lab, "list", "--json"))
+    found: list[dict[str, Any]] = json.loads(dead(lab, "list", "--json", "--limit", "10000"))
     assert len(found) == count
     return found
