@@ -30,9 +30,9 @@ SEED = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(1_00
 WITHIN_S = 3_600 if IS_FULL else 600
 """A life that breaks a rule is made short before it is shown, and that takes time."""
 EVERY_DAY = settings(
-    max_examples=30, stateful_step_count=50, deadline=None, derandomize=True, phases=[Phase.generate, Phase.shrink]
+    max_examples=25, stateful_step_count=50, deadline=None, derandomize=True, phases=[Phase.generate, Phase.shrink]
 )
-FULL = settings(EVERY_DAY, max_examples=5_000, stateful_step_count=80, derandomize=False, database=None, print_blob=True)
+FULL = settings(EVERY_DAY, max_examples=3_000, stateful_step_count=60, derandomize=False, database=None, print_blob=True)
 
 IDEMPOTENCY_KEY = "the same"
 NOW_MS = Model.now_ms
@@ -51,7 +51,7 @@ HAS_ENDED = ["acknowledge", "acknowledge", "finish", "give_back", "open"]
 EVENTS = {
     "a_job_is_submitted": 3,
     "a_submission_is_repeated": 1,
-    "a_job_is_cancelled": 2,
+    "a_job_is_cancelled": 1,
     "a_worker_claims": 8,
     "a_worker_goes_on": 4,
     "a_step_is_repeated": 2,
@@ -173,7 +173,9 @@ class Life(RuleBasedStateMachine):
         return Worker(f"worker{self.both.number()}", lists_of(*queues))
 
     def _work(self, worker: Worker, known: Known, data: st.DataObject) -> None:
-        """The next step of a job."""
+        """The next step of a job, which its caller may have cancelled meanwhile."""
+        if data.draw(st.sampled_from([False] * 7 + [True])):
+            self.both.cancel(known.job_id)
         state = worker.holds[known]
         step = data.draw(st.sampled_from(CLAIMED if state == "" else HAS_ENDED if state in FINAL else GOES_ON))
         answer = self._do(step, known, data)
