@@ -14,11 +14,12 @@ from runs import IS_FULL, Seed, sized, tell
 from small_worker import SmallWorker
 
 RUNS = settings(
-    max_examples=sized(15, 1_500), stateful_step_count=sized(12, 40), deadline=None, database=None,
+    max_examples=sized(15, 500), stateful_step_count=sized(12, 30), deadline=None, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 
 
+@pytest.mark.timeout(1800)
 def test_a_job_cancelled_at_any_moment_ends_once(worker: SmallWorker, seed: Seed) -> None:
     cancels: Counter[str] = Counter()
     at = worker
