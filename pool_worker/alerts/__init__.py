@@ -1,7 +1,7 @@
-"""Alerts: what a person should know, told once per cause, in the log and in the table `alerts`."""
+"""Alerts: what a person should know, told once per cause, in the log and in the table `alerts`, until it is over."""
 
 from __future__ import annotations
 
-from pool_worker.alerts.telling import tell, tell_sync
+from pool_worker.alerts.telling import resolve, tell, tell_sync
 
-__all__ = ["tell", "tell_sync"]
+__all__ = ["resolve", "tell", "tell_sync"]

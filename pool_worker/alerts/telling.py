@@ -1,4 +1,4 @@
-"""Tells an alert, from asynchronous and from synchronous code: one script does it for both."""
+"""Tells an alert, from asynchronous and from synchronous code by one script; and that what it was about is over."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import redis
 import redis.asyncio
 
 from pool_worker import redis_keys
-from pool_worker.ledger.rows import AlertRow, Severity, storable
+from pool_worker.ledger.rows import OVER, AlertRow, Severity, storable
 from pool_worker.lua import read_script
 
 DAY_S = 24 * 3600.0
@@ -66,6 +66,22 @@ def tell_sync(
     return _log(row, told=client.eval(*_call(row, ttl_s)) == 1)
 
 
+async def resolve(client: redis.asyncio.Redis, *, source: str, title: str, message: str, cause: str, now: datetime) -> bool:
+    """Tell that what was told under this cause is over; nothing if it was not told. From then on it may be told again.
+
+    Arguments and errors are those of `tell`. The row has the severity `OVER`, and nobody needs to acknowledge it.
+
+    Returns:
+        Whether it is over now.
+    """
+    row = alert_row(severity=OVER, source=source, title=title, message=message, cause=cause, at=now)
+    entry = row.to_fields()
+    names = (redis_keys.alert_told(cause), redis_keys.OUTBOX)
+    script = read_script(__package__, "resolve")
+    over = await client.eval(script, len(names), *names, entry["kind"], entry["id"], entry["data"])
+    return _log(row, told=over == 1)
+
+
 def alert_row(*, severity: Severity, source: str, title: str, message: str, cause: str, at: datetime) -> AlertRow:
     """The row of an alert; cause and time make it one of its own."""
     return AlertRow(
@@ -76,6 +92,7 @@ def alert_row(*, severity: Severity, source: str, title: str, message: str, caus
         title=storable(title),
         message=storable(message),
         created_at=at,
+        acknowledged=severity == OVER,
     )
 
 
@@ -87,5 +104,6 @@ def _call(row: AlertRow, ttl_s: float) -> tuple[str, int, str, str, int, str, st
 
 def _log(row: AlertRow, *, told: bool) -> bool:
     if told:
-        logger.warning("%s: %s: %s", row.severity, row.title, row.message)
+        level = logging.INFO if row.severity == OVER else logging.WARNING
+        logger.log(level, "%s: %s: %s", row.severity, row.title, row.message)
     return told

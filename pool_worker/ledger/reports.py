@@ -9,12 +9,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Engine, Select, and_, case, cast, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Engine, Label, Select, and_, case, cast, func, or_, select, update
 
 from pool_worker.errors import WindowSpentError
 from pool_worker.ledger.columns import utc_day
 from pool_worker.ledger.database import writing
-from pool_worker.ledger.rows import NOT_CALLS, AttemptRow, JobRow, Severity, row_from_columns
+from pool_worker.ledger.rows import NOT_CALLS, OVER, AttemptRow, JobRow, Severity, row_from_columns
 from pool_worker.ledger.tables import alerts, jobs, usage_logs
 
 TOO_MANY_REQUESTS = 429
@@ -80,6 +80,8 @@ class Alert:
     created_at: datetime
     acknowledged: bool
     acknowledged_at: datetime | None
+    resolved_at: datetime | None
+    """When what it told of was over; None: not yet, or nobody would notice."""
 
 
 def usage(
@@ -129,14 +131,24 @@ def job(engine: Engine, job_id: str) -> JobReport | None:
 
 
 def list_alerts(engine: Engine, *, since: datetime | None = None, open_only: bool = False, limit: int = 100) -> list[Alert]:
-    """Alerts, the newest first; with `open_only` those that nobody acknowledged."""
-    query = select(*(alerts.c[name] for name in Alert.__slots__)).order_by(alerts.c.created_at.desc(), alerts.c.id.desc())
+    """Alerts, the newest first; with `open_only` those that nobody acknowledged and that are not over."""
+    end = _end_of_alert()
+    columns = (alerts.c[name] for name in Alert.__slots__ if name != end.name)
+    query = select(*columns, end).order_by(alerts.c.created_at.desc(), alerts.c.id.desc())
     if since is not None:
         query = query.where(alerts.c.created_at >= since)
     if open_only:
-        query = query.where(alerts.c.acknowledged.is_(False))
+        query = query.where(alerts.c.acknowledged.is_(False), end.is_(None))
     with engine.connect() as connection:
         return [Alert(**row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
+def _end_of_alert() -> Label[datetime | None]:
+    """When an alert was over: the first later one of its cause that says so."""
+    later = alerts.alias()
+    ends_it = (later.c.cause == alerts.c.cause, later.c.created_at > alerts.c.created_at, later.c.severity == OVER)
+    found = select(func.min(later.c.created_at)).where(*ends_it, alerts.c.severity != OVER)
+    return found.correlate(alerts).scalar_subquery().label("resolved_at")
 
 
 def acknowledge(engine: Engine, alert_id: int, *, at: datetime) -> bool:

@@ -31,6 +31,8 @@ Small = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Amount = Annotated[Decimal, Field(ge=0, le=MAX_USD)]
 Severity = Literal["info", "warning", "critical"]
+OVER: Severity = "info"
+"""An alert of this severity says that what the earlier ones of its cause told of is over."""
 
 
 class MalformedRowError(ValueError):

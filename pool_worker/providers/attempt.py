@@ -70,7 +70,7 @@ async def attempt(
     reply = await exchange(http, call.url, headers=call.headers, content=call.content, timeout_s=timeout_s)
     arrived_at = now()
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own range of success
-        raise classify(_refusal(provider, reply, body=_decoded_or_text(reply)), now=arrived_at, secret=secret)
+        raise classify(_refusal(provider, reply, body=decoded_or_text(reply)), now=arrived_at, secret=secret)
     observed = observed_in_headers(provider.id, reply.headers, now=arrived_at)
     try:
         answer = _read_answer(protocol, reply, provider=provider, secret=secret, now=arrived_at)
@@ -88,7 +88,7 @@ def _read_answer(protocol: Protocol, reply: Reply, *, provider: Provider, secret
     try:
         body = parse_json(reply.body)
     except ValueError:
-        raise BadAnswerError(_not_json(reply), charged=True) from None
+        raise BadAnswerError(not_json_words(reply), charged=True) from None
     disguised = protocol.find_error(body)
     if disguised is not None:
         status = disguised.http_status or reply.status
@@ -104,14 +104,16 @@ def _refusal(provider: Provider, reply: Reply, *, body: object, status: int | No
     return Refusal(provider_id=provider.id, status=status or reply.status, headers=reply.headers, body=body)
 
 
-def _decoded_or_text(reply: Reply) -> object:
+def decoded_or_text(reply: Reply) -> object:
+    """A refusal's body: decoded JSON, else its words."""
     try:
         return parse_json(reply.body)
     except ValueError:
         return _TAGS.sub(" ", reply.body[:20_000].decode("utf-8", "replace"))
 
 
-def _not_json(reply: Reply) -> str:
+def not_json_words(reply: Reply) -> str:
+    """What came instead of JSON."""
     if not reply.body.strip():
         return "the answer is empty"
     if reply.body.lstrip()[:1] == b"<":

@@ -7,6 +7,9 @@ from datetime import datetime
 
 import httpx2
 
+from pool_worker.errors import BadAnswerError
+from pool_worker.providers.attempt import decoded_or_text, not_json_words
+from pool_worker.providers.body import parse_json
 from pool_worker.providers.classify import classify
 from pool_worker.providers.http import exchange
 from pool_worker.providers.refusal import Refusal
@@ -16,15 +19,28 @@ from pool_worker.registry import Provider
 WITHIN_S = 10.0
 
 
-async def probe(http: httpx2.AsyncClient, *, provider: Provider, secret: str, now: Callable[[], datetime]) -> None:
+async def probe(
+    http: httpx2.AsyncClient,
+    *,
+    provider: Provider,
+    secret: str,
+    now: Callable[[], datetime],
+    within_s: float = WITHIN_S,
+) -> None:
     """One listing call; returns if it was answered. It counts against no quota of completions.
 
+    Not every provider looks at the key for it (OpenRouter does not).
+
     Raises:
-        AttemptError: One of its subclasses: the provider is not well, or does not accept the key.
+        AttemptError: One of its subclasses: the provider is not well, does not accept the key, or has no such list.
     """
     url = provider.base_url.rstrip("/") + "/models"
-    reply = await exchange(http, url, headers=authorized(provider, secret=secret), timeout_s=WITHIN_S)
+    reply = await exchange(http, url, headers=authorized(provider, secret=secret), timeout_s=within_s)
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own range of success
-        body = reply.body[:2000].decode("utf-8", "replace")
-        refusal = Refusal(provider_id=provider.id, status=reply.status, headers=reply.headers, body=body)
+        refusal = Refusal(provider_id=provider.id, status=reply.status, headers=reply.headers, body=decoded_or_text(reply))
         raise classify(refusal, now=now(), secret=secret)
+    try:
+        parse_json(reply.body)
+    except ValueError:
+        if reply.flaw is None:  # a hotel's or a firewall's page, which comes with a 200 too
+            raise BadAnswerError(not_json_words(reply), status_code=reply.status) from None

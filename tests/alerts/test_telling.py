@@ -12,7 +12,7 @@ import redis.asyncio
 from sqlalchemy import Engine
 
 from pool_worker import redis_keys
-from pool_worker.alerts import tell, tell_sync
+from pool_worker.alerts import resolve, tell, tell_sync
 from pool_worker.ledger import reports
 from pool_worker.ledger.writer import drain
 
@@ -61,3 +61,24 @@ def test_an_alert_reaches_the_table(redis_client: redis.Redis, engine: Engine) -
     assert (alert.severity, alert.source, alert.cause, alert.created_at) == ("critical", "quota", "quota:groq#1:0.9", NOON)
     assert alert.message == "a reason from outside\ufffd"
     assert not alert.acknowledged
+
+
+def test_what_is_over_is_told_once_and_only_if_it_had_been_told(
+    redis_client: redis.Redis, redis_url: str, engine: Engine
+) -> None:
+    over = {name: QUOTA[name] for name in ("source", "cause")} | {"title": "groq#1: there is room again", "message": ""}
+
+    async def resolve_at(now: datetime) -> bool:
+        async with redis.asyncio.Redis.from_url(redis_url) as client:
+            return await resolve(client, **over, now=now)
+
+    assert not asyncio.run(resolve_at(NOON))
+    tell_sync(redis_client, **QUOTA)
+    assert asyncio.run(resolve_at(NOON + timedelta(hours=1)))
+    assert not asyncio.run(resolve_at(NOON + timedelta(hours=2)))
+    assert tell_sync(redis_client, **QUOTA | {"now": NOON + timedelta(hours=3)}), "a new cause for concern"
+    assert drain(redis_client, engine) == 3
+    again, end, first = reports.list_alerts(engine)
+    assert (first.resolved_at, end.resolved_at, again.resolved_at) == (NOON + timedelta(hours=1), None, None)
+    assert (end.severity, end.acknowledged) == ("info", True)
+    assert reports.list_alerts(engine, open_only=True) == [again]

@@ -56,7 +56,7 @@ async def _read_request(reader: asyncio.StreamReader) -> dict[str, Any]:
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return {"line": lines[0], "headers": headers, "body": json.loads(body)}
+    return {"line": lines[0], "headers": headers, "body": json.loads(body or b"null")}
 
 
 def reply(status: int, body: object, *, headers: dict[str, str] | None = None) -> bytes:

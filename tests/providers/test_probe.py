@@ -1,0 +1,75 @@
+"""The cheap question whether a provider is well, and what is made of its answers."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from scripted_provider import Script, always, reply, serve
+
+from pool_worker.errors import (
+    AttemptError,
+    AuthenticationFailedError,
+    BadAnswerError,
+    ModelGoneError,
+    ProviderFailedError,
+    ProviderOverloadedError,
+    Scope,
+)
+from pool_worker.providers.http import open_http
+from pool_worker.providers.probe import probe
+from pool_worker.registry import Provider
+
+SECRET = "gsk_" + "s3cret" * 6
+
+
+def asked(script: Script, *, within_s: float = 5.0) -> AttemptError | None:
+    """The error of a probe of a provider that answers like this."""
+
+    async def scenario() -> AttemptError | None:
+        async with serve(script) as server, open_http(concurrency=1) as http:
+            provider = Provider(id="groq", base_url=server.url)
+            try:
+                await probe(http, provider=provider, secret=SECRET, now=lambda: datetime.now(UTC), within_s=within_s)
+            except AttemptError as error:
+                return error
+            finally:
+                assert all(request["line"].startswith("GET /v1/models ") for request in server.requests)
+            return None
+
+    return asyncio.run(scenario())
+
+
+async def _silence(_writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(10)
+
+
+def test_a_list_is_an_answer() -> None:
+    assert asked(always(reply(200, {"object": "list", "data": []}))) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "reason"),
+    [
+        (
+            always(reply(401, {"error": {"message": f"Invalid API Key {SECRET}", "code": "invalid_api_key"}})),
+            AuthenticationFailedError,
+            "groq answered 401: Invalid API Key [key]",
+        ),
+        (always(reply(503, {"error": {"message": "Busy"}})), ProviderOverloadedError, "groq answered 503: Busy"),
+        (always(reply(404, {"error": {"message": "No route"}})), ModelGoneError, "groq answered 404: No route"),
+        (always(reply(200, b"<html>Log in</html>")), BadAnswerError, "the answer is a web page, not JSON"),
+        (_silence, ProviderFailedError, "no answer within 0.2 s"),
+    ],
+)
+def test_what_is_no_list_is_told_in_words_and_without_the_key(script: Script, kind: type[AttemptError], reason: str) -> None:
+    error = asked(script, within_s=0.2 if script is _silence else 5.0)
+    assert type(error) is kind
+    assert error.reason == reason
+
+
+def test_a_page_of_somebody_in_between_means_that_the_provider_is_not_reached() -> None:
+    error = asked(always(reply(200, b"<html>Log in</html>")))
+    assert error is not None
+    assert error.scope is Scope.PROVIDER
