@@ -6,21 +6,27 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
+import redis
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from pool_client.redis_connection import connect
+from pool_worker import redis_keys
 from pool_worker.cli.figures import moment
 from pool_worker.cli.json_output import print_json_list
 from pool_worker.cli.ledger_reading import open_ledger
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.screen import show
-from pool_worker.cli.terminal import CommandError, err, out
+from pool_worker.cli.status.beat import beat_is_starting
+from pool_worker.cli.terminal import CommandError, as_typed, err, out
 from pool_worker.ledger import reports
 from pool_worker.ledger.reports import Alert
 from pool_worker.settings import Settings
 
 COLOURS = {"info": "cyan", "warning": "yellow", "critical": "bold red"}
+OPEN = "open"
+SCAN_STEP = 5000
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -33,19 +39,25 @@ def alerts() -> None:
 @app.command("list")
 def list_command(
     *,
-    is_open: Annotated[bool, typer.Option("--open", help="Only those that nobody has acknowledged.")] = False,
+    is_open: Annotated[bool, typer.Option("--open", help="Only those that are not over and nobody acknowledged.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many at most.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List alerts, the newest first."""
-    with open_ledger(connected_settings(Settings())) as engine:
+    settings = connected_settings(Settings())
+    with open_ledger(settings) as engine:
         found = reports.list_alerts(engine, open_only=is_open, limit=limit)
     if as_json:
         print_json_list(found)
-    elif found:
+        return
+    nothing = "no open alert" if is_open else "no alert"
+    if found:
         show(_table(found))
-    else:
-        err.print("no open alert: all is well" if is_open else "no alert: all is well")
+    blind = _why_blind(settings)
+    if blind:
+        err.print(Text(f"{'' if found else f'{nothing}, but '}{blind}", style="yellow"))
+    elif not found:
+        err.print(f"{nothing}: all is well")
 
 
 @app.command("ack")
@@ -54,9 +66,22 @@ def ack_command(alert_id: Annotated[int, typer.Argument(metavar="ID", help="As `
     with open_ledger(connected_settings(Settings())) as engine:
         known = reports.acknowledge(engine, alert_id, at=datetime.now(UTC))
     if not known:
-        msg = f"there is no alert {alert_id}: `model-pool alerts list` shows them"
+        msg = f"there is no alert {alert_id}: `{as_typed('alerts list')}` shows them"
         raise CommandError(msg, exit_code=2)
     out.print(f"alert {alert_id} is acknowledged")
+
+
+def _why_blind(settings: Settings) -> str | None:
+    """Why nobody would notice anything now, and what to do about it; None if somebody would."""
+    with connect(str(settings.redis_url)) as client:
+        try:
+            has_worker = next(client.scan_iter(redis_keys.worker("*"), count=SCAN_STEP), None) is not None
+            has_beat = bool(client.exists(redis_keys.BEAT_LOCK)) or beat_is_starting(settings.home, now=datetime.now(UTC))
+        except (redis.RedisError, OSError):
+            return "nothing runs here now that would notice anything"
+    if not has_worker:
+        return f"no worker runs now, so nobody would notice: `{as_typed('doctor')}` tells more"
+    return None if has_beat else f"beat is not running, so nobody looks: `{as_typed('beat')}` starts it"
 
 
 def _table(found: Sequence[Alert]) -> Table:
@@ -65,10 +90,18 @@ def _table(found: Sequence[Alert]) -> Table:
     table.add_column("when", no_wrap=True)
     table.add_column("severity")
     table.add_column("what", overflow="fold")
-    table.add_column("seen", no_wrap=True)
+    table.add_column("state", no_wrap=True)
     for alert in found:
-        what = Text.assemble((alert.title, "bold"), f"\n{alert.message}")
-        seen = moment(alert.acknowledged_at) if alert.acknowledged else "no"
+        state = _state(alert)
         severity = Text(alert.severity, style=COLOURS[alert.severity])
-        table.add_row(str(alert.id), moment(alert.created_at), severity, what, seen, style="dim" if alert.acknowledged else None)
+        what = Text.assemble((alert.title, "bold"), f"\n{alert.message}")
+        table.add_row(str(alert.id), moment(alert.created_at), severity, what, state, style=None if state == OPEN else "dim")
     return table
+
+
+def _state(alert: Alert) -> str:
+    if alert.resolved_at is not None:
+        return f"over {moment(alert.resolved_at)}"
+    if alert.acknowledged_at is not None:
+        return f"seen {moment(alert.acknowledged_at)}"
+    return "" if alert.acknowledged else OPEN

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from pool_client.redis_connection import shown
-from pool_worker.cli.terminal import CommandError
+from pool_worker.cli.terminal import CommandError, as_typed
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.schema import schema_revisions
 from pool_worker.settings import Settings
@@ -44,7 +44,7 @@ def open_ledger(settings: Settings) -> Iterator[Engine]:
             elsewhere = (
                 f"that of simulated runs is read with --home {simulated.parent}" if simulated else "--home names another folder"
             )
-            msg = f"there is no ledger yet at {ledger_place(settings)}: `model-pool up` makes it; {elsewhere}"
+            msg = f"there is no ledger yet at {ledger_place(settings)}: `{as_typed('up')}` makes it; {elsewhere}"
             raise CommandError(msg)
         yield engine
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+import redis.asyncio
 from command_line import CommandLine, wait_until
 from system_fixture import PROFILE, Silent
 
@@ -21,7 +24,7 @@ from pool_client import redis_keys as shared_keys
 from pool_client.job import JobState
 from pool_client.redis_connection import connect
 from pool_worker import redis_keys
-from pool_worker.alerts import tell_sync
+from pool_worker.alerts import resolve, tell_sync
 from pool_worker.cli.plan import make_plan
 from pool_worker.cli.system import System
 from pool_worker.embedded_redis import free_port
@@ -40,6 +43,7 @@ class Shown:
     redis: redis.Redis
     pool: Pool
     simulator: SimulatorAdmin
+    url: str
 
     def run(self, *arguments: str, code: int = 0, text: str | None = None) -> tuple[str, str]:
         """stdout and stderr; never a traceback, a repr or a control character."""
@@ -68,6 +72,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
             stack.enter_context(connect(running.redis_url)),
             stack.enter_context(Pool(redis_url=running.redis_url)),
             stack.enter_context(SimulatorAdmin(str(running.simulator_url))),
+            running.redis_url,
         )
 
 
@@ -117,7 +122,7 @@ def test_a_job_that_waits_says_for_what_and_until_when(shown: Shown) -> None:
     assert (parked["jobs"], sum(wait["jobs"] for wait in parked["waits"])) == (1, 1)
     assert parked["waits"][0]["reason"].startswith("codestral: ")
     text, _ = shown.run("status")
-    assert all(words in text for words in ("1 parked", "codestral: ", "left alone", "14 m"))
+    assert all(words in text for words in ("1 parked", "codestral answered 429", "left alone", "14 m"))
     assert "is cancelled" in shown.run("cancel", job.id)[0]
     _, told = shown.run("submit", PROMPT, "--model", "codestral", "--on-exhausted", "fail", code=1)
     assert "Another try may succeed in 14 m" in told
@@ -204,6 +209,33 @@ def test_alerts_are_listed_and_acknowledged(shown: Shown) -> None:
     assert "in the house" in shown.run("alerts", "list")[0]
     assert f"alert {alert['id']} is acknowledged" in shown.run("alerts", "ack", str(alert["id"]))[0]
     assert alert["id"] not in {each["id"] for each in shown.json("alerts", "list", "--open")}
+    assert f"seen {datetime.now().astimezone():%H:%M}" in shown.run("alerts", "list")[0]
+
+
+def test_an_alert_that_is_over_is_shown_as_such(shown: Shown) -> None:
+    now = datetime.now(UTC)
+    storm = {"source": "test", "title": "Storm", "message": "over the house", "cause": "storm"}
+    tell_sync(shown.redis, **storm, severity="warning", now=now)
+    wait_until(lambda: not shown.redis.xlen(redis_keys.OUTBOX))
+    is_open = re.compile(r"warning +Storm +open")
+    assert is_open.search(shown.run("alerts", "list", "--open")[0])
+
+    async def resolve_it() -> None:
+        async with redis.asyncio.Redis.from_url(shown.url) as client:
+            await resolve(client, **{**storm, "title": "Calm"}, now=now + timedelta(seconds=1))
+
+    asyncio.run(resolve_it())
+    wait_until(lambda: not shown.redis.xlen(redis_keys.OUTBOX))
+    text, _ = shown.run("alerts", "list")
+    assert re.search(r"warning +Storm +over \d", text)
+    assert "Calm" in text
+    assert "Storm" not in shown.run("alerts", "list", "--open")[0]
+
+
+def test_while_beat_runs_no_alert_means_that_all_is_well(shown: Shown) -> None:
+    for alert in shown.json("alerts", "list", "--open"):
+        shown.run("alerts", "ack", str(alert["id"]))
+    assert shown.run("alerts", "list", "--open") == ("", "no open alert: all is well\n")
 
 
 def test_models_and_why_one_cannot_be_used(shown: Shown) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,7 +21,9 @@ from pool_client.errors import PoolUnavailableError
 from pool_client.job import Priority
 from pool_client.redis_connection import connection_options
 from pool_worker import redis_keys
+from pool_worker.cli.running import HomeLock, Running
 from pool_worker.cli.screen import as_text
+from pool_worker.cli.status.beat import beat_is_starting
 from pool_worker.cli.status.facts import PoolStatus
 from pool_worker.cli.status.grouping import by_provider
 from pool_worker.cli.status.reading import StatusReader
@@ -57,6 +61,22 @@ def test_an_empty_redis(reader: StatusReader) -> None:
     assert (status.queued, status.calls_in_flight, status.parked.jobs, status.outbox_rows) == (0, 0, 0, 0)
     assert (status.workers, status.keys, status.holds, status.beat_is_active) == ((), (), (), False)
     assert "none is running" in page(status)
+
+
+def test_a_beat_that_is_on_its_way_is_not_missing(reader: StatusReader, tmp_path: Path) -> None:
+    status = reader.read()
+    assert "not running: parked jobs do not come back" in page(status)
+    starting = page(replace(status, beat_is_starting=True))
+    assert "starting" in starting
+    assert "not running" not in starting
+
+    since = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
+    lock = HomeLock(tmp_path)
+    lock.write(Running(home=tmp_path, since=since, redis_url="", pids={"up": 1, "beat": 2}))
+    assert beat_is_starting(tmp_path, now=since + timedelta(seconds=10))
+    assert not beat_is_starting(tmp_path, now=since + timedelta(minutes=1)), "it ought to be there by then"
+    lock.release(forget=False)
+    assert not beat_is_starting(tmp_path, now=since + timedelta(seconds=10)), "nothing runs there any more"
 
 
 def test_nothing_is_changed_by_looking(reader: StatusReader, redis_client: redis.Redis) -> None:
@@ -106,7 +126,8 @@ def test_parked_jobs_by_what_they_wait_for(reader: StatusReader, redis_client: r
         ("budget all: money per day", 1),
     ]
     assert parked.next_due_at == parked.waits[0].first_due_at < parked.waits[0].last_due_at < (parked.last_due_at or 0)
-    assert "groq: requests per minute" in page(reader.read())
+    text = page(reader.read())
+    assert all(words in text for words in ("groq has no requests left this minute", "first back", "last back"))
 
 
 def ask(url: str, registry: Registry, *, calls: int) -> None:
@@ -154,7 +175,10 @@ def test_keys_windows_and_holds_as_the_workers_have_them(reader: StatusReader, r
         ("provider", "cerebras", "ProviderOverloadedError: 503"),
         ("group", "groq#3 on openai/gpt-oss-120b", "WindowSpentError: tokens"),
     ]
-    assert all(words in page(status) for words in ("groq ×7", "provider cerebras", "9 in flight"))
+    text = page(status)
+    assert all(words in text for words in ("groq ×7", "provider cerebras", "9 in flight"))
+    assert next(line.split()[2:4] for line in text.splitlines() if line.startswith("groq ×7")) == ["9", "requests/min"]
+    assert next(line.split()[2] for line in text.splitlines() if line.startswith("openrouter ×7")) == "–"
     assert all(f"groq#{number}" in page(status, each_key=True) for number in range(1, 8))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -12,6 +14,8 @@ from pool_client.errors import PoolUnavailableError
 from pool_worker.cli.json_output import print_json_object
 from pool_worker.cli.reaching import reach
 from pool_worker.cli.screen import show
+from pool_worker.cli.status.beat import beat_is_starting
+from pool_worker.cli.status.facts import PoolStatus
 from pool_worker.cli.status.reading import StatusReader
 from pool_worker.cli.status.view import status_view
 from pool_worker.cli.terminal import CommandError, out
@@ -30,25 +34,31 @@ def status(
     settings = reach()
     registry = load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url)
     with StatusReader(str(settings.redis_url), registry) as reader:
+
+        def read() -> PoolStatus:
+            found = reader.read()
+            starts = not found.beat_is_active and beat_is_starting(settings.home, now=found.at)
+            return replace(found, beat_is_starting=starts)
+
         if as_json:
-            print_json_object(reader.read())
+            print_json_object(read())
         elif watch:
-            _watch(reader, each_key=keys)
+            _watch(read, each_key=keys)
         else:
-            show(status_view(reader.read(), each_key=keys))
+            show(status_view(read(), each_key=keys))
 
 
-def _watch(reader: StatusReader, *, each_key: bool) -> None:
+def _watch(read: Callable[[], PoolStatus], *, each_key: bool) -> None:
     if not out.is_terminal:
         msg = "--watch needs a terminal; without it the status is shown once, and --json is for programs"
         raise CommandError(msg, exit_code=2)
-    view = status_view(reader.read(), each_key=each_key)
+    view = status_view(read(), each_key=each_key)
     try:
         with Live(view, console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
                 time.sleep(REFRESH_S)
                 try:
-                    view = status_view(reader.read(), each_key=each_key)
+                    view = status_view(read(), each_key=each_key)
                 except PoolUnavailableError as error:
                     view = str(error)
                 live.update(view, refresh=True)

@@ -57,18 +57,16 @@ class Worker:
     queues: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowUse:
-    """One window of a key."""
+    """How much of a window is used, or of several of one sort together."""
 
-    model: str
-    """The provider's name for it; `*`: all models share the window."""
     unit: Unit
     per: Period
     used: int
     limit: int
     resets_at: datetime
-    """When it will be empty again if nothing more is used."""
+    """When nothing of it will be used any more, unless more is used by then."""
 
     @property
     def share(self) -> float:
@@ -76,14 +74,18 @@ class WindowUse:
         return self.used / self.limit if self.limit else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class KeyUse:
-    """One key, and how much of it is used."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelWindowUse(WindowUse):
+    """One window of a key."""
 
-    key_id: str
-    provider: str
-    priority: int
-    quota_group: str
+    model: str
+    """The provider's name for it; `*`: all models share the window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """How much of one key is used, or of several together."""
+
     calls_in_flight: int
     windows: tuple[WindowUse, ...]
 
@@ -91,6 +93,17 @@ class KeyUse:
     def tightest(self) -> WindowUse | None:
         """The window with the largest share used."""
         return max(self.windows, key=lambda window: window.share, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUse(Use):
+    """One key."""
+
+    key_id: str
+    provider: str
+    priority: int
+    quota_group: str
+    windows: tuple[ModelWindowUse, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +142,8 @@ class PoolStatus:
     parked: Parked = Parked()
     workers: tuple[Worker, ...] = ()
     beat_is_active: bool = False
+    beat_is_starting: bool = False
+    """It is not active yet, but `up` was started on this home a moment ago."""
     keys: tuple[KeyUse, ...] = ()
     holds: tuple[Hold, ...] = ()
     budgets: tuple[BudgetUse, ...] = ()

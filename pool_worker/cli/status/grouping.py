@@ -4,42 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
-from pool_worker.cli.status.facts import KeyUse
+from pool_worker.cli.status.facts import KeyUse, Use, WindowUse
 from pool_worker.registry import Period, Unit
 
 
-@dataclass(frozen=True, slots=True)
-class GroupWindow:
-    """One sort of window, over some keys and all models of theirs."""
-
-    unit: Unit
-    per: Period
-    used: int
-    limit: int
-    resets_at: datetime
-    """When the last of them will be empty again."""
-
-    @property
-    def share(self) -> float:
-        """Of all limits together."""
-        return self.used / self.limit if self.limit else 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class GroupUse:
-    """Some keys under one name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupUse(Use):
+    """Some keys under one name; each sort of window is there once, over all of them and all their models."""
 
     name: str
     keys: int
-    calls_in_flight: int
-    windows: tuple[GroupWindow, ...]
-
-    @property
-    def tightest(self) -> GroupWindow | None:
-        """The window with the largest share used."""
-        return max(self.windows, key=lambda window: window.share, default=None)
 
 
 def by_provider(keys: Iterable[KeyUse]) -> list[GroupUse]:
@@ -57,16 +32,24 @@ def by_key(keys: Iterable[KeyUse]) -> list[GroupUse]:
 
 def _together(name: str, keys: list[KeyUse]) -> GroupUse:
     """Keys of one quota group show the same windows: each is counted once."""
-    sums: dict[tuple[Unit, Period], GroupWindow] = {}
+    sums: dict[tuple[Unit, Period], WindowUse] = {}
     seen: set[tuple[str, str, Unit, Period]] = set()
     for key in keys:
         for window in key.windows:
             place = (key.quota_group, window.model, window.unit, window.per)
-            if place in seen:
-                continue
-            seen.add(place)
-            kind = (window.unit, window.per)
-            before = sums.get(kind, GroupWindow(*kind, 0, 0, window.resets_at))
-            resets_at = max(before.resets_at, window.resets_at)
-            sums[kind] = GroupWindow(*kind, before.used + window.used, before.limit + window.limit, resets_at)
-    return GroupUse(name, len(keys), sum(key.calls_in_flight for key in keys), tuple(sums.values()))
+            if place not in seen:
+                seen.add(place)
+                sort = (window.unit, window.per)
+                sums[sort] = _sum(sums[sort], window) if sort in sums else window
+    calls = sum(key.calls_in_flight for key in keys)
+    return GroupUse(name=name, keys=len(keys), calls_in_flight=calls, windows=tuple(sums.values()))
+
+
+def _sum(one: WindowUse, other: WindowUse) -> WindowUse:
+    return WindowUse(
+        unit=one.unit,
+        per=one.per,
+        used=one.used + other.used,
+        limit=one.limit + other.limit,
+        resets_at=max(one.resets_at, other.resets_at),
+    )

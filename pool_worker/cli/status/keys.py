@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from redis.asyncio import Redis
 
 from pool_worker import redis_keys
-from pool_worker.cli.status.facts import KeyUse, WindowUse
+from pool_worker.cli.status.facts import KeyUse, ModelWindowUse
 from pool_worker.limits.enroll import keys_for
 from pool_worker.limits.usage import usage_now
 from pool_worker.registry import Key, Registry
@@ -44,16 +44,34 @@ async def read_key_use(client: Redis, registry: Registry) -> tuple[KeyUse, ...]:
 
     A provider that needs no key has a nameless one; it is there only if something is counted for it.
     """
-    windows: defaultdict[str, list[WindowUse]] = defaultdict(list)
+    windows: defaultdict[str, list[ModelWindowUse]] = defaultdict(list)
     for use in await usage_now(client, registry):
         if use.limit is not None:
-            resets_at = datetime.fromtimestamp(use.resets_at_ms / 1000, UTC)
-            windows[use.key_id].append(WindowUse(use.model, use.unit, use.per, use.used, use.limit, resets_at))
+            windows[use.key_id].append(
+                ModelWindowUse(
+                    model=use.model,
+                    unit=use.unit,
+                    per=use.per,
+                    used=use.used,
+                    limit=use.limit,
+                    resets_at=datetime.fromtimestamp(use.resets_at_ms / 1000, UTC),
+                )
+            )
     enabled = [provider for provider in registry.providers.values() if provider.enabled]
     enrolled = {key.id for key in registry.keys}
     keys = [key for each in enabled for key in keys_for(registry, each) if key.id in enrolled or windows[key.id]]
     in_flight = await _calls_in_flight(client, keys)
-    return tuple(KeyUse(key.id, key.provider, key.priority, key.group, in_flight[key.id], tuple(windows[key.id])) for key in keys)
+    return tuple(
+        KeyUse(
+            key_id=key.id,
+            provider=key.provider,
+            priority=key.priority,
+            quota_group=key.group,
+            calls_in_flight=in_flight[key.id],
+            windows=tuple(windows[key.id]),
+        )
+        for key in keys
+    )
 
 
 async def _calls_in_flight(client: Redis, keys: list[Key]) -> dict[str, int]:

@@ -9,16 +9,19 @@ from rich.table import Table
 from rich.text import Text
 
 from pool_client.job import Priority
-from pool_worker.cli.figures import bar, count_of, load_colour, percent, span, until, usd
+from pool_worker.cli.figures import NOTHING, bar, count_of, load_colour, percent, span, until, usd
 from pool_worker.cli.job.view import outcome_words
-from pool_worker.cli.status.facts import BudgetUse, PoolStatus
-from pool_worker.cli.status.grouping import GroupUse, GroupWindow, by_key, by_provider
+from pool_worker.cli.reasons import reason_words
+from pool_worker.cli.status.facts import BudgetUse, PoolStatus, WindowUse
+from pool_worker.cli.status.grouping import GroupUse, by_key, by_provider
+from pool_worker.cli.terminal import as_typed
+from pool_worker.registry import Period
 
 FEW_KEYS = 8
 """So many are shown one by one."""
 MOST_HOLDS = 8
 MOST_WAITS = 4
-BAR = 8
+BAR = 6
 LEAST_SHARE = 0.01
 """Of a group's windows those are shown of which more is used."""
 
@@ -39,8 +42,7 @@ def _headline(status: PoolStatus) -> Text:
 def _numbers(status: PoolStatus) -> Table:
     grid = _grid()
     grid.add_row("workers", _workers(status))
-    beat = Text("active") if status.beat_is_active else Text("not running: parked jobs do not come back", style="yellow")
-    grid.add_row("beat", beat)
+    grid.add_row("beat", _beat(status))
     jobs = f"{status.queued:,} queued, {status.calls_in_flight:,} in flight, {status.parked.jobs:,} parked"
     grid.add_row("jobs", jobs)
     grid.add_row("ledger", f"{count_of(status.outbox_rows, 'row')} on the way")
@@ -52,9 +54,17 @@ def _numbers(status: PoolStatus) -> Table:
     return grid
 
 
+def _beat(status: PoolStatus) -> Text:
+    if status.beat_is_active:
+        return Text("active")
+    if status.beat_is_starting:
+        return Text("starting")
+    return Text(f"not running: parked jobs do not come back. To start it: {as_typed('beat')}", style="yellow")
+
+
 def _workers(status: PoolStatus) -> Text:
     if not status.workers:
-        return Text("none is running: `model-pool up`, or `model-pool worker`", style="yellow")
+        return Text(f"none is running. To start one: {as_typed('up')}, or {as_typed('worker')}", style="yellow")
     names = ", ".join(worker.name for worker in status.workers[:6])
     more = f" and {len(status.workers) - 6} more" if len(status.workers) > 6 else ""  # noqa: PLR2004 - as above
     return Text(f"{len(status.workers)}: {names}{more}")
@@ -87,11 +97,10 @@ def _parked(status: PoolStatus) -> Table | None:
     parked = status.parked
     if not parked.jobs:
         return None
-    table = _table("parked", "waits for", "first", "last", right=(0,))
+    table = _table("parked", "because", "first back", "last back", right=(0,))
     for wait in parked.waits[:MOST_WAITS]:
-        table.add_row(
-            f"{wait.jobs:,}", Text(wait.reason), until(wait.first_due_at, now=status.at), until(wait.last_due_at, now=status.at)
-        )
+        back = (until(due, now=status.at) for due in (wait.first_due_at, wait.last_due_at))
+        table.add_row(f"{wait.jobs:,}", Text(reason_words(wait.reason)), *back)
     others = parked.jobs - sum(wait.jobs for wait in parked.waits[:MOST_WAITS])
     if others and parked.last_due_at is not None:
         table.add_row(f"{others:,}", Text("something else, or later", style="dim"), "", until(parked.last_due_at, now=status.at))
@@ -121,7 +130,9 @@ def _keys(status: PoolStatus, *, each_key: bool) -> Table | None:
     if not keys:
         return None
     one_by_one = each_key or len(keys) <= FEW_KEYS
-    table = _table("key" if one_by_one else "provider", "window", "", "used", "of", "", "empty in", right=(3, 4, 5, 6))
+    table = _table(
+        "key" if one_by_one else "provider", "in flight", "window", "", "used", "of", "", "all back in", right=(1, 4, 5, 6, 7)
+    )
     table.padding = (0, 1, 0, 0)
     for group in by_key(keys) if one_by_one else by_provider(keys):
         for row in _rows(group, status, least=0.0 if one_by_one else LEAST_SHARE):
@@ -131,22 +142,25 @@ def _keys(status: PoolStatus, *, each_key: bool) -> Table | None:
 
 def _rows(group: GroupUse, status: PoolStatus, *, least: float) -> Iterator[tuple[str | Text, ...]]:
     """The windows of which more than `least` is used, and the tightest one in any case."""
-    name = Text(f"{group.name}" + (f" ×{group.keys}" if group.keys > 1 else ""))
-    if group.calls_in_flight:
-        name.append(f" {group.calls_in_flight}→", style="cyan")
-    for window in group.windows:
-        if window.share > least or window is group.tightest:
+    name, calls = f"{group.name}" + (f" ×{group.keys}" if group.keys > 1 else ""), f"{group.calls_in_flight or NOTHING}"
+    for window in group.windows or (None,):
+        if window is None:
+            yield Text(name), calls, *[""] * 6
+        elif window.share > least or window is group.tightest:
             left_s = (window.resets_at - status.at).total_seconds()
-            empty_in = span(max(0.0, left_s)) if window.used else ""
-            yield name, _kind(window), _bar(window), f"{window.used:,}", f"{window.limit:,}", percent(window.share), empty_in
-            name = Text()
+            back_in = span(max(0.0, left_s)) if window.used else ""
+            figures = (f"{window.used:,}", f"{window.limit:,}", percent(window.share))
+            yield Text(name), calls, window_words(window), _bar(window), *figures, back_in
+            name = calls = ""
 
 
-def _kind(window: GroupWindow) -> str:
-    return f"{window.unit.value.replace('_', ' ')}/{window.per.value}"
+def window_words(window: WindowUse) -> str:
+    """`requests/min`, `tokens/day`."""
+    per = "min" if window.per is Period.MINUTE else window.per.value
+    return f"{window.unit.value.replace('_', ' ')}/{per}"
 
 
-def _bar(window: GroupWindow) -> Text:
+def _bar(window: WindowUse) -> Text:
     return Text(bar(window.share, width=BAR), style=load_colour(window.share))
 
 
