@@ -47,7 +47,7 @@ DETAILS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 }
 CLAIMED = [*["open"] * 8, "give_back", "finish", "bury"]
 GOES_ON = ["move", "move", *["park"] * 4, "finish", "finish", "give_back", "open", "bury"]
-HAS_ENDED = ["acknowledge", "acknowledge", "finish", "give_back", "open"]
+HAS_ENDED = ["acknowledge", "acknowledge", "finish", "give_back", "open", "bury"]
 EVENTS = {
     "a_job_is_submitted": 3,
     "a_submission_is_repeated": 1,
