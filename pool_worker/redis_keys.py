@@ -32,7 +32,7 @@ DEAD_LETTERS = "pool:dead"
 
 
 def dead_letter(letter_id: str) -> str:
-    """Hash: list and message as they were claimed, reason, task, task_id, job_id ("" = none), deliveries. *Lasting.*
+    """Hash: list and message as they were claimed, reason, task, task_id, job_id ("" = none), deliveries. *Lasting*.
 
     The record and the outcome of its job are lasting too while it is there.
     """

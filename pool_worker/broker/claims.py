@@ -20,6 +20,7 @@ class Claims:
     def __init__(self) -> None:
         self._held: dict[str, str] = {}
         self._unready: set[str] = set()
+        self._suspects: set[str] = set()
         self._owed: dict[str, bool] = {}
         self._hub_waits = False
         self.wake_hub: Callable[[], None] = lambda: None
@@ -41,15 +42,23 @@ class Claims:
         """Whose message it is; "" if that is not known."""
         return self._held.get(tag, "")
 
-    def take(self, tag: str, *, task_id: str) -> None:
+    @property
+    def has_suspect(self) -> bool:
+        """Whether one is held whose workers have died so often that the next death is to be its own."""
+        return bool(self._suspects)
+
+    def take(self, tag: str, *, task_id: str, is_suspect: bool = False) -> None:
         """A message has been claimed."""
         self._held[tag] = task_id
+        if is_suspect:
+            self._suspects.add(tag)
         self._unready.add(tag)
 
     def forget(self, tag: str) -> None:
         """It is no longer ours: done, moved on, parked, given back, or lost."""
         self._held.pop(tag, None)
         self._owed.pop(tag, None)
+        self._suspects.discard(tag)
         self.has_begun(tag)
 
     def begins(self, tag: str) -> None:

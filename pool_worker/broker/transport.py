@@ -26,7 +26,7 @@ from pool_worker import redis_keys
 from pool_worker.broker.burying import bury
 from pool_worker.broker.claims import claims
 from pool_worker.broker.messages import acknowledge, give_back
-from pool_worker.broker.reading import UndeliverableError, read_message
+from pool_worker.broker.reading import MAX_DELIVERIES, UndeliverableError, read_message, readable_names
 from pool_worker.broker.taking_back import cancel
 from pool_worker.failpoints import reach
 from pool_worker.lua import script
@@ -50,7 +50,8 @@ class QoS(virtual.QoS):
 
     def append(self, message: virtual.Message, delivery_tag: str) -> None:
         """A message has been claimed."""
-        claims.take(delivery_tag, task_id=str((message.headers or {}).get("id", "")))
+        is_suspect = message.properties["deliveries"] >= MAX_DELIVERIES
+        claims.take(delivery_tag, task_id=str((message.headers or {}).get("id", "")), is_suspect=is_suspect)
 
     def ack(self, delivery_tag: str) -> None:
         """Acknowledge, unless a script has taken the message out already."""
@@ -128,9 +129,9 @@ class Channel(kombu_redis.Channel):
         with self.conn_or_acquire() as client:
             for name in (self._q_for_pri(queue, priority) for priority in self.priority_steps):
                 messages = client.lrange(name, 0, -1)
-                jobs = set(cancel(client, (loads(text)["headers"]["id"] for text in messages)))
+                jobs = set(cancel(client, (readable_names(text).job_id for text in messages)))
                 for text in messages:
-                    if loads(text)["headers"]["id"] not in jobs:
+                    if readable_names(text).job_id not in jobs:
                         client.lrem(name, 1, text)
                 purged += len(messages)
         return purged
@@ -151,7 +152,17 @@ class Channel(kombu_redis.Channel):
             limit = max(1, room)
             keys = [*redis_keys.MESSAGE_KEYS, *lists]
             sha = self._claim_sha()
-            command = ["EVALSHA", sha, len(keys), *keys, self.lease_ms, limit, uuid.uuid4().hex + ".", ""]
+            command = [
+                "EVALSHA",
+                sha,
+                len(keys),
+                *keys,
+                self.lease_ms,
+                limit,
+                uuid.uuid4().hex + ".",
+                "1" if claims.has_suspect else "",
+                "",
+            ]
         else:
             command = ["BRPOP", *map(shared_keys.bell, lists), timeout or self.brpop_timeout]
         self._in_claim = self._may_find_messages
@@ -201,6 +212,13 @@ class Channel(kombu_redis.Channel):
             return loads(text.decode())  # a reply, not a task
         return read_message(text, deliveries=deliveries, known_tasks=claims.known_tasks)
 
+    def _bury(self, tag: str, why: UndeliverableError) -> None:
+        try:
+            with self.conn_or_acquire() as client:
+                bury(client, tag=tag, why=why)
+        except redis.RedisError as error:
+            logger.warning("a message that cannot be worked on comes back when its lease ends: %s", error)
+
     def _rest(self, refusal: redis.ResponseError) -> None:
         logger.warning("Redis refuses a claim, trying again in %g s: %s", REFUSED_FOR_S, refusal)
         self._may_find_messages = True
@@ -233,8 +251,7 @@ class Channel(kombu_redis.Channel):
         try:
             message = self._read(queue, text, deliveries)
         except UndeliverableError as why:
-            with self.conn_or_acquire() as client:
-                bury(client, tag=tag, why=why)
+            self._bury(tag, why)
             return
         properties = message["properties"]
         properties["delivery_tag"] = tag

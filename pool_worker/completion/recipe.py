@@ -31,7 +31,7 @@ async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
     """Complete one job, or see to it that somebody else does; says in a few words what became of it.
 
     Raises:
-        redis.RedisError: if Redis goes away; the message then comes back when its lease ends.
+        redis.RedisError: if Redis refuses something for good; the message then comes back when its lease ends.
         asyncio.CancelledError: if the worker leaves; the message then goes back to the head of its queue.
     """
     try:

@@ -45,6 +45,9 @@ def as_documented(record: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in record.items() if name not in while_parked}
 
 
+SUSPECT = 2
+
+
 @dataclass
 class Claim:
     """A live one: who has its tag may act."""
@@ -115,16 +118,27 @@ class Model:
 
     def claim(self, prefix: str, lists: Sequence[str], limit: int) -> tuple[bool, list[tuple[str, str, int, str]]]:
         """Whether messages are left, and what was claimed: tag, list, deliveries, job id."""
-        waiting = [(name, job_id) for name in lists for job_id in self.lists[name]]
-        claimed = []
-        for number, (name, job_id) in enumerate(waiting[:limit], 1):
-            self.lists[name].remove(job_id)
-            self.claims[f"{prefix}{number}"] = Claim(job_id, name, self.now_ms + LEASE_MS)
-            self.deliveries[job_id] = self.deliveries.get(job_id, 0) + 1
-            claimed.append((f"{prefix}{number}", name, self.deliveries[job_id], job_id))
-        left = [name for name in lists if self.lists[name]]
-        self.rung.update(left[:1])
-        return bool(left), claimed
+        claimed: list[tuple[str, str, int, str]] = []
+        is_left, may_suspect = False, True
+        for name in lists:
+            aside = []
+            while self.lists[name] and len(claimed) < limit:
+                job_id = self.lists[name].pop(0)
+                is_suspect = self.deliveries.get(job_id, 0) >= SUSPECT
+                if is_suspect and not may_suspect:
+                    aside.append(job_id)
+                    continue
+                may_suspect = may_suspect and not is_suspect
+                tag = f"{prefix}{len(claimed) + 1}"
+                self.claims[tag] = Claim(job_id, name, self.now_ms + LEASE_MS)
+                self.deliveries[job_id] = self.deliveries.get(job_id, 0) + 1
+                claimed.append((tag, name, self.deliveries[job_id], job_id))
+            is_left = bool(self.lists[name])
+            self.lists[name] += aside
+            if is_left:
+                self.rung.add(name)
+                break
+        return is_left, claimed
 
     def renew(self, tags: Sequence[str]) -> list[str]:
         for tag in tags:

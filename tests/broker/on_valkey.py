@@ -117,7 +117,7 @@ class Valkey:
         """Whether messages are left, and what was claimed: tag, list, deliveries, message."""
         keys = [*redis_keys.MESSAGE_KEYS, *lists]
         left, *flat = run_script_blocking(
-            self.redis, "pool_worker.broker", "claim", keys=keys, arguments=[LEASE_MS, limit, prefix, ""]
+            self.redis, "pool_worker.broker", "claim", keys=keys, arguments=[LEASE_MS, limit, prefix, "", ""]
         )
         return bool(left), list(zip(*[iter(flat)] * 4, strict=True))
 

@@ -89,6 +89,26 @@ def test_what_no_worker_can_read_is_kept_and_what_comes_after_it_is_done(
     wait_until(redis_client, lambda: not redis_client.exists(*redis_keys.MESSAGE_KEYS))
 
 
+def test_a_task_that_kills_its_workers_is_kept_and_its_neighbours_are_done(
+    lab: ModuleType, start_worker: Start, redis_client: redis.Redis, redis_url: str
+) -> None:
+    names = [f"neighbour{number}" for number in range(30)]
+    for name in names[:10]:
+        lab.note.delay(name)
+    deadly = lab.die.delay()
+    for name in names[10:]:
+        lab.note.delay(name)
+    for _ in range(3):
+        start_worker().wait(WITHIN_S)
+    start_worker()
+    wait_until(redis_client, lambda: redis_client.exists(redis_keys.DEAD_LETTERS))
+    wait_for_end(redis_client, *names)
+    letters = dead(redis_url)
+    assert set(letters) == {deadly.id}
+    assert letters[deadly.id].reason.startswith("3 workers died")
+    assert letters[deadly.id].deliveries == 4
+
+
 def test_what_was_mended_is_done_when_it_is_revived(
     lab: ModuleType, start_worker: Start, redis_client: redis.Redis, redis_url: str
 ) -> None:

@@ -46,7 +46,7 @@ class Broker:
 
     def claim(self, limit: int = 1) -> list[tuple[str, str, int]]:
         self.claims += 1
-        _, *flat = self.run("claim", [*MESSAGE_KEYS, *LISTS], LEASE_MS, limit, f"tag{self.claims}.", self.now_ms)
+        _, *flat = self.run("claim", [*MESSAGE_KEYS, *LISTS], LEASE_MS, limit, f"tag{self.claims}.", "", self.now_ms)
         claimed = [(flat[i], json.loads(flat[i + 3])["headers"]["id"], flat[i + 2]) for i in range(0, len(flat), 4)]
         self.held |= {tag: job_id for tag, job_id, _ in claimed}
         return claimed

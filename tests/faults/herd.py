@@ -16,7 +16,7 @@ from runs import sized
 from pool_client import JobHandle
 from pool_client import redis_keys as shared_keys
 from pool_worker import redis_keys
-from pool_worker.completion.recipe import MAX_DELIVERIES as DEADLY
+from pool_worker.broker.reading import MAX_DELIVERIES as DEADLY
 
 BACKLOG = 150
 """So many jobs wait at least: no worker is idle when it is struck."""

@@ -13,7 +13,7 @@ from runs import IS_FULL, Seed, StartLab, lasts, sized, tell
 
 from pool_client import JobHandle
 from pool_worker import redis_keys
-from pool_worker.completion.recipe import MAX_DELIVERIES
+from pool_worker.broker.reading import MAX_DELIVERIES
 
 GRACE_S = 5.0 if IS_FULL else 0.5
 CALL_S = 8.0 if IS_FULL else 2.0
