@@ -1,6 +1,10 @@
 """The life of messages against a model of it (`model.py`): workers that die or stall between any two steps, steps that come late
 or twice, callers that cancel. After every step Redis holds exactly what the model says; at the end everything comes to rest.
 
+Wrong scripts that this test was shown, and caught: every fence left out; a message not taken out where it was, not recorded, not
+put back, put to the wrong end or encoded anew; deliveries, hops and leases counted wrongly; bells that do not ring, or too often;
+what has ended changed again; rows, outcomes and news left out or told twice; redis keys without a TTL.
+
 `FAULTS=full` tries thousands of lives instead of some dozens, new ones each time; `FAULTS_SEED=n` repeats them.
 """
 
@@ -27,12 +31,12 @@ from pool_worker.broker.jobs import For, Until
 
 IS_FULL = os.environ.get("FAULTS") == "full"
 SEED = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(1_000_000))
-WITHIN_S = 3_600 if IS_FULL else 600
+WITHIN_S = 4 * 3_600 if IS_FULL else 600
 """A life that breaks a rule is made short before it is shown, and that takes time."""
 EVERY_DAY = settings(
     max_examples=25, stateful_step_count=50, deadline=None, derandomize=True, phases=[Phase.generate, Phase.shrink]
 )
-FULL = settings(EVERY_DAY, max_examples=3_000, stateful_step_count=60, derandomize=False, database=None, print_blob=True)
+FULL = settings(EVERY_DAY, max_examples=2_000, stateful_step_count=60, derandomize=False, database=None, print_blob=True)
 
 IDEMPOTENCY_KEY = "the same"
 NOW_MS = Model.now_ms
