@@ -67,6 +67,15 @@ class LeaseEndedError(ValueError):
     """A lease of this id was taken and has ended: a new call needs a new id."""
 
 
+_ALWAYS = {
+    "keep_ms": LONGEST_LEASE_MS * 24,
+    "facts": redis_keys.key_facts(""),
+    "in_flight": redis_keys.in_flight(""),
+    "key_hold": redis_keys.hold(key_scope("")),
+}
+"""What the script is told in every call: names of redis keys, and how long it keeps a lease that nobody ends."""
+
+
 async def acquire(
     redis: Redis,
     candidates: Sequence[Candidate],
@@ -96,15 +105,12 @@ async def acquire(
         "lease_id": lease_id,
         "job_id": job_id,
         "ttl_ms": ttl_ms,
-        "keep_ms": LONGEST_LEASE_MS * 24,
         "guard_ms": guard_ms,
         "amounts": charge.amounts(),
         "costs": [candidate.cost_micro_usd for candidate in candidates],
         "served": [candidate.queue in served_queues for candidate in candidates],
         "budgets": [budget_facts(budget) for budget in budgets],
-        "facts": redis_keys.key_facts(""),
-        "in_flight": redis_keys.in_flight(""),
-        "key_hold": redis_keys.hold(key_scope("")),
+        **_ALWAYS,
     }
     counted = {window for candidate in candidates for window in candidate.counted()}
 

@@ -25,7 +25,7 @@ def test_a_file_whose_end_is_cut_off_is_loaded_up_to_there_and_that_is_told(
     first = EmbeddedRedis.start(tmp_path, port=free_port())
     with redis.Redis.from_url(first.url) as client:
         client.set("whole", "yes")
-        client.eval("redis.call('SET', 'half', '1') redis.call('SET', 'other half', '2')", 0)
+        client.pipeline(transaction=True).set("half", "1").set("other half", "2").execute()
     first.stop()
     (file,) = (tmp_path / "appendonlydir").glob("*.incr.aof")
     os.truncate(file, file.stat().st_size - 20)
@@ -33,6 +33,6 @@ def test_a_file_whose_end_is_cut_off_is_loaded_up_to_there_and_that_is_told(
         caplog.clear()
         again = EmbeddedRedis.start(tmp_path, port=free_port())
         with redis.Redis.from_url(again.url, decode_responses=True) as client:
-            assert client.keys() == ["whole"], "a script's writes are lost together or not at all"
+            assert client.keys() == ["whole"], "what was written in one step is lost together or not at all"
         again.stop()
         assert ("was cut off" in caplog.text) is is_told
