@@ -46,6 +46,7 @@ def as_documented(record: dict[str, str]) -> dict[str, str]:
 
 
 SUSPECT = 2
+"""Deliveries of a message whose next worker is to have no other such."""
 
 
 @dataclass
@@ -116,10 +117,12 @@ class Model:
 
     # --- messages --------------------------------------------------------------------------------------------------------
 
-    def claim(self, prefix: str, lists: Sequence[str], limit: int) -> tuple[bool, list[tuple[str, str, int, str]]]:
+    def claim(
+        self, prefix: str, lists: Sequence[str], limit: int, *, has_suspect: bool
+    ) -> tuple[bool, list[tuple[str, str, int, str]]]:
         """Whether messages are left, and what was claimed: tag, list, deliveries, job id."""
         claimed: list[tuple[str, str, int, str]] = []
-        is_left, may_suspect = False, True
+        is_left, may_suspect = False, not has_suspect
         for name in lists:
             aside = []
             while self.lists[name] and len(claimed) < limit:
@@ -276,6 +279,10 @@ class Model:
             "idempotency": self.idempotency,
             "outbox": self.outbox,
         }
+
+    def waiting(self) -> set[str]:
+        """Lists with a message that any idle worker would take. One of suspects only may have to wait for a look-round."""
+        return {name for name, jobs in self.lists.items() if any(self.deliveries.get(job_id, 0) < SUSPECT for job_id in jobs)}
 
     def held(self) -> set[str]:
         """Jobs whose messages are under way."""

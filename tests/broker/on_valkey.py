@@ -113,12 +113,13 @@ class Valkey:
     def cancel(self, job_id: str, outcome: Failure) -> str | None:
         return self._scripts.cancel(job_id=job_id, outcome=render_outcome(outcome), now_ms=str(self.clock.now_ms))
 
-    def claim(self, prefix: str, lists: Sequence[str], limit: int) -> tuple[bool, list[tuple[str, str, int, str]]]:
+    def claim(
+        self, prefix: str, lists: Sequence[str], limit: int, *, has_suspect: bool = False
+    ) -> tuple[bool, list[tuple[str, str, int, str]]]:
         """Whether messages are left, and what was claimed: tag, list, deliveries, message."""
         keys = [*redis_keys.MESSAGE_KEYS, *lists]
-        left, *flat = run_script_blocking(
-            self.redis, "pool_worker.broker", "claim", keys=keys, arguments=[LEASE_MS, limit, prefix, "", ""]
-        )
+        arguments = [LEASE_MS, limit, prefix, "1" if has_suspect else "", ""]
+        left, *flat = run_script_blocking(self.redis, "pool_worker.broker", "claim", keys=keys, arguments=arguments)
         return bool(left), list(zip(*[iter(flat)] * 4, strict=True))
 
     def hear(self, lists: Sequence[str]) -> str | None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from model import FINAL, LISTS, Model, message
+from model import FINAL, LISTS, SUSPECT, Model, message
 from on_valkey import AGENT, Valkey
 
 from pool_client import redis_keys as shared_keys
@@ -31,6 +31,7 @@ class Known:
     tag: str
     job_id: str
     worker: str
+    is_suspect: bool
 
     @property
     def delivery(self) -> Delivery:
@@ -73,13 +74,13 @@ class SideBySide:
 
     # --- messages --------------------------------------------------------------------------------------------------------
 
-    def claim(self, worker: str, lists: Sequence[str], limit: int) -> tuple[bool, list[Known]]:
+    def claim(self, worker: str, lists: Sequence[str], limit: int, *, has_suspect: bool) -> tuple[bool, list[Known]]:
         """Whether messages are left, and what was claimed."""
         prefix = f"claim{self.number():04}."
-        left, claimed = self.model.claim(prefix, lists, limit)
+        left, claimed = self.model.claim(prefix, lists, limit, has_suspect=has_suspect)
         expected = [(tag, name, deliveries, message(job_id)) for tag, name, deliveries, job_id in claimed]
-        same(self.valkey.claim(prefix, lists, limit), (left, expected))
-        return left, [Known(tag, job_id, worker) for tag, _, _, job_id in claimed]
+        same(self.valkey.claim(prefix, lists, limit, has_suspect=has_suspect), (left, expected))
+        return left, [Known(tag, job_id, worker, deliveries > SUSPECT) for tag, _, deliveries, job_id in claimed]
 
     def hear(self, lists: Sequence[str]) -> None:
         """The bell of one of these lists, if one rings."""

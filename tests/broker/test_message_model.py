@@ -135,7 +135,9 @@ class Life(RuleBasedStateMachine):
     def a_worker_claims(self, data: st.DataObject) -> None:
         """And gets more or less far with each job. Or the answer is lost on its way, and nobody knows of the claims."""
         worker = data.draw(st.sampled_from(self.workers))
-        worker.is_awake, claims = self.both.claim(worker.name, worker.lists, data.draw(st.integers(1, 4)))
+        has_suspect = any(known.is_suspect for known in worker.holds)
+        limit = data.draw(st.integers(1, 4))
+        worker.is_awake, claims = self.both.claim(worker.name, worker.lists, limit, has_suspect=has_suspect)
         if data.draw(st.sampled_from([False] * 7 + [True])):
             return
         worker.holds |= dict.fromkeys(claims, "")
@@ -212,7 +214,7 @@ class Life(RuleBasedStateMachine):
     def redis_holds_what_the_model_says(self) -> None:
         self.is_sound = False
         facts = self.both.compare()
-        waiting, rings = {name for name, texts in facts["lists"].items() if texts}, facts["bells"].keys()
+        waiting, rings = self.both.model.waiting(), facts["bells"].keys()
         self.unheard &= waiting - rings
         awake = {name for worker in self.workers if worker.is_awake for name in worker.lists}
         assert waiting <= rings | awake | self.unheard, "who is idle will be woken"
@@ -233,7 +235,7 @@ class Life(RuleBasedStateMachine):
             self.both.time_passes(LEASE_MS // 3)
             self.both.sweep()
             self.both.release_due(3)
-            for known in self.both.claim(last.name, last.lists, 16)[1]:
+            for known in self.both.claim(last.name, last.lists, 16, has_suspect=False)[1]:
                 if self.both.open(known) in FINAL:
                     self.both.acknowledge(known)
                 else:
