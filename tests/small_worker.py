@@ -143,7 +143,7 @@ class SmallWorker:
     def wake(self, job: JobHandle) -> None:
         """The parked job's time has come: it is back in its queue."""
         self.redis.zadd(redis_keys.PARKED, {job.id: 0})
-        assert self.run(self.pool.jobs.release_due(limit=10)) == 1
+        assert self.run(self.pool.jobs.release_due(limit=1)) == 1
 
     def configure(self, **changes: Any) -> None:
         """Another registry for the jobs from now on; see `Registry`."""
