@@ -8,6 +8,7 @@ import pytest
 from callers import PatientCaller
 from checker import check
 from lab import Lab, until
+from redis_runs import BACK_WITHIN_S, all_end
 from runs import Seed, tell
 
 from pool_client import InvalidRequestError, JobHandle
@@ -28,9 +29,9 @@ class Forgetful:
         self._lost: set[str] = set()
         self._there: list[JobHandle] = []
 
-    def go_on(self, *, within_s: float) -> None:
+    def go_on(self) -> None:
         """Work goes on; whoever waits for a lost job is told, and may submit it again."""
-        until(lambda: len(self._caller.handles) >= self._known_before + NEW_JOBS, within_s=within_s, what="new jobs")
+        until(lambda: len(self._caller.handles) >= self._known_before + NEW_JOBS, within_s=BACK_WITHIN_S, what="new jobs")
         handles = [*self._jobs, *self._caller.stop()]
         self._lost = {job_id for job_id, state in self._lab.states(handles).items() if not state}
         assert self._lost <= set(self._maybe_lost), "nothing is lost but what was submitted at the end"
@@ -39,7 +40,7 @@ class Forgetful:
                 self._maybe_lost[job_id].result(timeout=TOLD_WITHIN_S)
         again = [self._caller.submit(number) for number, handle in enumerate(self._caller.handles) if handle.id in self._lost]
         self._there = [*(handle for handle in handles if handle.id not in self._lost), *again]
-        self._lab.quiesce(self._there, within_s=within_s)
+        all_end(self._lab, self._there)
 
     def judge(self, seed: Seed, *, what: str) -> None:
         """Of all others none is lost; what was finished in those moments was done twice, and told to nobody the first time."""

@@ -8,16 +8,13 @@ from collections.abc import Iterator
 import pytest
 from callers import PatientCaller
 from celery import Celery
-from checker import check
 from lab import Lab, until
 from proxy import Proxy
-from reservations import COUNTED, miscounted
-from runs import IS_FULL, Seed, StartLab, sized, tell
+from redis_runs import WORKERS, all_end, goes_on, judged, some_end, start_workers
+from reservations import COUNTED
+from runs import IS_FULL, Seed, StartLab, sized
 
 from pool_client import JobHandle
-
-BACK_WITHIN_S = 60.0
-WORKERS = ("a", "b")
 
 
 @pytest.fixture
@@ -31,12 +28,6 @@ def proxy(lab: Lab) -> Iterator[Proxy]:
         yield proxy
 
 
-def start_workers(lab: Lab, *, redis_url: str | None = None) -> None:
-    for name in WORKERS:
-        lab.start_worker(name, redis_url=redis_url, ready=False)
-    lab.until_ready(*WORKERS)
-
-
 def under_way(lab: Lab) -> dict[str, int]:
     """Worker → how many tasks it thinks it is working on; beat's and remote control's are none."""
     with Celery(broker=lab.redis.url) as app:
@@ -44,13 +35,10 @@ def under_way(lab: Lab) -> dict[str, int]:
     return {name.partition("@")[0]: facts["pool"]["under-way"] for name, facts in stats.items()}
 
 
-def judged(lab: Lab, jobs: list[JobHandle], seed: Seed, *, what: str, duplicates_allowed: int = 0) -> None:
-    """Everything is to be as if nothing had happened; and both workers have all hands free."""
-    findings, wrong = check(lab, jobs, duplicates_allowed=duplicates_allowed), list(miscounted(lab))
-    tell(f"{what}, {findings}, {wrong or 'every call reserved once'}, {seed}")
-    assert findings.clean, f"{findings}\n{seed}"
-    assert not wrong, seed
-    until(lambda: under_way(lab) == dict.fromkeys(WORKERS, 0), what=lambda: f"two workers at rest: {under_way(lab)}, {seed}: it")
+def rested(lab: Lab, jobs: list[JobHandle], seed: Seed, *, what: str, duplicates_allowed: int = 0) -> None:
+    """Everything is as if nothing had happened, and both workers have all hands free."""
+    judged(lab, jobs, seed, what=what, duplicates_allowed=duplicates_allowed)
+    until(lambda: under_way(lab) == dict.fromkeys(WORKERS, 0), what=lambda: f"two workers at rest: {under_way(lab)}, {seed}")
 
 
 def test_10_all_connections_are_cut_every_second(lab: Lab, seed: Seed) -> None:
@@ -62,9 +50,9 @@ def test_10_all_connections_are_cut_every_second(lab: Lab, seed: Seed) -> None:
             time.sleep(rng.uniform(0.5, 1.5))
             connections += lab.redis.cut_connections()
         jobs += caller.stop()
-        lab.quiesce(jobs, within_s=BACK_WITHIN_S)
+        back_s = all_end(lab, jobs)
         caller.results(within_s=1)
-    judged(lab, jobs, seed, what=f"fault 10: {connections} connections cut in {cuts} strokes")
+    rested(lab, jobs, seed, what=f"fault 10: {connections} connections cut in {cuts} strokes, back in {back_s:.1f} s")
 
 
 def test_10_connections_are_cut_in_the_middle_of_what_passes(lab: Lab, proxy: Proxy, seed: Seed) -> None:
@@ -77,26 +65,26 @@ def test_10_connections_are_cut_in_the_middle_of_what_passes(lab: Lab, proxy: Pr
             time.sleep(rng.uniform(0.05, 0.4))
             proxy.cut()
         jobs += caller.stop()
-        lab.quiesce(jobs, within_s=BACK_WITHIN_S)
+        back_s = all_end(lab, jobs)
         caller.results(within_s=20)
-    judged(lab, jobs, seed, what=f"fault 10: {proxy.counts.cut} connections cut by the proxy in {cuts} strokes")
+    rested(lab, jobs, seed, what=f"fault 10: {proxy.counts.cut} connections cut in {cuts} strokes, back in {back_s:.1f} s")
 
 
 @pytest.mark.parametrize("silence_s", [10, 30, 60] if IS_FULL else [4])
 def test_11_a_black_hole_swallows_everybody(lab: Lab, proxy: Proxy, seed: Seed, silence_s: float) -> None:
     """Longer than claims last; nobody is there to take anybody for dead."""
     start_workers(lab, redis_url=proxy.url)
-    jobs = lab.submit(sized(200, 1000))
+    jobs = lab.submit(sized(200, 2000))
     with PatientCaller(lab, redis_url=f"{proxy.url}?socket_timeout=2") as caller:
-        until(lambda: lab.ended(jobs) >= seed.rng().randrange(len(jobs) // 2), what="a part of the jobs")
+        some_end(lab, jobs, seed.rng().random() / 2)
         proxy.fall_silent()
         time.sleep(silence_s)
         proxy.speak()
-        back_s = seconds_until_all_ended(lab, jobs)
+        back_s = goes_on(lab, jobs)
         jobs += caller.stop()
-        lab.quiesce(jobs, within_s=BACK_WITHIN_S)
+        all_end(lab, jobs)
         caller.results(within_s=20)
-    judged(lab, jobs, seed, what=f"fault 11: black hole for {silence_s} s, all done {back_s:.1f} s after it")
+    rested(lab, jobs, seed, what=f"fault 11: black hole for {silence_s} s, back in {back_s:.1f} s")
 
 
 def test_11_one_worker_in_a_black_hole_is_taken_for_dead_and_fenced(lab: Lab, proxy: Proxy, seed: Seed) -> None:
@@ -105,50 +93,37 @@ def test_11_one_worker_in_a_black_hole_is_taken_for_dead_and_fenced(lab: Lab, pr
     lab.start_worker("b", ready=False)
     lab.until_ready(*WORKERS)
     jobs = lab.submit(sized(200, 1000))
-    until(lambda: lab.ended(jobs) >= seed.rng().randrange(len(jobs) // 2), what="a part of the jobs")
+    some_end(lab, jobs, seed.rng().random() / 2)
     proxy.fall_silent()
-    back_s = seconds_until_all_ended(lab, jobs)
+    some_end(lab, jobs, 1)
     time.sleep(sized(1, 20))
     proxy.speak()
-    lab.quiesce(jobs, within_s=BACK_WITHIN_S)
-    what = f"fault 11: a worker in a black hole, its jobs done elsewhere within {back_s:.1f} s"
-    judged(lab, jobs, seed, what=what, duplicates_allowed=1)
+    all_end(lab, jobs)
+    rested(lab, jobs, seed, what="fault 11: a worker in a black hole, its jobs done elsewhere", duplicates_allowed=1)
 
 
 @pytest.mark.skipif(not IS_FULL, reason="what notices it are time-outs of 15 s: only with FAULTS=full")
 def test_11_half_open_connections_are_given_up(lab: Lab, proxy: Proxy, seed: Seed) -> None:
-    """Every connection loses its server and is never told; new ones work. Time-outs of 15 s are what notices it."""
+    """Every connection loses its server and is never told; new ones work."""
     start_workers(lab, redis_url=proxy.url)
-    jobs = lab.submit(500)
-    orphans = 0
+    jobs, orphans, back_s = lab.submit(500), 0, []
     for number in range(3):
-        most_have_ended(lab, jobs)
+        some_end(lab, jobs, 0.8)
         orphans += proxy.orphan()
         jobs += lab.submit(200, label=f"after {number}")
-        back_s = seconds_until_all_ended(lab, jobs)
-    lab.quiesce(jobs, within_s=BACK_WITHIN_S)
-    judged(lab, jobs, seed, what=f"fault 11: {orphans} half-open connections, all done {back_s:.1f} s after the last")
+        back_s.append(all_end(lab, jobs))
+    rested(lab, jobs, seed, what=f"fault 11: {orphans} half-open connections, back in {max(back_s):.1f} s")
 
 
 @pytest.mark.parametrize(("latency_s", "bytes_per_s"), [(0.2, None), (0.0, 1.0)], ids=["200 ms each way", "1 byte a second"])
 def test_11_a_slow_line(lab: Lab, proxy: Proxy, seed: Seed, latency_s: float, bytes_per_s: float | None) -> None:
     start_workers(lab, redis_url=proxy.url)
-    jobs = lab.submit(sized(150, 1500))
-    until(lambda: lab.ended(jobs) >= 20, what="a part of the jobs")
+    jobs = lab.submit(sized(150, 2500))
+    some_end(lab, jobs, 0.1)
     proxy.latency_s, proxy.bytes_per_s = latency_s, bytes_per_s
+    before = lab.ended(jobs)
     time.sleep(sized(4, 45))
-    ended = lab.ended(jobs)
+    ended = lab.ended(jobs) - before
     proxy.latency_s, proxy.bytes_per_s = 0.0, None
-    back_s = seconds_until_all_ended(lab, jobs)
-    lab.quiesce(jobs, within_s=BACK_WITHIN_S)
-    judged(lab, jobs, seed, what=f"fault 11: {ended} ended on the slow line, all done {back_s:.1f} s after it")
-
-
-def most_have_ended(lab: Lab, jobs: list[JobHandle]) -> None:
-    until(lambda: lab.ended(jobs) >= len(jobs) - 80, within_s=BACK_WITHIN_S, what="the end of all but 80")
-
-
-def seconds_until_all_ended(lab: Lab, jobs: list[JobHandle]) -> float:
-    began = time.monotonic()
-    until(lambda: lab.ended(jobs) == len(jobs), within_s=BACK_WITHIN_S, what=lambda: f"{lab.ended(jobs)} of {len(jobs)} ended:")
-    return time.monotonic() - began
+    back_s = all_end(lab, jobs)
+    rested(lab, jobs, seed, what=f"fault 11: {ended} ended over the slow line, back in {back_s:.1f} s")

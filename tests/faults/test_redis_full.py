@@ -12,18 +12,17 @@ from pathlib import Path
 
 import pytest
 from callers import PatientCaller
-from checker import check
 from lab import Lab, until
-from reservations import COUNTED, miscounted
-from runs import Seed, StartLab, sized, tell
+from redis_runs import all_end, judged, some_end, start_workers
+from reservations import COUNTED
+from runs import Seed, StartLab, sized
 
 from pool_client import JobHandle, PoolUnavailableError
 from pool_worker import redis_keys
 from pool_worker.ledger.database import default_url
 
-BACK_WITHIN_S = 60.0
-WORKERS = ("a", "b")
 DISK_MB = 48
+WRITTEN_WITHIN_S = 60.0
 
 
 @pytest.fixture
@@ -51,16 +50,6 @@ def full(disk: Path) -> Iterator[None]:
     filler.unlink()
 
 
-def start_workers(lab: Lab) -> None:
-    for name in WORKERS:
-        lab.start_worker(name, ready=False)
-    lab.until_ready(*WORKERS)
-
-
-def some_end(lab: Lab, jobs: list[JobHandle], share: float) -> None:
-    until(lambda: lab.ended(jobs) >= share * len(jobs), within_s=BACK_WITHIN_S, what=lambda: f"the end of {share:.0%}")
-
-
 def refuses(lab: Lab, told: str) -> None:
     """Wait until submits are refused, and in these words."""
 
@@ -80,15 +69,6 @@ def ask_for_room(lab: Lab) -> JobHandle:
     return lab.caller.submit("is there room?", idempotency_key="room", max_tokens=60)
 
 
-def judged(lab: Lab, jobs: list[JobHandle], seed: Seed, *, what: str) -> None:
-    findings, wrong = check(lab, jobs), list(miscounted(lab))
-    tell(f"{what}, {findings}, {wrong or 'every call reserved once'}, {seed}")
-    assert findings.clean, f"{findings}\n{seed}"
-    assert not wrong, seed
-    gone = [process.tail for process in lab.processes if not process.is_alive]
-    assert not gone, f"nobody gives up: {gone}"
-
-
 def test_13_redis_is_full_for_a_while(start_lab: StartLab, seed: Seed) -> None:
     lab, rng, times = start_lab(latency_ms=300, visibility_s=3, providers=COUNTED), seed.rng(), sized(1, 6)
     start_workers(lab)
@@ -104,9 +84,9 @@ def test_13_redis_is_full_for_a_while(start_lab: StartLab, seed: Seed) -> None:
             ended_while_full += lab.ended(jobs) - before
             lab.redis.client.config_set("maxmemory", "0")
         jobs += [*caller.stop(), ask_for_room(lab)]
-        lab.quiesce(jobs, within_s=BACK_WITHIN_S)
+        back_s = all_end(lab, jobs)
         caller.results(within_s=1)
-    judged(lab, jobs, seed, what=f"fault 13: full {times} times, {ended_while_full} jobs ended meanwhile")
+    judged(lab, jobs, seed, what=f"fault 13: full {times} times, {ended_while_full} jobs ended meanwhile, back in {back_s:.1f} s")
 
 
 def test_14_the_disk_under_redis_is_full_for_a_while(small_disk: Path, start_lab: StartLab, seed: Seed) -> None:
@@ -122,9 +102,9 @@ def test_14_the_disk_under_redis_is_full_for_a_while(small_disk: Path, start_lab
                 refuses(lab, "it cannot save to its disk (is it full?)")
                 time.sleep(rng.uniform(1, sized(3, 15)))
         jobs += [*caller.stop(), ask_for_room(lab)]
-        lab.quiesce(jobs, within_s=BACK_WITHIN_S)
+        back_s = all_end(lab, jobs)
         caller.results(within_s=1)
-    judged(lab, jobs, seed, what=f"fault 14: disk under Redis full {times} times")
+    judged(lab, jobs, seed, what=f"fault 14: disk under Redis full {times} times, back in {back_s:.1f} s")
 
 
 def test_14_the_disk_under_the_ledger_is_full_for_a_while(small_disk: Path, start_lab: StartLab, seed: Seed) -> None:
@@ -136,11 +116,12 @@ def test_14_the_disk_under_the_ledger_is_full_for_a_while(small_disk: Path, star
     start_workers(lab)
     lab.start_beat()
     waiting, jobs = lambda: lab.redis.client.xlen(redis_keys.OUTBOX), lab.submit(sized(200, 2000))
-    until(lambda: lab.ended(jobs) == len(jobs) and not waiting(), within_s=BACK_WITHIN_S, what="a ledger that is up to date")
+    all_end(lab, jobs)
+    until(lambda: not waiting(), within_s=WRITTEN_WITHIN_S, what="a ledger that is up to date")
     with full(small_disk):
         more = lab.submit(sized(300, 3000), label="more")
-        lab.quiesce(more, within_s=BACK_WITHIN_S)
+        all_end(lab, more)
         rows = waiting()
         assert rows >= len(more), seed
-    until(lambda: not waiting(), within_s=BACK_WITHIN_S, what="a ledger that is up to date")
+    until(lambda: not waiting(), within_s=WRITTEN_WITHIN_S, what="a ledger that is up to date")
     judged(lab, [*jobs, *more], seed, what=f"fault 14: disk under the ledger full, {rows} rows waited")
