@@ -100,7 +100,7 @@ def test_who_waits_out_a_long_hold_asks_nothing_of_anybody(start_lab: StartLab, 
     lab.start_worker("a", concurrency=CONCURRENCY)
     for provider in lab.registry.providers:
         lab.simulator.fault(provider, "status", status=429)
-    jobs = lab.submit(sized(200, 1500))
+    jobs = lab.submit(sized(200, 600))
     until(lambda: all(state == "parked" for state in lab.states(jobs).values()), within_s=60, what=lambda: str(lab.states(jobs)))
     asked, lasts_s = Asked(lab), float(sized(2, 20))
     until(lambda: time.monotonic() - asked.since > lasts_s, within_s=60)
