@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
-from command_line import CommandLine
+from command_line import CommandLine, Up
 
 from pool_client.queues import CELERY_PRIORITY, MAINTENANCE_QUEUE, list_name
 from pool_client.redis_connection import connect
@@ -16,12 +17,14 @@ from pool_worker.cli.doctor.finding import Finding, State
 from pool_worker.cli.doctor.machine import check_home
 from pool_worker.cli.doctor.redis_server import check_redis
 from pool_worker.cli.doctor.work import check_work
+from pool_worker.cli.terminal import as_typed
 from pool_worker.config import load_registry
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.schema import migrate
 from pool_worker.registry import Registry
 from pool_worker.settings import shipped_config_dir
+from pool_worker.simulator.server import RunningSimulator
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def test_on_a_new_machine_it_warns_fails_nothing_and_makes_nothing(cli: CommandL
     assert found["python"][0]["state"] == "ok"
     assert found["configuration"][0]["state"] == "ok"
     assert found["database"][0]["state"] == "warning"
-    assert found["keys"][0]["mend"].startswith("`model-pool keys add")
+    assert "keys add groq, or lines in .env" in found["keys"][0]["mend"]
     assert list(cli.folder.iterdir()) == []
 
 
@@ -115,6 +118,7 @@ def test_who_works_and_what_waits(redis_client: redis.Redis, registry: Registry)
         "2 jobs wait in paid, which no worker serves",
         "1001 of beat's tasks wait in maintenance",
     }
+    assert _states(check_work(redis_client, registry, beat_starts=True))["beat"] is State.OK
     redis_client.set(redis_keys.BEAT_LOCK, "held")
     assert _states(check_work(redis_client, registry))["beat"] is State.OK
 
@@ -123,20 +127,63 @@ def test_a_database_is_there_migrated_and_writable(database_url: str) -> None:
     open_database(database_url).dispose()
     with existing_database(database_url) as engine:
         found = list(check_database(engine, database_url))
-        assert [(finding.state, finding.mend) for finding in found] == [(State.FAILURE, "model-pool database migrate")]
+        assert [(finding.state, finding.mend) for finding in found] == [(State.FAILURE, as_typed("database migrate"))]
         assert engine is not None
         migrate(engine)
         assert [finding.state for finding in check_database(engine, database_url)] == [State.OK]
 
 
-def test_a_vault_without_its_master_key_is_a_failure(cli: CommandLine) -> None:
-    assert cli.run("keys", "add", "groq", text="gsk_0123456789abcdef").returncode == 0
+def test_a_vault_without_its_master_key_is_a_failure(cli: CommandLine, simulator: RunningSimulator) -> None:
+    cli.environment["MODEL_POOL_SIMULATOR_URL"] = simulator.url  # nothing leaves this machine
+    assert cli.run("keys", "add", "groq", text="sim-groq-1").returncode == 0
     assert _by_check(cli)[1]["master key"][0]["state"] == "ok"
     (cli.home / "master.key").unlink()
     code, found = _by_check(cli)
     assert code == 1
     assert "is not there" in found["master key"][0]["text"]
+    assert "providers" not in found
     assert not (cli.home / "master.key").exists()
+
+
+def test_a_master_key_that_is_none_is_told_before_there_is_a_vault(cli: CommandLine) -> None:
+    cli.environment["ENCRYPTION_KEY"] = "abc"
+    code, found = _by_check(cli)
+    assert code == 1
+    assert found["master key"][0]["text"].startswith("ENCRYPTION_KEY: entry 1 is no Fernet key")
+    assert found["master key"][0]["mend"].startswith("make one with python -c")
+
+
+def test_keys_in_env_count_before_they_are_in_the_vault(cli: CommandLine, simulator: RunningSimulator) -> None:
+    cli.environment["MODEL_POOL_SIMULATOR_URL"] = simulator.url
+    (cli.folder / ".env").write_text(
+        "GROQ_API_KEY_1=sim-groq-1\nMODEL_POOL_HOEM=/x\nGROQ_APIKEY_2=sim-groq-2\nSTRIPE_API_KEY=x\n"
+    )
+    code, found = _by_check(cli)
+    assert code == 0
+    assert [(each["state"], each["text"], each["mend"]) for each in found[".env"][:2]] == [
+        ("warning", ".env:2: MODEL_POOL_HOEM: is not read by anything", "did you mean MODEL_POOL_HOME?"),
+        ("warning", ".env:3: GROQ_APIKEY_2: is not read by anything", "did you mean GROQ_API_KEY_2?"),
+    ]
+    assert found[".env"][2]["text"].startswith("1 key; ")
+    assert found["keys"][0]["text"] == "none in the vault yet, those of .env come there"
+    assert "groq" not in found["keys"][1]["text"]
+    assert [each["text"] for each in found["providers"]] == ["groq answers (groq#1 of .env)"]
+    assert not cli.home.exists()
+
+
+def test_keys_import_tells_misspelt_names(cli: CommandLine, simulator: RunningSimulator) -> None:
+    cli.environment["MODEL_POOL_SIMULATOR_URL"] = simulator.url
+    (cli.folder / ".env").write_text("GROQ_API_KEY_1=sim-groq-1\nMODEL_POOL_HOEM=/x\n")
+    words = ".env:2: MODEL_POOL_HOEM: is not read by anything; did you mean MODEL_POOL_HOME?"
+    assert words in cli.run("keys", "import").stderr
+
+
+def test_up_tells_misspelt_names(cli: CommandLine, start_up: Callable[..., Up], simulator: RunningSimulator) -> None:
+    cli.environment["MODEL_POOL_SIMULATOR_URL"] = simulator.url
+    (cli.folder / ".env").write_text("GROQ_API_KEY_1=sim-groq-1\nGROQ_APIKEY_2=x\n")
+    up = start_up(simulate=False)
+    assert any(".env:2: GROQ_APIKEY_2: is not read by anything; did you mean GROQ_API_KEY_2?" in line for line in up.output)
+    assert up.end(signal.SIGINT) == 0
 
 
 def test_a_home_that_is_a_file_cannot_be_written(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pool_worker.embedded_redis import free_port
 from pool_worker.ledger.database import default_url, open_database
 from pool_worker.ledger.tables import jobs
 from pool_worker.simulator.admin_client import SimulatorAdmin
+from pool_worker.simulator.server import RunningSimulator
 
 StartUp = Callable[..., Up]
 
@@ -97,9 +98,9 @@ def test_when_up_itself_is_killed_its_children_leave_and_the_next_start_takes_ov
     wait_until_gone(pids)
 
 
-def test_keys_in_env_are_imported_and_used(cli: CommandLine, start_up: StartUp) -> None:
-    (cli.folder / ".env").write_text("GROQ_API_KEY_1=gsk_0123456789abcdef\n")
-    cli.environment["MODEL_POOL_SIMULATOR_URL"] = f"http://127.0.0.1:{free_port()}"  # nobody: nothing leaves this machine
+def test_keys_in_env_are_imported_and_used(cli: CommandLine, start_up: StartUp, simulator: RunningSimulator) -> None:
+    (cli.folder / ".env").write_text("GROQ_API_KEY_1=sim-groq-1\n")
+    cli.environment["MODEL_POOL_SIMULATOR_URL"] = simulator.url  # nothing leaves this machine
     up = start_up(simulate=False)
     assert any("keys of .env: 1 added" in line for line in up.output)
     assert set(up.pids) == {"up", "redis", "worker", "beat"}

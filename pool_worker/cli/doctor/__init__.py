@@ -1,27 +1,35 @@
-"""`model-pool doctor`: checks everything and says how to mend it. It changes nothing and makes nothing."""
+"""`model-pool doctor`: checks everything and says how to mend it. It changes nothing and makes nothing.
+
+Only that it has read the keys, to try them, is written down in the vault's record, as for everybody who reads them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 
 import redis
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from pool_client.errors import ConfigurationError
 from pool_client.redis_connection import connect
-from pool_worker.cli.doctor.configuration import check_env_file, check_variables, read_configuration
+from pool_worker.cli.doctor.configuration import check_variables, read_configuration, read_env_file
 from pool_worker.cli.doctor.database import check_database, existing_database, is_migrated
 from pool_worker.cli.doctor.finding import Finding, State, failure, warning
-from pool_worker.cli.doctor.keys import check_keys
+from pool_worker.cli.doctor.keys import check_keys, open_secrets
 from pool_worker.cli.doctor.machine import check_home, check_python
+from pool_worker.cli.doctor.providers import check_providers, trials_of
 from pool_worker.cli.doctor.redis_server import check_redis
 from pool_worker.cli.doctor.work import check_work
 from pool_worker.cli.json_output import print_json_list
 from pool_worker.cli.plan import ENV_FILE
 from pool_worker.cli.running import connected_settings
-from pool_worker.cli.terminal import out
+from pool_worker.cli.status.beat import beat_is_starting
+from pool_worker.cli.terminal import as_typed, out
+from pool_worker.config import EnvKey
 from pool_worker.embedded_redis import NoRedisServerError, server_program
 from pool_worker.registry import Registry
 from pool_worker.settings import Settings
@@ -57,14 +65,16 @@ def examine() -> Iterator[Finding]:
     yield from check_home(settings.home)
     registry, findings = read_configuration(settings)
     yield from findings
+    env_keys: Sequence[EnvKey] = ()
     if registry is not None:
-        yield from check_env_file(ENV_FILE, registry)
+        env_keys, findings = read_env_file(ENV_FILE, registry)
+        yield from findings
     nothing_runs = configured.redis_url is None and settings.home == configured.home and not _answers(settings)
     if nothing_runs:
         yield _embedded()
     else:
         yield from _redis(settings, registry)
-    yield from _database(settings, registry)
+    yield from _database(settings, registry, env_keys=env_keys)
 
 
 def _answers(settings: Settings) -> bool:
@@ -80,7 +90,7 @@ def _embedded() -> Finding:
         program = server_program()
     except NoRedisServerError as error:
         return failure("redis", "none runs here, and there is no server program", str(error).partition(": ")[2])
-    mend = "`model-pool up` starts it, or name one with --redis"
+    mend = f"{as_typed('up')} starts it, or name one with --redis"
     return warning("redis", f"none runs here; {program.name} is there to be embedded", mend)
 
 
@@ -90,14 +100,26 @@ def _redis(settings: Settings, registry: Registry | None) -> Iterator[Finding]:
         findings = list(check_redis(client, url))
         yield from findings
         if len(findings) > 1 and registry is not None:
-            yield from check_work(client, registry)
+            starts = beat_is_starting(settings.home, now=datetime.now(UTC))
+            yield from check_work(client, registry, beat_starts=starts)
 
 
-def _database(settings: Settings, registry: Registry | None) -> Iterator[Finding]:
+def _database(settings: Settings, registry: Registry | None, *, env_keys: Sequence[EnvKey]) -> Iterator[Finding]:
+    """The database, the keys in it and beside it, and the providers that they are for."""
     with existing_database(settings.ledger_url) as engine:
         yield from check_database(engine, settings.ledger_url)
-        if registry is not None:
-            yield from check_keys(engine if engine is not None and is_migrated(engine) else None, settings, registry)
+        if registry is None:
+            return
+        vault = engine if engine is not None and is_migrated(engine) else None
+        yield from check_keys(vault, settings, registry, env_keys=env_keys)
+        try:
+            secrets = open_secrets(vault, settings, registry)
+        except SQLAlchemyError as error:
+            text = f"the keys of the vault were not tried: {type(error).__name__} where their reading is recorded"
+            yield warning("providers", text, "see the database")
+            secrets = {}
+    is_rehearsal = settings.profile is not None  # simulated providers: no real key goes there
+    yield from check_providers(trials_of(secrets, () if is_rehearsal else env_keys, registry))
 
 
 def _print(finding: Finding) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pool_worker.cli.doctor.finding import Finding, failure, ok, warning
-from pool_worker.config import ConfigError, load_registry, read_env_keys
+from pool_worker.cli.figures import count_of
+from pool_worker.cli.terminal import as_typed
+from pool_worker.config import ConfigError, EnvKey, load_registry, read_env_keys
 from pool_worker.registry import Registry
 from pool_worker.settings import Settings, misspelt_variables
 
@@ -15,7 +17,8 @@ from pool_worker.settings import Settings, misspelt_variables
 def check_variables() -> Iterator[Finding]:
     """Names that are nearly right."""
     for sentence in misspelt_variables(os.environ):
-        yield warning("environment", sentence, "rename or remove it")
+        what, _, right = sentence.rpartition("; ")
+        yield warning("environment", what, right)
 
 
 def read_configuration(settings: Settings) -> tuple[Registry | None, list[Finding]]:
@@ -30,18 +33,25 @@ def read_configuration(settings: Settings) -> tuple[Registry | None, list[Findin
     return registry, [ok("configuration", text)]
 
 
-def check_env_file(path: Path, registry: Registry) -> Iterator[Finding]:
-    """The keys in `.env`, where there is one."""
+def read_env_file(path: Path, registry: Registry) -> tuple[tuple[EnvKey, ...], list[Finding]]:
+    """The keys in `.env`, and what there is to say about it; nothing if there is no such file."""
     if not path.is_file():
-        return
+        return (), []
     try:
         file = read_env_keys(path, registry.providers)
     except ConfigError as error:
-        yield from _mistakes(".env", error)
-        return
-    for note in file.notes:
-        yield warning(".env", note, "mend it, or leave it")
-    yield ok(".env", f"{len(file.keys)} keys; `model-pool up` and `model-pool keys import` bring them into the vault")
+        return (), _mistakes(".env", error)
+    notes = [_note(note) for note in file.notes]
+    if not file.keys:
+        mend = "write lines such as GROQ_API_KEY_1=gsk_…"
+        return (), [*notes, warning(".env", f"{path} has no key", mend)]
+    text = f"{count_of(len(file.keys), 'key')}; `{as_typed('up')}` and `{as_typed('keys import')}` bring them into the vault"
+    return file.keys, [*notes, ok(".env", text)]
+
+
+def _note(note: str) -> Finding:
+    what, _, right = note.rpartition("; ")
+    return warning(".env", what or note, right if what else "mend it, or leave it")
 
 
 def _mistakes(check: str, error: ConfigError) -> list[Finding]:

@@ -13,10 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pool_client.redis_connection import shown
 from pool_worker.cli.doctor.finding import Finding, failure, ok, warning
+from pool_worker.cli.terminal import as_typed
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.schema import schema_revisions
 
-MIGRATE = "model-pool database migrate"
+MIGRATE = "database migrate"
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def check_database(engine: Engine | None, url: str) -> Iterator[Finding]:
     """Everything about the database."""
     where = str(sqlite_file(url) or shown(url))
     if engine is None:
-        yield warning("database", f"{where} is not there yet", f"`model-pool up` makes it, or {MIGRATE}")
+        yield warning("database", f"{where} is not there yet", f"{as_typed('up')} makes it, or {as_typed(MIGRATE)}")
         return
     try:
         present, needed = schema_revisions(engine)
@@ -53,7 +54,7 @@ def check_database(engine: Engine | None, url: str) -> Iterator[Finding]:
         yield failure("database", f"{where} cannot be used: {reason}", "start it, or correct MODEL_POOL_DATABASE_URL")
         return
     if present != needed:
-        yield failure("database", f"{where} is at revision {present or 'none'}, this release needs {needed}", MIGRATE)
+        yield failure("database", f"{where} is at revision {present or 'none'}, this release needs {needed}", as_typed(MIGRATE))
     if problem:
         yield failure("database", f"{where} {problem}", "grant this user the right to write")
     if present == needed and not problem:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pool_worker.cli.doctor.finding import Finding, failure, ok, warning
+from pool_worker.cli.terminal import as_typed
 
 OLDEST_PYTHON = (3, 11)
 TIGHT_BYTES = 1_000_000_000
@@ -31,7 +32,8 @@ def check_home(home: Path) -> Iterator[Finding]:
         yield failure("home", f"{there} cannot be written to", f"chown it to {_user()}, or name another folder with --home")
         return
     free = shutil.disk_usage(there).free
-    text = f"{home}{'' if there == home else ' (made by `model-pool up`)'}, {free / 1e9:.1f} GB free"
+    made = "" if there == home else f" (made by {as_typed('up')})"
+    text = f"{home}{made}, {free / 1e9:.1f} GB free"
     if free < NO_ROOM_BYTES:
         yield failure("home", text, "make room: a full disk stops Redis and the ledger")
     elif free < TIGHT_BYTES:

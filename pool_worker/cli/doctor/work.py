@@ -11,18 +11,18 @@ import redis
 from pool_client.queues import MAINTENANCE_QUEUE, list_names
 from pool_worker import redis_keys
 from pool_worker.cli.doctor.finding import Finding, failure, ok, warning
+from pool_worker.cli.terminal import as_typed
 from pool_worker.registry import Registry
 
 MANY_TICKS = 1000
 """Beat's tasks expire before the next tick, so that more than a few mean that nobody takes them."""
-START = "`model-pool up`, or `model-pool worker` and `model-pool beat`"
 
 
-def check_work(client: redis.Redis, registry: Registry) -> Iterator[Finding]:
-    """Workers, beat and queues of a Redis that answers."""
+def check_work(client: redis.Redis, registry: Registry, *, beat_starts: bool = False) -> Iterator[Finding]:
+    """Workers, beat and queues of a Redis that answers. `beat_starts`: `up` began a moment ago, and its beat is on its way."""
     served = _served_queues(client)
     yield _workers(served)
-    yield _beat(client, has_workers=bool(served))
+    yield _beat(client, has_workers=bool(served), starts=beat_starts)
     yield from _queues(client, registry, served=frozenset(queue for queues in served.values() for queue in queues))
 
 
@@ -37,14 +37,20 @@ def _served_queues(client: redis.Redis) -> dict[str, list[str]]:
 def _workers(served: dict[str, list[str]]) -> Finding:
     if served:
         return ok("workers", ", ".join(served))
-    return warning("workers", "none is running", START)
+    return warning("workers", "none is running", _how_to_start())
 
 
-def _beat(client: redis.Redis, *, has_workers: bool) -> Finding:
+def _how_to_start() -> str:
+    return f"{as_typed('up')}, or {as_typed('worker')} and {as_typed('beat')}"
+
+
+def _beat(client: redis.Redis, *, has_workers: bool, starts: bool) -> Finding:
     if client.exists(redis_keys.BEAT_LOCK):
         return ok("beat", "running")
+    if starts:
+        return ok("beat", "starting")
     text = "not running: parked jobs do not come back, the ledger is not written"
-    return failure("beat", text, "start `model-pool beat`") if has_workers else warning("beat", "not running", START)
+    return failure("beat", text, as_typed("beat")) if has_workers else warning("beat", "not running", _how_to_start())
 
 
 def _queues(client: redis.Redis, registry: Registry, *, served: frozenset[str]) -> Iterator[Finding]:
@@ -55,10 +61,10 @@ def _queues(client: redis.Redis, registry: Registry, *, served: frozenset[str]) 
     yield ok("queues", f"{sum(waiting.values())} jobs waiting, {claimed} claimed, {parked} parked, {rows} rows for the ledger")
     for queue, count in waiting.items():
         if count and served and queue not in served:
-            mend = f"model-pool worker --queues {queue}"
+            mend = as_typed(f"worker --queues {queue}")
             yield failure("queues", f"{count} jobs wait in {queue}, which no worker serves", mend)
     if ticks > MANY_TICKS:
-        mend = f"model-pool worker --queues {MAINTENANCE_QUEUE}"
+        mend = as_typed(f"worker --queues {MAINTENANCE_QUEUE}")
         yield failure("queues", f"{ticks} of beat's tasks wait in {MAINTENANCE_QUEUE}", mend)
 
 
