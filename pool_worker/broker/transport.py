@@ -242,8 +242,8 @@ class Channel(kombu_redis.Channel):
             return
         finally:
             self._in_poll = None
-        for tag in reversed(claimed[::4]):
-            claims.take(tag.decode(), task_id="")
+        for tag, message in reversed(list(zip(claimed[::4], claimed[3::4], strict=True))):
+            claims.take(tag.decode(), task_id=readable_names(message).task_id)
             self.qos.reject(tag.decode(), requeue=True)
 
     def _deliver_claimed(self, tag: str, list_name: str, deliveries: int, text: bytes) -> None:

@@ -151,6 +151,16 @@ def test_after_a_gap_between_sweeps_whoever_is_alive_gets_the_time_to_renew(brok
     assert broker.queued() == ["dead"]
 
 
+def test_a_gap_spares_however_many_are_held(broker: Broker) -> None:
+    for number in range(600):
+        broker.submit(f"job{number}", LISTS[0])
+    broker.claim(limit=600)
+    broker.now_ms += 10 * LEASE_MS
+    assert broker.sweep(after_a_gap=True) == 0
+    broker.now_ms += 1
+    assert broker.sweep() == 0
+
+
 def test_a_second_message_for_a_job_that_is_being_worked_on_opens_nothing(broker: Broker) -> None:
     broker.submit("job", LISTS[0])
     broker.client.lpush(LISTS[0], message("job"))
