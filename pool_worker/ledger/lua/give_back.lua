@@ -3,11 +3,11 @@
 -- ARGV[1]  group   the ledger's consumer group
 -- ARGV[2…] entry id, entry id, …
 -- Returns: number of entries that were still ours
-local command = {'XCLAIM', KEYS[1], ARGV[1], 'writer', 0}
+local rest = {}
 for i = 2, #ARGV do
-  command[#command + 1] = ARGV[i]
+  rest[#rest + 1] = ARGV[i]
 end
-command[#command + 1] = 'IDLE'
-command[#command + 1] = 10000000000 -- as if they had been taken months ago
-command[#command + 1] = 'JUSTID'
-return #redis.call(unpack(command))
+rest[#rest + 1] = 'IDLE'
+rest[#rest + 1] = 10000000000 -- as if they had been taken months ago
+rest[#rest + 1] = 'JUSTID'
+return #redis.call('XCLAIM', KEYS[1], ARGV[1], 'writer', 0, unpack(rest))
