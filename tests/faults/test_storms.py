@@ -64,7 +64,7 @@ class Asked:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", STORMS if IS_FULL else ALWAYS)
 def test_a_storm_is_waited_out(start_lab: StartLab, seed: Seed, name: str) -> None:
-    storm, lasts_s = STORMS[name], float(sized(3, 20))
+    storm, lasts_s = STORMS[name], float(sized(1, 20))
     lab = start_lab()
     lab.start_beat()
     lab.start_worker("a", concurrency=CONCURRENCY)
