@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 CADENCE_S: dict[str, float] = {
-    "pool.release_due_jobs": 1,  # parked jobs whose time has come go back to their queues
     "pool.expire_leases": 5,  # reservations of dead workers come back
     "pool.write_ledger": 1,  # rows wait in the outbox until here
     "pool.probe_health": 30,  # what traffic does not tell

@@ -19,6 +19,9 @@ CANCEL_CHANNEL = "pool:cancel"
 PARKED = "pool:parked"
 """Sorted set: job id → when it is due. No TTL: the workers bring back what is due."""
 
+PARKED_TIMERS = "pool:parked:timers"
+"""Sorted set: job id → when the workers look at a parked job: when it is due, at its deadline, once it is cancelled. No TTL."""
+
 RESULT_TTL_MS = 24 * 3600 * 1000
 """How long a finished job, its result and its idempotency key are kept."""
 
@@ -37,8 +40,9 @@ def job(job_id: str) -> str:
     """Hash: one job's record. No TTL until the job has ended, `RESULT_TTL_MS` from then.
 
     Fields: spec (JSON of `Job`), agent, state, queue, priority, submitted_ms; later started_ms, finished_ms, hops, deliveries,
-    trail (JSON list of `Attempt`), due_ms and wait_reason (while parked), cancel ("1" once asked for), model_id, worker,
-    idempotency (the redis key that holds this job's id under its idempotency key).
+    trail (JSON list of `Attempt`), due_ms and wait_reason (while parked), lane, deadline_ms, place_ms,
+    place_no and let_go_in (once it was parked; see `pool_worker/broker/lua/park.lua`), cancel ("1" once asked for), model_id,
+    worker, idempotency (the redis key that holds this job's id under its idempotency key).
     """
     return f"pool:job:{job_id}"
 

@@ -14,6 +14,7 @@ from celery import Celery
 from celery.concurrency import get_implementation
 from celery.signals import after_setup_logger, celeryd_after_setup, celeryd_init
 
+from pool_worker.broker.returning import bringing_back
 from pool_worker.celery_settings import POOL, celery_settings
 from pool_worker.config import load_registry
 from pool_worker.resources import Resources, open_resources
@@ -38,7 +39,7 @@ class PoolApp(Celery):
         """Open what the tasks share, on the worker's loop."""
         served = frozenset(self.amqp.queues.consume_from)
         opened = open_resources(self.pool_settings, self.registry, served_queues=served, worker=self.worker_name)
-        async with opened as self.resources:
+        async with opened as self.resources, bringing_back(self.resources.jobs):
             yield
 
 

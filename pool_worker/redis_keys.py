@@ -27,6 +27,26 @@ PARKED = shared_keys.PARKED
 PARKED_MESSAGES = "pool:parked:messages"
 """Hash: job id → "list name \\n message". *Lasting.*"""
 
+PARKED_LANES = "pool:parked:lanes"
+"""Sorted set: lane → when it may next let jobs go; every lane in which a job is due is there. *Lasting.*"""
+
+PARKED_PACE = "pool:parked:pace"
+"""Hash: what holds for all lanes (see `broker/lua/lanes.lua`). *Lasting*: it counts the places."""
+
+PARKED_KEYS = (PARKED, PARKED_MESSAGES, shared_keys.PARKED_TIMERS, PARKED_LANES, PARKED_PACE)
+"""What the scripts that park and let go need."""
+
+
+def parked_lane(lane: str) -> str:
+    """Hash: the pace of a lane (see `broker/lua/lanes.lua`). TTL: an hour after its last use."""
+    return f"pool:parked:lane:{lane}"
+
+
+def parked_due(lane: str) -> str:
+    """Sorted set: "place:job id" → priority and place, of the jobs of a lane that are due. *Lasting*."""
+    return f"pool:parked:due:{lane}"
+
+
 DEAD_LETTERS = "pool:dead"
 """Sorted set: dead letter → when it was buried. *Lasting*: a person retries or drops it."""
 

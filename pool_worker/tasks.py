@@ -51,12 +51,6 @@ async def complete(job_id: str) -> str:
 # Beat's tasks send no events: several a second, they would hide the jobs in every monitor.
 
 
-@app.task(name="pool.release_due_jobs", send_events=False)
-async def release_due_jobs() -> str:
-    """Bring parked jobs back whose time has come."""
-    return f"{await queues.release_due_jobs(app.resources)} came back"
-
-
 @app.task(name="pool.expire_leases", send_events=False)
 async def expire_leases() -> str:
     """End the leases of dead workers."""

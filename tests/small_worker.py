@@ -141,9 +141,12 @@ class SmallWorker:
             self.redis.delete(redis_keys.hold(scope))
 
     def wake(self, job: JobHandle) -> None:
-        """The parked job's time has come: it is back in its queue."""
-        self.redis.zadd(redis_keys.PARKED, {job.id: 0})
-        assert self.run(self.pool.jobs.release_due(limit=1)) == 1
+        """The parked job's time has come, before that of all others, and nothing speaks against it: it is back in its queue."""
+        self.redis.delete(redis_keys.PARKED_PACE, *self.redis.scan_iter(redis_keys.parked_lane("*")))
+        self.redis.hset(shared_keys.job(job.id), "place_ms", 0)
+        self.redis.zadd(shared_keys.PARKED_TIMERS, {job.id: 0})
+        released, _ = self.run(self.pool.jobs.release_due())
+        assert released == 1
 
     def configure(self, **changes: Any) -> None:
         """Another registry for the jobs from now on; see `Registry`."""

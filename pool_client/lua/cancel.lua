@@ -3,6 +3,7 @@
 -- KEYS[1]  hash    pool:job:<id>            the job's record
 -- KEYS[2]  string  celery-task-meta-<id>    its outcome, and the channel that tells of it
 -- KEYS[3]  zset    pool:parked              job id -> when it is due, ms
+-- KEYS[4]  zset    pool:parked:timers       job id -> when it is looked at, ms
 -- ARGV     job_id, outcome (JSON, as Celery's backend writes it), result_ttl_ms, cancel_channel, now_ms
 -- Returns  the state that is true now: cancelled, running, succeeded or failed; false if there is no such job
 
@@ -27,7 +28,10 @@ redis.call('HSET', KEYS[1], 'state', 'cancelled', 'cancel', '1', 'finished_ms', 
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 local idempotency = redis.call('HGET', KEYS[1], 'idempotency')
 if idempotency then redis.call('PEXPIRE', idempotency, ARGV[3]) end
-redis.call('ZADD', KEYS[3], 'XX', 'LT', now_ms, ARGV[1])
+if state == 'parked' then
+  redis.call('ZADD', KEYS[3], 'XX', 'LT', now_ms, ARGV[1])
+  redis.call('ZADD', KEYS[4], now_ms, ARGV[1])
+end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('PUBLISH', KEYS[2], ARGV[2])
 return 'cancelled'

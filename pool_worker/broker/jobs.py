@@ -5,6 +5,7 @@ Each acts under the claim of the message (`Delivery.tag`) and does nothing when 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from pool_worker.lua import read_script
 
 Row = tuple[str, str, str]
 """A row on its way to the ledger: kind, id, data (JSON)."""
+_EARLIEST = 2
+"""What `park` answers when no parked job is due before this one."""
 
 
 class LostClaimError(Exception):
@@ -74,6 +77,8 @@ class Jobs:
         names = ("open", "move", "park", "release_due", "ack", "requeue")
         scripts = [client.register_script(read_script("pool_worker.broker", name)) for name in names]
         self._open, self._move, self._park, self._release_due, self._ack, self._requeue = scripts
+        self.earlier = asyncio.Event()
+        """A job was parked here that is due before all others: whoever waits to let jobs go waits too long."""
 
     async def open(self, job_id: str, delivery: Delivery) -> OpenedJob:
         """Read the job's record and mark it as running.
@@ -103,16 +108,43 @@ class Jobs:
         reach("moved")
         note_departure(delivery, Departure(JobState.QUEUED), done=moved)
 
-    async def park(self, job_id: str, delivery: Delivery, *, wait: Until | For, reason: str, trail: Sequence[Attempt]) -> None:
-        """Let the job wait, with the reason that `status` shows.
+    async def park(
+        self,
+        job_id: str,
+        delivery: Delivery,
+        *,
+        wait: Until | For,
+        reason: str,
+        trail: Sequence[Attempt],
+        lane: str = "",
+        deadline_ms: int | None = None,
+    ) -> None:
+        """Let the job wait, with the reason that `status` shows; it comes back by `bringing_back`.
+
+        Args:
+            job_id: the job.
+            delivery: the claim on its message.
+            wait: until capacity returns, which then holds for all jobs of its lane; or for a rest of its own.
+            reason: why it waits.
+            trail: its attempts so far.
+            lane: jobs of the same lane wait for the same capacity: who finds none tells it to the others.
+            deadline_ms: when it comes back whether or not there is capacity, by Redis's clock.
 
         Raises:
             LostClaimError: if the message is no longer ours.
         """
-        keys = [*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id), redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
+        keys = [
+            *redis_keys.MESSAGE_KEYS,
+            shared_keys.job(job_id),
+            *redis_keys.PARKED_KEYS,
+            redis_keys.parked_lane(lane),
+        ]
         times: list[int | str] = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
-        parked = await self._park(keys=keys, args=[delivery.tag, job_id, *times, reason, render_trail(trail), ""])
+        times.append("" if deadline_ms is None else deadline_ms)
+        parked = await self._park(keys=keys, args=[delivery.tag, job_id, *times, lane, reason, render_trail(trail), ""])
         reach("parked")
+        if parked == _EARLIEST:
+            self.earlier.set()
         note_departure(delivery, Departure(JobState.PARKED), done=parked)
 
     async def record(self, row: Row) -> None:
@@ -120,10 +152,12 @@ class Jobs:
         kind, row_id, data = row
         await self._client.xadd(redis_keys.OUTBOX, {"kind": kind, "id": row_id, "data": data})
 
-    async def release_due(self, *, limit: int) -> int:
-        """Bring parked jobs whose time has come back to the heads of their queues; returns how many."""
-        keys = [redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
-        return int(await self._release_due(keys=keys, args=[limit, shared_keys.job(""), ""]))
+    async def release_due(self) -> tuple[int, float]:
+        """Let parked jobs go as far as there may be capacity for them; returns how many, and in how many seconds to ask again."""
+        prefixes = [shared_keys.job(""), redis_keys.parked_lane(""), redis_keys.parked_due("")]
+        arguments = [self._worker, *prefixes, KOMBU_SEPARATOR, ""]
+        released, wait_ms = await self._release_due(keys=list(redis_keys.PARKED_KEYS), args=arguments)
+        return released, wait_ms / 1000
 
     async def drop(self, delivery: Delivery) -> None:
         """Acknowledge a message whose job needs no work any more."""

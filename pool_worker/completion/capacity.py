@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 import uuid
@@ -27,6 +28,11 @@ from pool_worker.routing.route import Choice, Route, route
 
 NEARLY_ALL = Decimal("0.999")
 """The route is never told that all is spent: whether paid models are paused is decided with the lease, which knows until when."""
+
+BITS_OF_A_SIZE = 3
+"""Sizes that differ less than eightfold are about the same: finer lanes would ask more often in vain, coarser ones let large jobs
+hold up small ones."""
+LANE_LETTERS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,14 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
         if not isinstance(place, Exhausted):
             return replace(place, degraded=True) if isinstance(place, Leased) else place
     return min(exhausted, key=lambda place: math.inf if place.retry_at_ms is None else place.retry_at_ms)
+
+
+def lane_of(job: Job, trail: Trail, pool: Resources) -> str:
+    """The lane in which the job waits: that of all who wait for the same models, with about as many tokens."""
+    choices = _route(job, trail, pool).choices
+    models = " ".join(sorted(choice.model.id for choice in choices))
+    tokens = max((choice.estimated_usage.total_tokens for choice in choices), default=0)
+    return f"{hashlib.sha256(models.encode()).hexdigest()[:LANE_LETTERS]}.{tokens.bit_length() // BITS_OF_A_SIZE}"
 
 
 def _here_first(choices: Sequence[Choice], pool: Resources) -> list[Choice]:

@@ -16,7 +16,7 @@ from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Row, Until
 from pool_worker.completion.calling import Answered, Failed, Owed, abandoned, call
-from pool_worker.completion.capacity import Leased, Place, Rest, find_place
+from pool_worker.completion.capacity import Leased, Place, Rest, find_place, lane_of
 from pool_worker.completion.degraded import guidance
 from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
 from pool_worker.completion.finishing import finish
@@ -120,20 +120,22 @@ class Work:
             return await self.fail(nobody_left(self.job, {}, self._trail))
         if self.job.on_exhausted is OnExhausted.FAIL:
             return await self.fail(nobody_free(place), retry_after_s=self._seconds_until(place.retry_at_ms))
-        due_ms = place.retry_at_ms if self.job.deadline_at is None else min(place.retry_at_ms, _ms(self.job.deadline_at))
-        await self._pool.jobs.park(
-            self.job.id, self.delivery, wait=Until(due_ms), reason=place.reason, trail=self._trail.attempts
-        )
+        await self._park(Until(place.retry_at_ms), reason=place.reason)
         return f"parked: {place.reason}"
 
     async def rest(self, place: Rest) -> str:
         """Wait a little: every candidate has failed."""
         self._record(self._trail.paused(place.reason))
         delay = For(round(min(place.seconds, self._seconds_left()) * 1000))
-        await self._with_owed(
-            self._pool.jobs.park(self.job.id, self.delivery, wait=delay, reason=place.reason, trail=self._trail.attempts)
-        )
+        await self._with_owed(self._park(delay, reason=place.reason))
         return f"parked: {place.reason}"
+
+    async def _park(self, wait: Until | For, *, reason: str) -> None:
+        lane = lane_of(self.job, self._trail, self._pool)
+        deadline_ms = None if self.job.deadline_at is None else _ms(self.job.deadline_at)
+        await self._pool.jobs.park(
+            self.job.id, self.delivery, wait=wait, reason=reason, trail=self._trail.attempts, lane=lane, deadline_ms=deadline_ms
+        )
 
     def _seconds_until(self, at_ms: int) -> float:
         return max(0.0, round(at_ms / 1000 - self._pool.now().timestamp(), 3))

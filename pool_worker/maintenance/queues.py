@@ -1,4 +1,4 @@
-"""Bringing jobs and reservations back: parked jobs whose time has come, leases of dead workers."""
+"""Bringing reservations back: leases of dead workers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ import logging
 from pool_worker.limits.settle import expire
 from pool_worker.resources import Resources
 
-RELEASE_AT_MOST = 50
-"""Parked jobs per tick: when a window opens they come back one handful after the other, not all at once."""
 EXPIRE_AT_MOST = 500
 
 logger = logging.getLogger(__name__)
-
-
-async def release_due_jobs(pool: Resources) -> int:
-    """Parked jobs whose time has come go back to the heads of their queues; returns how many."""
-    return await pool.jobs.release_due(limit=RELEASE_AT_MOST)
 
 
 async def expire_leases(pool: Resources) -> int:

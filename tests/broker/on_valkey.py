@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Coroutine, Iterator, Sequence
 from functools import lru_cache
@@ -150,8 +151,13 @@ class Valkey:
     def park(self, delivery: Delivery, *, wait: Until | For, reason: str, trail: Sequence[Attempt]) -> str:
         return self._leave(delivery, self._jobs().park(delivery.task_id, delivery, wait=wait, reason=reason, trail=trail))
 
-    def release_due(self, limit: int) -> int:
-        return self._loop.run_until_complete(self._jobs().release_due(limit=limit))
+    def release_due(self) -> list[str]:
+        """The jobs that were let go, the first at the very head of its list."""
+        parked = set(self.redis.hkeys(redis_keys.PARKED_MESSAGES))
+        self._loop.run_until_complete(self._jobs().release_due())
+        let_go = parked - set(self.redis.hkeys(redis_keys.PARKED_MESSAGES))
+        texts = [text for name in LISTS for text in reversed(self.redis.lrange(name, 0, -1))]
+        return [job_id for text in texts if (job_id := json.loads(text)["headers"]["id"]) in let_go]
 
     def finish(self, delivery: Delivery, outcome: Result | Failure, *, state: JobState, rows: Sequence[Row]) -> str:
         return self._leave(delivery, finish(self._redis, delivery, outcome, state=state, rows=rows))

@@ -20,7 +20,7 @@ from pool_worker.broker.dead_letters import REVIVED, UNKNOWN
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Row, Until, render_trail
 
-KEPT_WITHOUT_TTL = {redis_keys.OUTBOX}
+KEPT_WITHOUT_TTL = {redis_keys.OUTBOX, redis_keys.PARKED_PACE}
 """Of what a job that has ended leaves behind."""
 
 
@@ -93,8 +93,8 @@ class SideBySide:
     def sweep(self) -> None:
         same(self.valkey.sweep(), self.model.sweep())
 
-    def release_due(self, limit: int) -> None:
-        same(self.valkey.release_due(limit), self.model.release_due(limit))
+    def release_due(self) -> None:
+        self.model.let_go(self.valkey.release_due())
 
     def give_back(self, known: Known) -> bool:
         done = self.valkey.give_back(known.tag, task_id=known.job_id)
@@ -221,7 +221,7 @@ class SideBySide:
         left = {key: self.valkey.redis.pttl(key) for key in self.valkey.redis.scan_iter(count=1_000)}
         of_jobs = {key(job_id) for job_id in self.model.jobs for key in (shared_keys.job, shared_keys.result)}
         of_callers = {shared_keys.idempotency(AGENT, key) for key in self._idempotency_keys}
-        of_workers = {redis_keys.SWEPT_AT, *map(shared_keys.bell, LISTS)}
+        of_workers = {redis_keys.SWEPT_AT, redis_keys.parked_lane(""), *map(shared_keys.bell, LISTS)}
         assert {key for key, ttl_ms in left.items() if ttl_ms < 0} <= KEPT_WITHOUT_TTL
         assert left.keys() <= of_jobs | of_callers | of_workers | KEPT_WITHOUT_TTL
 

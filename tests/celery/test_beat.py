@@ -18,14 +18,14 @@ from pool_worker.app import PoolApp, app
 from pool_worker.broker.ticks import WAITING_AT_MOST, TickScheduler
 from pool_worker.settings import Settings
 
-MOVER = "pool.release_due_jobs"
+WRITER = "pool.write_ledger"
 
 
 def sent_at(client: redis.Redis) -> list[float]:
-    """When the mover's ticks that wait were sent."""
+    """When the ledger writer's ticks that wait were sent."""
     headers = [json.loads(message)["headers"] for message in client.lrange(MAINTENANCE_QUEUE, 0, -1)]
-    life_s = BEAT_SCHEDULE[MOVER]["options"]["expires"]
-    return sorted(datetime.fromisoformat(each["expires"]).timestamp() - life_s for each in headers if each["task"] == MOVER)
+    life_s = BEAT_SCHEDULE[WRITER]["options"]["expires"]
+    return sorted(datetime.fromisoformat(each["expires"]).timestamp() - life_s for each in headers if each["task"] == WRITER)
 
 
 def test_every_task_of_the_schedule_is_there() -> None:
