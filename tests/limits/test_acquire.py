@@ -237,6 +237,15 @@ def test_a_lease_that_has_ended_is_not_given_again(limits: Limits) -> None:
         limits.ask(lease_id="once")
 
 
+def test_a_lease_that_is_ended_before_it_is_asked_for_is_never_given(limits: Limits) -> None:
+    """Two connections may swap what was sent on them: whoever was broken off has said that it does not want the lease."""
+    limits.use(provider("groq", window(limit=1)))
+    limits.run(settle(limits.redis, unused("late"), now_ms=limits.now_ms))
+    with pytest.raises(LeaseEndedError, match="lease late is refunded"):
+        limits.ask(lease_id="late")
+    limits.take()
+
+
 def test_a_lease_is_ended_once(limits: Limits) -> None:
     limits.use(provider("groq", window(limit=10)))
     lease = limits.take()

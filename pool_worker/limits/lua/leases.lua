@@ -14,10 +14,15 @@ local function wake(lease, all_models, now)
 end
 
 -- End a lease with what was really used; `actual` (unit -> amount; usd in millionths) nil: with its estimate.
--- Returns 1, or 0 if there is no such open lease.
+-- Returns 1, or 0 if there is no such open lease. One that is not known is over for good all the same: the command that asked for
+-- it may come after the one that ends it, when a network let both wait.
 local function settle_lease(lease_key, index, lease_id, actual, sent_after_ms, now, state)
   redis.call('ZREM', index, lease_id)
   local fields = redis.call('HMGET', lease_key, 'state', 'reserved', 'in_flight')
+  if not fields[1] then
+    redis.call('HSET', lease_key, 'state', state)
+    redis.call('PEXPIRE', lease_key, SETTLED_KEEP_MS)
+  end
   if fields[1] ~= 'open' then
     return 0
   end
