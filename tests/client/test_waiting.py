@@ -22,6 +22,11 @@ from pool_client.queues import list_name
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
 
 
+def listeners() -> set[threading.Thread]:
+    """Of all pools in this process; other tests' pools may be open meanwhile."""
+    return {thread for thread in threading.enumerate() if thread.name == "pool-listener"}
+
+
 def test_a_result_that_comes_while_waiting(pool: Pool, worker: StandInWorker, redis_client: redis.Redis) -> None:
     job = pool.submit("x")
     future = pool.outcome(job.id)
@@ -175,12 +180,13 @@ def test_without_redis_submit_says_so() -> None:
 
 
 def test_closing_ends_the_thread_and_the_waits(redis_url: str, redis_client: redis.Redis) -> None:
+    others = listeners()
     with Pool(redis_url=redis_url) as pool:
         job = pool.submit("x")
         future = pool.outcome(job.id)
         subscribed(redis_client, 1)
-        assert "pool-listener" in [thread.name for thread in threading.enumerate()]
-    assert "pool-listener" not in [thread.name for thread in threading.enumerate()]
+        assert len(listeners() - others) == 1
+    assert listeners() <= others
     for wait in (future.result, job.result):
         with pytest.raises(PoolUnavailableError, match="closed"):
             wait(5)
@@ -197,17 +203,21 @@ def test_closing_is_never_stuck_behind_work(redis_url: str, worker: StandInWorke
 
 
 def test_a_forgotten_pool_ends_its_thread(redis_url: str, worker: StandInWorker) -> None:
+    others = listeners()
     pool = Pool(redis_url=redis_url)
     job = pool.submit("x")
     worker.answer(job.id)
     job.result(5)
+    assert len(listeners() - others) == 1
     del pool, job
-    assert "pool-listener" not in [thread.name for thread in threading.enumerate()]
+    assert listeners() <= others
 
 
-def test_a_pool_that_never_waits_has_no_thread(pool: Pool) -> None:
-    pool.submit("x")
-    assert "pool-listener" not in [thread.name for thread in threading.enumerate()]
+def test_a_pool_that_never_waits_has_no_thread(redis_url: str) -> None:
+    others = listeners()
+    with Pool(redis_url=redis_url) as pool:
+        pool.submit("x")
+        assert listeners() <= others
 
 
 def test_waiting_leaves_no_redis_key(pool: Pool, redis_client: redis.Redis, worker: StandInWorker) -> None:
