@@ -15,9 +15,6 @@ from redis_runs import all_end, judged, some_end, start_workers
 from reservations import COUNTED
 from runs import Seed, StartLab, sized
 
-LAG = 5
-"""Jobs that the replica may not have heard of although the line to it was still open."""
-
 
 @pytest.fixture
 def lab(start_lab: StartLab) -> Lab:
@@ -64,10 +61,12 @@ def test_9_a_replica_that_lags_behind_is_promoted(lab: Lab, proxy: Proxy, tmp_pa
             jobs = lab.submit(sized(200, 2000))
             some_end(lab, jobs, seed.rng().uniform(0.1, 0.6))
             kept_jobs = len(caller.handles)
+            first.client.set("lab:heard", "1")
+            assert first.client.wait(1, 10_000) == 1, "the replica has heard of all that came before"
             replication.fall_silent()
             time.sleep(sized(1, 5))
             first.kill()
-            forgetful = Forgetful(lab, caller, jobs, maybe_lost=caller.handles[max(0, kept_jobs - LAG) : len(caller.handles) + 1])
+            forgetful = Forgetful(lab, caller, jobs, kept_jobs=kept_jobs)
             proxy.target_port, lab.redis = second.port, second
             second.client.replicaof("NO", "ONE")
             lab.caller = lab.pool()
