@@ -13,7 +13,7 @@ from command_line import CommandLine
 
 from pool_worker.simulator.server import RunningSimulator
 
-JOBS = 488
+JOBS = 500
 LONGEST_S = 90
 
 
@@ -47,6 +47,13 @@ def test_every_job_is_answered_and_the_account_adds_up(cli: CommandLine, tempora
     assert re.search(r"✓ the ledger has ([\d,]+) calls and ([\d,]+) tokens, the simulator \1 and \2", text)
     assert "cerebras fails" in text
     assert "cerebras is well again" in text
+    assert text.index("starting Redis, ledger, simulator, 3 workers and beat") < text.index("here come the jobs")
+    assert re.search(r"(?m)^ +[\d.]+ s  jobs are parked: cerebras has no (tokens|requests) left this minute$", text)
+    assert re.search(r"(?m)^ +[\d.]+ s  500 of 500 submitted, \d+ answered, (\d+ \w+, )?\d+ parked", text)
+    waits = re.search(r"(?m)^waits +(\d+) jobs had to wait, parked: cerebras has no", text)
+    assert waits is not None
+    assert 3 <= int(waits[1]) <= 12
+    assert "capacity: how much of the limit on requests/min was in use" in text
     rows = {line.split()[0]: line for line in text.splitlines() if "█" in line and line[0] != " "}
     providers = {"cerebras", "groq", "openrouter", "mistral#1", "codestral#1", "github#1", "cloudflare#1", "gemini"}
     assert set(rows) == providers

@@ -13,11 +13,21 @@ from pool_client.building import build_job
 from pool_client.job import Attempt, Failure, Result, Usage
 from pool_client.options import AgentDefaults
 from pool_client.queues import MAINTENANCE_QUEUE
-from pool_worker.cli.demo.account import Account, Verdict, agent_accounts, checks_of, failovers_of, hops_of, provider_accounts
+from pool_worker.cli.demo.account import (
+    Account,
+    Peak,
+    Verdict,
+    agent_accounts,
+    checks_of,
+    failovers_of,
+    hops_of,
+    provider_accounts,
+)
 from pool_worker.cli.demo.requests import make_requests
 from pool_worker.cli.demo.scenario import divided_workers, real_scenario, simulated_scenario
 from pool_worker.cli.demo.tables import WIDTH, account_view
 from pool_worker.cli.demo.tracking import EndedJob
+from pool_worker.cli.demo.waits import WaitAccount, wait_accounts
 from pool_worker.cli.screen import as_text
 from pool_worker.config import load_registry
 from pool_worker.ledger.reports import UsageRow
@@ -54,6 +64,16 @@ def test_every_queue_is_served_and_the_free_workers_have_half_each(registry: Reg
     assert {"free.groq", "free.mistral"} <= workers["free-b"]
 
 
+def test_the_last_jobs_of_the_simulated_demo_are_for_the_provider_that_most_went_to(tmp_path: Path, repository: Path) -> None:
+    scenario = simulated_scenario(Settings(home=tmp_path, config_dir=repository / "configs"), tmp_path)
+    patient = scenario.waves[-1][-scenario.patient :]
+    assert scenario.patient == 12
+    assert {request.options["model"] for request in patient} == {"cerebras_gpt_oss_120b"}
+    assert {(request.agent, request.options["on_exhausted"]) for request in patient} == {("backup_recovery", "park")}
+    assert scenario.outage is not None
+    assert scenario.outage.provider == scenario.pinned == "cerebras"
+
+
 def test_a_demo_leaves_the_users_own_alone(tmp_path: Path, repository: Path) -> None:
     given = Settings(
         home=tmp_path / "own",
@@ -83,7 +103,13 @@ def attempt(number: int, outcome: str, *, at_ms: float, latency_ms: float = 0.0,
 
 
 def ended(
-    job_id: str, attempts: list[Attempt], *, took_ms: float = 100, failed: bool = False, degraded: bool = False
+    job_id: str,
+    attempts: list[Attempt],
+    *,
+    took_ms: float = 100,
+    failed: bool = False,
+    degraded: bool = False,
+    parked_for: str | None = None,
 ) -> EndedJob:
     at = NOW + timedelta(milliseconds=took_ms)
     outcome = (
@@ -91,7 +117,7 @@ def ended(
         if failed
         else Result(job_id=job_id, content="yes", model_id="m", provider="groq", degraded=degraded, attempts=attempts)
     )
-    return EndedJob(job_id, "log_analyzer", NOW, at, outcome)
+    return EndedJob(job_id, "log_analyzer", NOW, at, outcome, parked_for)
 
 
 FAILED_OVER = [
@@ -115,6 +141,26 @@ def test_failovers_are_counted_by_reason_and_timed_unless_the_job_rested() -> No
     assert hops_of(jobs) == {"free.groq": 1}
 
 
+def test_jobs_that_waited_are_counted_by_what_for_and_timed_until_the_call_that_answered() -> None:
+    jobs = [
+        ended("a", [attempt(1, "ok", at_ms=3000)], parked_for="groq#3: requests per minute"),
+        ended("b", RESTED, parked_for="every candidate has failed"),
+        ended("c", [attempt(1, "ok", at_ms=1000)], parked_for="groq#1: requests per minute"),
+        ended("d", [], failed=True, parked_for="groq#2: requests per minute"),
+        ended("e", FAILED_OVER),
+    ]
+    assert wait_accounts(jobs) == (
+        WaitAccount("groq has no requests left this minute", 3, (1000.0, 3000.0)),
+        WaitAccount("every candidate has failed", 1, (2000.0,)),
+    )
+
+
+def test_the_best_second_may_begin_at_any_time(registry: Registry) -> None:
+    jobs = [ended(str(took_ms), [], took_ms=took_ms) for took_ms in (100, 900, 1050, 1300, 2400)]
+    assert account_with(jobs, registry, verdict=None).best_second == 3
+    assert account_with([], registry, verdict=None).best_second == 0
+
+
 def test_an_agents_times_are_medians() -> None:
     jobs = [ended(str(at_ms), [attempt(1, "ok", at_ms=at_ms)], took_ms=10 * at_ms) for at_ms in (1, 2, 30)]
     (account,) = agent_accounts([*jobs, ended("x", [], failed=True, took_ms=5)])
@@ -126,17 +172,26 @@ def usage_row(group: str, *, calls: int = 10, refusals: int = 0, tokens: int = 1
     return UsageRow(group, calls, calls - refusals, refusals, tokens, tokens, Decimal(0), 1234.0, 900.0, 2345.6)
 
 
+PEAKS = {
+    "groq#1": Peak(0.5, "requests/min"),
+    "groq": Peak(1.0, "requests/min"),
+    "cerebras": Peak(0.9, "requests/min"),
+    "openrouter": Peak(0.2, "requests/day"),
+    "openrouter#10": Peak(1.0, "requests/day"),
+}
+
+
 def account_with(jobs: list[EndedJob], registry: Registry, *, verdict: Verdict | None, planned: int | None = None) -> Account:
     by_key = [usage_row(f"openrouter#{number}", tokens=12_345) for number in (10, 2, 1)] + [usage_row("groq#1")]
     by_provider = [usage_row("openrouter", calls=30), usage_row("groq")]
     return Account(
         planned=len(jobs) if planned is None else planned,
         ended=jobs,
-        providers=provider_accounts(by_provider, by_key, {"groq#1": 0.5, "groq": 1.0, "openrouter#10": 1.0}, registry),
+        providers=provider_accounts(by_provider, by_key, PEAKS, registry),
         agents=agent_accounts(jobs),
         hops=hops_of(jobs),
         failovers=failovers_of(jobs),
-        parked=Counter({"groq: requests per minute": 3}),
+        waits=wait_accounts(jobs),
         verdict=verdict,
         cost_usd=Decimal(0),
         usage=Usage(input_tokens=200, output_tokens=200),
@@ -177,14 +232,20 @@ def test_what_only_ought_to_hold(jobs: list[EndedJob], verdict: Verdict, registr
 
 
 def test_the_page_fits_eighty_columns_and_says_it_all(registry: Registry) -> None:
-    account = account_with([ended("a", FAILED_OVER), ended("b", RESTED)], registry, verdict=GOOD)
+    parked = ended("c", [attempt(1, "ok", at_ms=2400)], parked_for="groq#1: requests per minute")
+    account = account_with([ended("a", FAILED_OVER), ended("b", RESTED), parked], registry, verdict=GOOD)
     page = as_text(account_view(account, checks_of(account), compared=registry.models["gemini_flash"]), width=WIDTH)
     assert max(len(line) for line in page.splitlines()) <= WIDTH
     assert "…" not in page
     lines = page.splitlines()
     assert [line.split()[0] for line in lines[2:7]] == ["groq#1", "openrouter", "├", "├", "└"]
     assert [line.split()[1] for line in lines[4:7]] == ["openrouter#1", "openrouter#2", "openrouter#10"]
-    assert all(
-        words in page
-        for words in ("1 × cerebras: window spent", "1 × cerebras: provider failed", "free.groq 1", "3 jobs parked", "100%")
-    )
+    assert all(words in page for words in ("1 × cerebras: window spent", "1 × cerebras: provider failed", "free.groq 1", "100%"))
+    flat = " ".join(page.split())
+    assert "waits 1 job had to wait, parked: groq has no requests left this minute; back and called for after 2.4 s" in flat
+    assert "capacity: how much of the limit on requests/min was in use at the busiest moment; openrouter: requests/day" in flat
+
+
+def test_without_a_wait_that_is_said(registry: Registry) -> None:
+    account = account_with([ended("a", FAILED_OVER)], registry, verdict=GOOD)
+    assert "no job had to wait for capacity" in as_text(account_view(account, [], compared=None), width=WIDTH)

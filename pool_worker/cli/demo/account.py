@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import Any
 
 from pool_client.job import Attempt, Failure, Step, Tier, Usage
 from pool_worker.cli.demo.tracking import EndedJob
+from pool_worker.cli.demo.waits import WaitAccount
 from pool_worker.cli.figures import count_of
 from pool_worker.errors import WindowSpentError
 from pool_worker.ledger.reports import UsageRow
@@ -20,12 +21,20 @@ from pool_worker.registry import Model, Registry
 
 
 @dataclass(frozen=True, slots=True)
+class Peak:
+    """The largest share of a window that was in use at a moment that was looked at."""
+
+    share: float = 0.0
+    window: str = ""
+    """Which one that was: `requests/min`. Empty: nothing was in use."""
+
+
+@dataclass(frozen=True, slots=True)
 class UsageShare:
     """What one key, or all of a provider, did."""
 
     usage: UsageRow
-    peak_share: float
-    """Of its tightest window, at the busiest moment that was looked at."""
+    peak: Peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +107,7 @@ class Account:
     hops: Counter[str]
     """Queue → jobs that moved there, because a provider with room was served there."""
     failovers: Failovers
-    parked: Mapping[str, int]
-    """Reason → most jobs that waited for it at the same time."""
+    waits: tuple[WaitAccount, ...]
     verdict: Verdict | None
     cost_usd: Decimal
     usage: Usage
@@ -118,8 +126,9 @@ class Account:
 
     @property
     def best_second(self) -> int:
-        """Most jobs that ended within one second."""
-        return max(Counter(math.floor(job.finished_at.timestamp()) for job in self.ended).values(), default=0)
+        """Most jobs that ended within one second, whenever it began."""
+        times = sorted(job.finished_at for job in self.ended)
+        return max((bisect_left(times, at + timedelta(seconds=1)) - place for place, at in enumerate(times)), default=0)
 
 
 def verdict_of(counts: Mapping[str, Any]) -> Verdict:
@@ -136,12 +145,12 @@ def verdict_of(counts: Mapping[str, Any]) -> Verdict:
 
 
 def provider_accounts(
-    by_provider: Sequence[UsageRow], by_key: Sequence[UsageRow], peak_shares: Mapping[str, float], registry: Registry
+    by_provider: Sequence[UsageRow], by_key: Sequence[UsageRow], peaks: Mapping[str, Peak], registry: Registry
 ) -> tuple[ProviderAccount, ...]:
     """In the order in which the providers are preferred; a key's id begins with its provider's."""
 
     def share(row: UsageRow) -> UsageShare:
-        return UsageShare(row, peak_shares.get(row.group, 0.0))
+        return UsageShare(row, peaks.get(row.group, Peak()))
 
     def rank(row: UsageRow) -> tuple[int, str]:
         provider = registry.providers.get(row.group)

@@ -11,6 +11,7 @@ from pool_worker.cli.demo.account import Account, Verdict, agent_accounts, failo
 from pool_worker.cli.demo.playing import Watched
 from pool_worker.cli.demo.scenario import Scenario
 from pool_worker.cli.demo.tracking import EndedJob
+from pool_worker.cli.demo.waits import wait_accounts
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.reports import By, usage
 
@@ -30,11 +31,11 @@ def account_of(
     return Account(
         planned=scenario.jobs,
         ended=ended,
-        providers=provider_accounts(by_provider, by_key, watched.peak_shares, scenario.plan.registry),
+        providers=provider_accounts(by_provider, by_key, watched.peaks, scenario.plan.registry),
         agents=agent_accounts(ended),
         hops=hops_of(ended),
         failovers=failovers_of(ended),
-        parked=watched.waits,
+        waits=wait_accounts(ended),
         verdict=verdict,
         cost_usd=sum((row.cost_usd for row in by_provider), Decimal(0)),
         usage=Usage(

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pool_client.job import Result, Step
+from pool_worker.cli.demo.account import Peak
 from pool_worker.cli.demo.progress import Progress, Screen
 from pool_worker.cli.demo.scenario import Outage, Scenario
 from pool_worker.cli.demo.tracking import EndedJob, Tracker
 from pool_worker.cli.figures import count_of
+from pool_worker.cli.reasons import reason_words
 from pool_worker.cli.status.grouping import GroupUse, by_key, by_provider
 from pool_worker.cli.status.reading import StatusReader
 from pool_worker.simulator.admin_client import SimulatorAdmin
@@ -28,10 +30,8 @@ RATE_OVER = timedelta(seconds=2)
 class Watched:
     """What was seen on the way and is gone afterwards."""
 
-    peak_shares: dict[str, float] = field(default_factory=dict)
-    """Key, or provider, → the largest share of its tightest window that was in use."""
-    waits: Counter[str] = field(default_factory=Counter)
-    """How many jobs were parked at most, by what they waited for."""
+    peaks: dict[str, Peak] = field(default_factory=dict)
+    """Of each key, and of each provider."""
 
 
 class Run:
@@ -60,6 +60,7 @@ class Run:
         self._down: str | None = None
         self._mended_at_s = 0.0
         self._told = 0
+        self._told_reasons: set[str] = set()
 
     def play(self) -> None:
         """Until every job has ended, the time is over, or `should_stop` says so."""
@@ -99,6 +100,7 @@ class Run:
         if self._elapsed_s() - self._used_at_s >= USE_EVERY_S:
             self._read_use()
         self._tell_failovers()
+        self._tell_parked()
         self._screen.show(self._progress())
 
     def _read_use(self) -> None:
@@ -107,10 +109,9 @@ class Run:
         keys = [key for key in status.keys if key.windows]
         self._groups = by_provider(keys)
         for group in (*self._groups, *by_key(keys)):
-            share = group.tightest.share if group.tightest is not None else 0.0
-            self.watched.peak_shares[group.name] = max(share, self.watched.peak_shares.get(group.name, 0.0))
-        for wait in status.parked.waits:
-            self.watched.waits[wait.reason] = max(wait.jobs, self.watched.waits[wait.reason])
+            window, before = group.tightest, self.watched.peaks.get(group.name, Peak())
+            if window is not None and window.share > before.share:
+                self.watched.peaks[group.name] = Peak(window.share, window.words)
 
     def _tell_failovers(self) -> None:
         """One line for the jobs that ended since the last look and had been let down by a provider on the way."""
@@ -119,9 +120,19 @@ class Run:
         let_down = [job for job in new if isinstance(job.outcome, Result) and _failed_calls(job)]
         if let_down:
             away = ", ".join(sorted({call for job in let_down for call in _failed_calls(job)}))
-            now_at = Counter(job.outcome.provider for job in let_down if isinstance(job.outcome, Result))
-            there = ", ".join(f"{count} by {provider}" for provider, count in now_at.most_common(4))
-            self._screen.event(self._elapsed_s(), f"{count_of(len(let_down), 'job')} failed over from {away}: answered {there}")
+            now_at = Counter(str(job.outcome.provider) for job in let_down if isinstance(job.outcome, Result))
+            there = ", ".join(f"{provider} ({count})" for provider, count in now_at.most_common(4))
+            self._screen.event(self._elapsed_s(), f"{count_of(len(let_down), 'job')} failed over from {away} to {there}")
+
+    def _tell_parked(self) -> None:
+        """A line when jobs begin to wait for something, and one when they have all been answered."""
+        reasons = {reason_words(reason) for reason in self._tracker.ever_parked.values()}
+        for reason in sorted(reasons - self._told_reasons):
+            self._screen.event(self._elapsed_s(), f"jobs are parked: {reason}")
+        self._told_reasons |= reasons
+        waited = sum(job.parked_for is not None for job in self._tracker.ended)
+        if waited == len(self._tracker.ever_parked) > 0 and len(self._tracker.ended) == self._scenario.jobs:
+            self._screen.event(self._elapsed_s(), f"the {count_of(waited, 'job')} that had to wait are answered too")
 
     def _progress(self) -> Progress:
         ended = self._tracker.ended

@@ -128,7 +128,7 @@ def _view(progress: Progress, events: Sequence[str]) -> RenderableType:
         (bar(share, width=JOBS_BAR), "bold"), f"  {progress.ended} of {progress.planned} jobs, {progress.jobs_per_s:.0f} a second"
     )
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
-    for title in ("provider", "calls", "failed", "in flight"):
+    for title in ("provider", "calls", "failed"):
         table.add_column(title, justify="left" if title == "provider" else "right")
     table.add_column("capacity in use")
     for group in progress.providers:
@@ -141,7 +141,7 @@ def _row(group: GroupUse, progress: Progress) -> tuple[str | Text, ...]:
     window = group.tightest
     share = window.share if window is not None else 0.0
     name = Text(group.name, style="red" if group.name == progress.down else "")
-    kind = "" if window is None or not share else f"  {window.unit.value.replace('_', ' ')}/{window.per.value}"
+    kind = "" if window is None or not share else f"  of {window.words}"
     load = Text.assemble((bar(share, width=BAR), load_colour(share)), f" {percent(share):>4}", (kind, "dim"))
     if group.name == progress.down:
         load = Text("down", style="bold red")
@@ -150,6 +150,5 @@ def _row(group: GroupUse, progress: Progress) -> tuple[str | Text, ...]:
         name,
         str(progress.calls[group.name]),
         Text(str(failed) if failed else "", style="red"),
-        str(group.calls_in_flight or ""),
         load,
     )

@@ -22,7 +22,9 @@ PROFILE = "thirty-two-keys"
 DRAIN_S = 5.0
 SIMULATED_JOBS, REAL_JOBS = 480, 24
 COMPARED = "In one sentence: what would you do first if a nightly backup takes twice as long as usual?"
-"""What ai_manager asks of every model at the end."""
+"""What ai_manager asks of every model, first of all."""
+PATIENT_JOBS, PATIENT_AGENT = 12, "backup_recovery"
+PATIENT = "In one sentence: did backup {number} of last night pass its restore test?"
 REAL_LIMITS: Mapping[str, Any] = MappingProxyType({"max_tokens": 200, "max_cost_usd": Decimal("0.01")})
 
 
@@ -43,6 +45,10 @@ class Scenario:
     waves: tuple[tuple[Request, ...], ...]
     wave_every_s: float
     outage: Outage | None = None
+    patient: int = 0
+    """So many of the last jobs are for one provider only, whose limits are used up by then: they have to wait."""
+    pinned: str = ""
+    """That provider."""
 
     @property
     def jobs(self) -> int:
@@ -61,12 +67,20 @@ class Scenario:
 
 
 def simulated_scenario(settings: Settings, home: Path) -> Scenario:
-    """Everything simulated; the provider that most jobs go to fails in the middle."""
+    """Everything simulated; the provider that most jobs go to fails in the middle, and some jobs at the end wait for it."""
     plan = _plan(settings, home, simulate=PROFILE)
     first = max(plan.registry.providers.values(), key=lambda provider: provider.priority * (provider.tier is Tier.FREE))
-    *waves, last = _waves(make_requests(SIMULATED_JOBS), 8)
-    waves.append((*last, *_comparison(plan.registry)))
-    return Scenario(plan=plan, waves=tuple(waves), wave_every_s=1.9, outage=Outage(first.id, 3, 5.0))
+    wave, *waves = _waves(make_requests(SIMULATED_JOBS), 24)
+    *waves, last = (*_comparison(plan.registry), *wave), *waves
+    patient = _patient(plan.registry, first)
+    return Scenario(
+        plan=plan,
+        waves=(*waves, (*last, *patient)),
+        wave_every_s=0.5,
+        outage=Outage(first.id, 10, 4.5),
+        patient=len(patient),
+        pinned=first.id,
+    )
 
 
 def real_scenario(settings: Settings, home: Path) -> Scenario:
@@ -91,6 +105,13 @@ def _comparison(registry: Registry) -> list[Request]:
     """The same question for every model that can be called."""
     options = {"max_tokens": 100, "on_exhausted": "park"}
     return [Request("ai_manager", COMPARED, {"model": model.id, **options}) for model in registry.usable_models()]
+
+
+def _patient(registry: Registry, provider: Provider) -> list[Request]:
+    """Jobs that only one provider may do, of the least priority: all others are before them."""
+    model = next(model for model in registry.usable_models() if model.provider == provider.id)
+    options = {"model": model.id, "max_tokens": 1024, "on_exhausted": "park"}
+    return [Request(PATIENT_AGENT, PATIENT.format(number=number), options) for number in range(1, PATIENT_JOBS + 1)]
 
 
 def _cheap(options: Mapping[str, Any]) -> dict[str, Any]:

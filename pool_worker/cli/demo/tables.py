@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pool_worker.cli.demo.account import Account, Check, ProviderAccount, UsageShare
+from pool_worker.cli.demo.waits import WaitAccount
 from pool_worker.cli.figures import NOTHING, bar, count_of, milliseconds, percent, usd
 from pool_worker.cli.job.view import outcome_words
 from pool_worker.registry import Model
@@ -23,8 +24,10 @@ def account_view(account: Account, checks: Sequence[Check], *, compared: Model |
     return Group(
         Text(),
         _providers(account.providers),
+        _what_capacity_is(account.providers),
         Text(),
         _agents(account),
+        Text("times are medians and begin with the submission", style="dim"),
         Text(),
         _sentences(account, compared),
         Text(),
@@ -60,8 +63,19 @@ def _cells(share: UsageShare) -> tuple[str | Text, ...]:
         milliseconds(usage.p95_latency_ms),
         _unwanted(usage.refusals),
         _unwanted(errors),
-        Text.assemble((bar(share.peak_share, width=BAR), "green"), f" {percent(share.peak_share):>4}"),
+        Text.assemble((bar(share.peak.share, width=BAR), "green"), f" {percent(share.peak.share):>4}"),
     )
+
+
+def _what_capacity_is(providers: Sequence[ProviderAccount]) -> Text:
+    """Of which window: of the sort that most providers are fullest in, and of which others."""
+    windows: dict[str, list[str]] = {}
+    for provider in providers:
+        if provider.total.peak.window:
+            windows.setdefault(provider.total.peak.window, []).append(provider.total.usage.group)
+    usual, *others = sorted(windows, key=lambda window: -len(windows[window])) or ["requests/min"]
+    but = "".join(f"; {', '.join(windows[window])}: {window}" for window in others)
+    return Text(f"capacity: how much of the limit on {usual} was in use at the busiest moment{but}", style="dim")
 
 
 def _unwanted(number: int) -> Text:
@@ -71,7 +85,7 @@ def _unwanted(number: int) -> Text:
 def _agents(account: Account) -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("agent")
-    for title in ("jobs", "answered", "median wait", "median answer", "longest"):
+    for title in ("jobs", "answered", "first call after", "answer after", "slowest"):
         table.add_column(title, justify="right")
     for each in account.agents:
         times = (milliseconds(each.wait_ms), milliseconds(each.answer_ms), milliseconds(each.longest_ms))
@@ -83,19 +97,17 @@ def _sentences(account: Account, compared: Model | None) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column()
-    average = len(account.ended) / account.took_s if account.took_s else 0.0
-    grid.add_row(
-        "throughput",
-        f"{len(account.ended)} jobs in {account.took_s:.1f} s: {average:.0f} a second, {account.best_second} in the best second",
-    )
+    best = f"{account.best_second} of them in the best second"
+    grid.add_row("throughput", f"{count_of(len(account.ended), 'job')} in {account.took_s:.1f} s, {best}")
     grid.add_row("failovers", _failovers(account))
     for (provider, outcome), number in account.failovers.reasons.most_common():
         grid.add_row("", Text(f"{number} × {provider}: {outcome_words(outcome)}", style="dim"))
-    grid.add_row("moves", f"{account.hops.total()} to the queue of a worker whose provider had room")
+    grid.add_row("moves", f"{account.hops.total()} times a job went on to the queue of a provider that had room")
     if account.hops:
         grid.add_row("", Text(", ".join(f"{queue} {count}" for queue, count in account.hops.most_common()), style="dim"))
-    for reason, jobs in account.parked.items():
-        grid.add_row("waits", f"up to {count_of(jobs, 'job')} parked for {reason}")
+    grid.add_row("waits", _waits(account.waits[0]) if account.waits else "no job had to wait for capacity")
+    for wait in account.waits[1:]:
+        grid.add_row("", _waits(wait))
     grid.add_row("cost", _cost(account, compared))
     return grid
 
@@ -111,6 +123,14 @@ def _failovers(account: Account) -> str:
             f"; that added {milliseconds(median(failovers.added_ms))} (median), {milliseconds(failovers.added_ms[-1])} at most"
         )
     return text
+
+
+def _waits(wait: WaitAccount) -> str:
+    text = f"{count_of(wait.jobs, 'job')} had to wait, parked: {wait.reason}"
+    if not wait.answered_after_ms:
+        return text
+    typical, longest = milliseconds(median(wait.answered_after_ms)), milliseconds(wait.answered_after_ms[-1])
+    return f"{text}; back and called for after {typical} (median), {longest} at most"
 
 
 def _cost(account: Account, compared: Model | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +28,8 @@ class EndedJob:
     submitted_at: datetime
     finished_at: datetime
     outcome: Result | Failure
+    parked_for: str | None = None
+    """What it waited for last, if it was seen to be parked."""
 
     @property
     def attempts(self) -> Sequence[Attempt]:
@@ -51,11 +53,17 @@ class Tracker:
         self._client = self._stack.enter_context(connect(url))
         self._pools: dict[str, Pool] = {}
         self._open: list[str] = []
+        self._parked: dict[str, str] = {}
 
     @property
     def submitted(self) -> int:
         """All jobs so far."""
         return len(self._open) + len(self.ended)
+
+    @property
+    def ever_parked(self) -> Mapping[str, str]:
+        """Job id → what it waited for last, of those that were seen to be parked."""
+        return self._parked
 
     def submit(self, requests: Iterable[Request]) -> None:
         """Submit them, each in the name of its agent."""
@@ -70,8 +78,10 @@ class Tracker:
         """Bring `states` and `ended` up to date."""
         with self._client.pipeline(transaction=False) as pipe:
             for job_id in self._open:
-                pipe.hget(shared_keys.job(job_id), "state")
-            states = dict(zip(self._open, (JobState(state) for state in pipe.execute()), strict=True))
+                pipe.hmget(shared_keys.job(job_id), "state", "wait_reason")
+            rows = dict(zip(self._open, pipe.execute(), strict=True))
+        states = {job_id: JobState(state) for job_id, (state, _) in rows.items()}
+        self._parked |= {job_id: rows[job_id][1] or "" for job_id, state in states.items() if state is JobState.PARKED}
         final = [job_id for job_id, state in states.items() if state.is_final]
         self.ended += self._read(final)
         self._open = [job_id for job_id in self._open if not states[job_id].is_final]
@@ -99,10 +109,18 @@ class Tracker:
                 pipe.get(shared_keys.result(job_id))
             answers = pipe.execute() if job_ids else []
         return [
-            _ended(job_id, record, outcome) for job_id, record, outcome in zip(job_ids, answers[::2], answers[1::2], strict=True)
+            _ended(job_id, record, outcome, parked_for=self._parked.get(job_id))
+            for job_id, record, outcome in zip(job_ids, answers[::2], answers[1::2], strict=True)
         ]
 
 
-def _ended(job_id: str, record: dict[str, str], outcome: str) -> EndedJob:
+def _ended(job_id: str, record: dict[str, str], outcome: str, *, parked_for: str | None) -> EndedJob:
     status = parse_status(job_id, record)
-    return EndedJob(job_id, status.agent, status.submitted_at, status.finished_at or status.submitted_at, parse_outcome(outcome))
+    return EndedJob(
+        job_id,
+        status.agent,
+        status.submitted_at,
+        status.finished_at or status.submitted_at,
+        parse_outcome(outcome),
+        parked_for,
+    )

@@ -73,6 +73,11 @@ class WindowUse:
         """Of the limit; above 1 when more was used than a corrected limit now allows."""
         return self.used / self.limit if self.limit else 1.0
 
+    @property
+    def words(self) -> str:
+        """Its sort: `requests/min`, `tokens/day`."""
+        return f"{self.unit.value.replace('_', ' ')}/{'min' if self.per is Period.MINUTE else self.per.value}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelWindowUse(WindowUse):

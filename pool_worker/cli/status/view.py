@@ -15,7 +15,6 @@ from pool_worker.cli.reasons import reason_words
 from pool_worker.cli.status.facts import BudgetUse, PoolStatus, WindowUse
 from pool_worker.cli.status.grouping import GroupUse, by_key, by_provider
 from pool_worker.cli.terminal import as_typed
-from pool_worker.registry import Period
 
 FEW_KEYS = 8
 """So many are shown one by one."""
@@ -150,14 +149,8 @@ def _rows(group: GroupUse, status: PoolStatus, *, least: float) -> Iterator[tupl
             left_s = (window.resets_at - status.at).total_seconds()
             back_in = span(max(0.0, left_s)) if window.used else ""
             figures = (f"{window.used:,}", f"{window.limit:,}", percent(window.share))
-            yield Text(name), calls, window_words(window), _bar(window), *figures, back_in
+            yield Text(name), calls, window.words, _bar(window), *figures, back_in
             name = calls = ""
-
-
-def window_words(window: WindowUse) -> str:
-    """`requests/min`, `tokens/day`."""
-    per = "min" if window.per is Period.MINUTE else window.per.value
-    return f"{window.unit.value.replace('_', ' ')}/{per}"
 
 
 def _bar(window: WindowUse) -> Text:
