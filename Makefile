@@ -9,6 +9,9 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 SUITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c '$(SUITS)' 2>/dev/null && echo $(name))))
 
+# Demo and tests start many processes: without bytecode each would compile everything anew, which takes twice the time of its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test faults check lint format types walls bench lock clean
 help:
 	@echo "make demo    the whole system on this machine with simulated providers, under load; ends by itself"
