@@ -16,6 +16,9 @@ TASK_TYPES = "pool:task_types"
 CANCEL_CHANNEL = "pool:cancel"
 """Channel: ids of running jobs whose caller asked to cancel them."""
 
+UNACKED = "pool:unacked"
+"""Hash: claim tag → "list name \\n message". No TTL."""
+
 PARKED = "pool:parked"
 """Sorted set: job id → when it is due. No TTL: the workers bring back what is due."""
 
@@ -42,7 +45,8 @@ def job(job_id: str) -> str:
     Fields: spec (JSON of `Job`), agent, state, queue, priority, submitted_ms; later started_ms, finished_ms, hops, deliveries,
     trail (JSON list of `Attempt`), due_ms and wait_reason (while parked), lane, deadline_ms, place_ms,
     place_no and let_go_in (once it was parked; see `pool_worker/broker/lua/park.lua`), cancel ("1" once asked for), model_id,
-    worker, idempotency (the redis key that holds this job's id under its idempotency key).
+    worker and tag (who opened it last, and under which claim), idempotency (the redis key that holds this job's id under its
+    idempotency key).
     """
     return f"pool:job:{job_id}"
 

@@ -47,6 +47,7 @@ class StandInWorker:
         text = render_outcome(outcome)
         state = "succeeded" if isinstance(outcome, Result) else "failed"
         with self.redis.pipeline() as pipeline:
+            pipeline.hdel(redis_keys.UNACKED, outcome.job_id)
             pipeline.hset(redis_keys.job(outcome.job_id), "state", state)
             pipeline.set(redis_keys.result(outcome.job_id), text, px=redis_keys.RESULT_TTL_MS)
             if tell:
@@ -76,7 +77,8 @@ class StandInWorker:
             thread.join()
 
     def _open(self, job_id: str) -> Job:
-        self.redis.hset(redis_keys.job(job_id), mapping={"state": "running", "started_ms": "1"})
+        self.redis.hset(redis_keys.UNACKED, job_id, "claimed")
+        self.redis.hset(redis_keys.job(job_id), mapping={"state": "running", "started_ms": "1", "tag": job_id})
         return Job.model_validate_json(self.redis.hget(redis_keys.job(job_id), "spec"))
 
 

@@ -103,7 +103,7 @@ class Jobs:
         Raises:
             LostClaimError: if the message is no longer ours.
         """
-        arguments = [delivery.tag, job_id, queue, KOMBU_SEPARATOR, render_trail(trail), "first" if first else "last"]
+        arguments = [delivery.tag, delivery.task_id, queue, KOMBU_SEPARATOR, render_trail(trail), "first" if first else "last"]
         moved = await self._move(keys=[*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id)], args=arguments)
         reach("moved")
         note_departure(delivery, Departure(JobState.QUEUED), done=moved)
@@ -141,7 +141,8 @@ class Jobs:
         ]
         times: list[int | str] = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
         times.append("" if deadline_ms is None else deadline_ms)
-        parked = await self._park(keys=keys, args=[delivery.tag, job_id, *times, lane, reason, render_trail(trail), ""])
+        arguments = [delivery.tag, job_id, *times, lane, reason, render_trail(trail), delivery.task_id, ""]
+        parked = await self._park(keys=keys, args=arguments)
         reach("parked")
         if parked == _EARLIEST:
             self.earlier.set()

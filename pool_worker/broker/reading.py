@@ -123,9 +123,10 @@ def _check_headers(headers: dict[str, Any], known_tasks: Container[str]) -> None
         raise _refusal(task, "no task is called {} in the workers' release: update the workers")
     if compression:
         raise _refusal(compression, "headers.compression: {}; it should be sent uncompressed")
-    for name in ("eta", "expires"):
-        if not _is_time(headers.get(name)):
-            raise _refusal(headers[name], f"headers.{name}: {{}} is no time in ISO 8601")
+    if headers.get("eta") is not None:
+        raise _refusal(headers["eta"], "headers.eta: {}; it would wait in a worker's memory: send it when it is due")
+    if not _is_time(headers.get("expires")):
+        raise _refusal(headers["expires"], "headers.expires: {} is no time in ISO 8601")
     for name, fits in _HEADERS.items():
         if not fits(headers.get(name)):
             raise _refusal(type(headers[name]).__name__, f"headers.{name}: {{}} is not what Celery sends")

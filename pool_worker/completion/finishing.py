@@ -50,6 +50,7 @@ async def finish(
             *(delivery.tag, job_id, state.value, render_outcome(outcome), shared_keys.RESULT_TTL_MS),
             *(render_trail(outcome.attempts), model_id, ""),
             *(settled.lease_id, settled.amounts, settled.sent_after_ms, settled.state),
+            delivery.task_id,
             *(part for row in rows for part in row),
         ],
     )

@@ -65,6 +65,8 @@ class JobFacts:
     record: dict[str, str]
     outcome: Result | Failure | None = None
     idempotency_key: str | None = None
+    opened_under: str = ""
+    """The claim."""
 
     @property
     def state(self) -> str:
@@ -105,9 +107,9 @@ class Model:
 
     def cancel(self, job_id: str, outcome: Failure) -> str:
         job = self.jobs[job_id]
-        if job.state == "running":
+        if job.state == "running" and job.opened_under in self.claims:
             job.record["cancel"] = "1"
-        elif job.state in {"queued", "parked"}:
+        elif job.state not in FINAL:
             job.record["cancel"] = "1"
             if job_id in self.parked:
                 due_ms, name = self.parked[job_id]
@@ -123,7 +125,7 @@ class Model:
         """Whether messages are left, and what was claimed: tag, list, deliveries, job id."""
         claimed: list[tuple[str, str, int, str]] = []
         is_left, may_suspect = False, not has_suspect
-        for name in lists:
+        for place, name in enumerate(lists):
             aside = []
             while self.lists[name] and len(claimed) < limit:
                 job_id = self.lists[name].pop(0)
@@ -132,14 +134,14 @@ class Model:
                     aside.append(job_id)
                     continue
                 may_suspect = may_suspect and not is_suspect
-                tag = f"{prefix}{len(claimed) + 1}"
+                tag = f"{prefix}{len(claimed) + 1:04}"
                 self.claims[tag] = Claim(job_id, name, self.now_ms + LEASE_MS)
                 self.deliveries[job_id] = self.deliveries.get(job_id, 0) + 1
                 claimed.append((tag, name, self.deliveries[job_id], job_id))
             is_left = bool(self.lists[name])
             self.lists[name] += aside
             if is_left:
-                self.rung.add(name)
+                self.rung |= {other for other in lists[place:] if self.lists[other]}
                 break
         return is_left, claimed
 
@@ -185,6 +187,7 @@ class Model:
         state = job.state
         if state not in FINAL:
             job.record |= {"state": "running", "worker": worker}
+            job.opened_under = tag
             job.record.setdefault("started_ms", str(self.now_ms))
         return state
 

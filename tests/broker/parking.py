@@ -35,7 +35,7 @@ class Parking:
         keys = [*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id), *redis_keys.PARKED_KEYS, redis_keys.parked_lane(lane)]
         times = ["", int(due_in_ms)] if rests else [self.now_ms + int(due_in_ms), ""]
         deadline = "" if deadline_in_ms is None else self.now_ms + int(deadline_in_ms)
-        return self.run("park", keys, self._tag(job_id), job_id, *times, deadline, lane, "no quota", "[]", self.now_ms)
+        return self.run("park", keys, self._tag(job_id), job_id, *times, deadline, lane, "no quota", "[]", job_id, self.now_ms)
 
     def begin(self, job_id: str, *, priority: int = 6) -> None:
         """A worker has claimed it."""

@@ -4,7 +4,7 @@
 --          dies, at most one of them is to blame.
 -- KEYS: 1 unacked (hash tag -> "list \n message") · 2 its index (zset tag -> lease end, ms) · 3 deliveries (hash task id -> count)
 --       4… the lists to claim from, in order
--- ARGV: 1 lease_ms · 2 limit · 3 tag (the claims are tag..1, tag..2, …) · 4 "1": the worker has a suspect in hand
+-- ARGV: 1 lease_ms · 2 limit · 3 tag (the claims are tag..0001, tag..0002, …: they sort as they were taken) · 4 "1": the worker has a suspect in hand
 --       5 now_ms ("" = Redis's clock)
 -- Returns: {1 if messages are left else 0, tag, list, deliveries, message, tag, list, …}
 -- include clock.lua
@@ -41,7 +41,7 @@ for i = 4, #KEYS do
     else
       if suspect then may_suspect = false end
       taken = taken + 1
-      local tag = ARGV[3] .. taken
+      local tag = ARGV[3] .. string.format('%04d', taken)
       redis.call('HSET', KEYS[1], tag, KEYS[i] .. '\n' .. message)
       redis.call('ZADD', KEYS[2], lease_end_ms, tag)
       claimed[#claimed + 1] = tag
@@ -54,7 +54,9 @@ for i = 4, #KEYS do
   for _, message in ipairs(aside) do redis.call('LPUSH', KEYS[i], message) end
   if is_more then
     claimed[1] = 1
-    ring(KEYS[i]) -- another worker may have a free slot for what is left
+    for left = i, #KEYS do -- another worker may have a free slot for what is left; who serves the later lists heard no bell
+      if redis.call('EXISTS', KEYS[left]) == 1 then ring(KEYS[left]) end
+    end
     break
   end
 end

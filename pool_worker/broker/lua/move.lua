@@ -1,7 +1,7 @@
 -- Purpose: send a claimed job on to a sibling queue under the same id: behind those that went there before it, or, if it has lost
 --          time by a failed call, at the head.
 -- KEYS: 1 unacked (hash tag -> "list \n message") · 2 its index (zset) · 3 deliveries (hash) · 4 the job's record (hash)
--- ARGV: 1 tag · 2 job_id · 3 queue to go to · 4 separator between a queue's name and a priority · 5 trail (JSON)
+-- ARGV: 1 tag · 2 task_id · 3 queue to go to · 4 separator between a queue's name and a priority · 5 trail (JSON)
 --       6 "first" or "last"
 -- Returns: 1, or 0 when the message was no longer ours: nothing was moved
 -- include push.lua
