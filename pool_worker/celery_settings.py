@@ -42,6 +42,7 @@ def celery_settings(settings: Settings, *, queues: Sequence[str]) -> dict[str, A
         "broker_transport_options": _transport_options(settings),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # by default a worker exits after some 46 s without Redis
+        "broker_channel_error_retry": True,  # by default a worker exits if it connects while Redis is full or read-only
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # a blip must not kill calls that cost money
         **_tasks(queues),
         **_worker(settings),

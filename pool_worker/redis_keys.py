@@ -9,7 +9,7 @@ from pool_client import redis_keys as shared_keys
 
 # --- messages (pool_worker/broker) -----------------------------------------------------------------------------------------
 
-UNACKED = "pool:unacked"
+UNACKED = shared_keys.UNACKED
 """Hash: claim tag → "list name \\n message". *Lasting.*"""
 
 UNACKED_INDEX = "pool:unacked:index"
@@ -90,6 +90,10 @@ def key_facts(key_id: str) -> str:
     """Hash: priority, group and daily_limit ("" = none) of an API key. *Lasting*, rebuilt from the vault."""
     return f"pool:key:{key_id}"
 
+
+IS_WRITABLE = "pool:broker:is_writable"
+"""String "1": written by whoever connects, to see whether Redis lets it. TTL `IS_WRITABLE_TTL_MS`."""
+IS_WRITABLE_TTL_MS = 1000
 
 SWEPT_AT = "pool:broker:swept_at"
 """String: when a worker last looked for messages of dead ones, ms. TTL: a message's lease."""

@@ -9,9 +9,9 @@ Everything else (publishing, fan-out, remote control, reconnecting) stays kombu'
 
 from __future__ import annotations
 
-import uuid
 from queue import Empty
-from time import monotonic
+from secrets import token_hex
+from time import monotonic, time_ns
 from typing import Any
 
 import redis
@@ -159,7 +159,7 @@ class Channel(kombu_redis.Channel):
                 *keys,
                 self.lease_ms,
                 limit,
-                uuid.uuid4().hex + ".",
+                f"{time_ns():016x}{token_hex(8)}.",  # claims sort as they were made
                 "1" if claims.has_suspect else "",
                 "",
             ]
@@ -187,7 +187,9 @@ class Channel(kombu_redis.Channel):
         except redis.exceptions.NoScriptError:
             self._loaded_claim_sha = None  # Redis was restarted or its scripts flushed: load it again
             raise Empty from None
-        except redis.ResponseError as refusal:  # it is full, or read-only: what waits stays in its list meanwhile
+        except redis.ReadOnlyError as refusal:  # another server may be the primary at this address by now
+            raise redis.ConnectionError(str(refusal)) from refusal
+        except redis.ResponseError as refusal:  # it is full: what waits stays in its list meanwhile
             self._rest(refusal)
             raise Empty from None
         except self.connection_errors:
@@ -275,6 +277,23 @@ class Transport(kombu_redis.Transport):
 
     Channel = Channel
     hub: Any
+
+    def establish_connection(self) -> Any:
+        """Connect to a server that accepts writes: Celery exits when the first thing that it writes is refused.
+
+        Raises:
+            redis.ConnectionError: if it refuses them; Celery tries again, as when there is no server.
+        """
+        connected = super().establish_connection()
+        channel = self._avail_channels[-1]
+        try:
+            with channel.conn_or_acquire() as client:
+                client.set(redis_keys.IS_WRITABLE, "1", px=redis_keys.IS_WRITABLE_TTL_MS)
+        except redis.ResponseError as refusal:
+            self.close_connection(self)
+            msg = f"it refuses writes: {refusal}"
+            raise redis.ConnectionError(msg) from refusal
+        return connected
 
     def register_with_event_loop(self, connection: virtual.Transport, loop: Any) -> None:
         """As kombu's; also keeps the loop (the hub), for what is to be done later."""
