@@ -1,7 +1,7 @@
 """How parked jobs use a window that opens: how many are let go for each call, and how long after its capacity a call starts.
 
-Run: `python benchmarks/parked.py [JOBS] [WORKERS]`; it takes a good minute. All jobs are for one model of the 32-key profile, which
-takes 60 requests in any minute: the first 60 use it up, the others wait.
+Run: `python benchmarks/parked.py [JOBS] [WORKERS]`; it takes a good minute. All jobs are for one model of the 32-key profile,
+which takes 60 requests in any minute: the first 60 use it up, the others wait.
 """
 
 from __future__ import annotations
@@ -68,9 +68,8 @@ def main() -> None:
     print(f"{jobs} jobs, {workers} workers, {os.cpu_count()} cores")
     print(f"calls in the second minute   {len(second):6d} of {PER_MINUTE}")
     print(f"let go for each of them      {let_go / max(1, len(second)):6.2f}")
-    print(
-        f"used up in                   {(second[-1] - second[0]).total_seconds():6.1f} s, the first time {(first[-1] - first[0]).total_seconds():.1f} s"
-    )
+    first_s, second_s = ((calls[-1] - calls[0]).total_seconds() for calls in (first, second))
+    print(f"used up in                   {second_s:6.1f} s, the first time {first_s:.1f} s")
     print(f"start after their capacity   {late_ms[len(late_ms) // 2]:6.0f} ms (median), {late_ms[-1]:.0f} ms (most)")
 
 

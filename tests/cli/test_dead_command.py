@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ class Person:
     redis: redis.Redis
     pool: Pool
     url: str
+    now_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
 
     def run(self, *arguments: str, code: int = 0) -> tuple[str, str]:
         """stdout and stderr; never a traceback, a prompt or a control character."""
@@ -49,7 +51,8 @@ class Person:
         tag = f"tag{self.redis.zcard(redis_keys.DEAD_LETTERS)}"
         text = message if isinstance(message, bytes) else message.encode()
         self.redis.hset(redis_keys.UNACKED, tag, name.encode() + b"\n" + text)
-        letter_id = bury(self.redis, tag=tag, why=why)
+        self.now_ms += 1
+        letter_id = bury(self.redis, tag=tag, why=why, now_ms=self.now_ms)
         assert letter_id is not None
         return letter_id
 
@@ -79,7 +82,7 @@ def test_dead_letters_are_listed_without_what_is_in_them(person: Person) -> None
     listing, _ = person.run("list")
     head, *lines = listing.splitlines()
     assert head.split() == ["id", "age", "what", "queue", "deliveries", "reason"]
-    assert [line.split()[0] for line in lines] == ["t1", unreadable, job.id]
+    assert [line.split()[0] for line in lines] == ["t1", unreadable, job.id], "the latest first"
     assert lines[0].endswith("1  no task is called 'report' in the workers' release: update the workers")
     assert "unreadable" in lines[1]
     shown: list[dict[str, Any]] = json.loads(person.run("list", "--json", "--limit", "2")[0])

@@ -18,7 +18,7 @@ TOLD_WITHIN_S = 30
 
 
 class Forgetful:
-    """A lab whose Redis has forgotten its last moments, in which much was finished and the caller's jobs after `kept_jobs` came in."""
+    """A lab whose Redis has forgotten its last moments: what was finished then, and the caller's jobs after `kept_jobs`."""
 
     def __init__(self, lab: Lab, caller: PatientCaller, jobs: Sequence[JobHandle], *, kept_jobs: int) -> None:
         self._lab = lab

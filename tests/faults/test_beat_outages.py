@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
 import redis
 from lab import Lab, until
-from runs import StartLab
+from runs import StartLab, lasts
 
 from pool_client.queues import MAINTENANCE_QUEUE
 from pool_worker import redis_keys
@@ -43,7 +42,7 @@ def test_redis_dies_and_comes_back(start_lab: StartLab) -> None:
     beat = lab.start_beat()
     ticks_again(lab)
     lab.redis.kill()
-    time.sleep(3)
+    lasts(3)
     assert beat.is_alive, beat.tail
     lab.redis.start()
     ticks_again(lab)
@@ -75,7 +74,7 @@ def test_redis_refuses_writes(
         beat = lab.start_beat()
         ticks_again(lab)
         refuse(lab.redis.client)
-    time.sleep(2.5)
+    lasts(2.5)
     assert beat.is_alive, beat.tail
     assert "Traceback" not in beat.tail
     accept(lab.redis.client)

@@ -15,6 +15,7 @@ import redis
 import redis.asyncio
 from lab_processes import LabRedis
 from proxy import Proxy
+from runs import lasts
 from stand_in_worker import StandInWorker, subscribed
 
 from pool_client import ConfigurationError, JobState, Pool, PoolUnavailableError
@@ -232,7 +233,7 @@ def test_closing_is_never_stuck_behind_a_bad_network(server: LabRedis) -> None:
             if number % 2:
                 proxy.cut()
             futures.append(pool.outcome("another"))
-            time.sleep(number / 100)
+            lasts(number / 100)
             began = time.monotonic()
             pool.close()
             assert time.monotonic() - began < 2

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 
 from callers import PatientCaller
 from forgetting import Forgetful
 from redis_runs import all_end, judged, some_end, start_workers
 from reservations import COUNTED
-from runs import Seed, StartLab, sized
+from runs import Seed, StartLab, lasts, sized
 
 
 def test_6_redis_is_killed_and_restarted_under_load(start_lab: StartLab, seed: Seed) -> None:
@@ -20,7 +19,7 @@ def test_6_redis_is_killed_and_restarted_under_load(start_lab: StartLab, seed: S
         for number in range(kills):
             some_end(lab, jobs, (number + rng.random()) / (kills + 1))
             lab.redis.kill()
-            time.sleep(rng.uniform(0, 1))
+            lasts(rng.uniform(0, 1))
             lab.redis.start()
         handles = [*jobs, *caller.stop()]
         back_s = all_end(lab, handles)
@@ -37,7 +36,7 @@ def test_8_the_end_of_the_append_only_file_is_lost(start_lab: StartLab, seed: Se
     with PatientCaller(lab) as caller:
         some_end(lab, jobs, rng.uniform(0.1, 0.6))
         kept_jobs, kept = len(caller.handles), file.stat().st_size
-        time.sleep(sized(1, 2))
+        lasts(sized(1, 2))
         lab.redis.kill()
         cut_off = file.stat().st_size - kept
         os.truncate(file, kept + rng.randrange(200))
@@ -55,7 +54,7 @@ def test_12_redis_stands_still_for_longer_than_any_claim_lasts(start_lab: StartL
     for number in range(freezes):
         some_end(lab, jobs, (number + rng.random()) / (freezes + 1))
         lab.redis.freeze()
-        time.sleep(freeze_s)
+        lasts(freeze_s)
         lab.redis.thaw()
     back_s = all_end(lab, jobs)
     judged(lab, jobs, seed, what=f"fault 12: frozen {freezes} times for {freeze_s} s, back in {back_s:.1f} s")

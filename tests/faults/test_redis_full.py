@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from callers import PatientCaller
 from lab import Lab, until
 from redis_runs import all_end, judged, some_end, start_workers
 from reservations import COUNTED
-from runs import Seed, StartLab, sized
+from runs import Seed, StartLab, lasts, sized
 
 from pool_client import JobHandle, PoolUnavailableError
 from pool_worker import redis_keys
@@ -80,7 +79,7 @@ def test_13_redis_is_full_for_a_while(start_lab: StartLab, seed: Seed) -> None:
             lab.redis.client.config_set("maxmemory", "1")
             refuses(lab, "it is full")
             before = lab.ended(jobs)
-            time.sleep(rng.uniform(1, sized(3, 15)))
+            lasts(rng.uniform(1, sized(3, 15)))
             ended_while_full += lab.ended(jobs) - before
             lab.redis.client.config_set("maxmemory", "0")
         jobs += [*caller.stop(), ask_for_room(lab)]
@@ -100,7 +99,7 @@ def test_14_the_disk_under_redis_is_full_for_a_while(small_disk: Path, start_lab
             some_end(lab, jobs, (number + rng.random()) / (times + 1))
             with full(small_disk):
                 refuses(lab, "it cannot save to its disk (is it full?)")
-                time.sleep(rng.uniform(1, sized(3, 15)))
+                lasts(rng.uniform(1, sized(3, 15)))
         jobs += [*caller.stop(), ask_for_room(lab)]
         back_s = all_end(lab, jobs)
         caller.results(within_s=1)

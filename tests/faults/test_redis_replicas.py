@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from lab import Lab, LabRedis, until
 from proxy import Proxy
 from redis_runs import all_end, judged, some_end, start_workers
 from reservations import COUNTED
-from runs import Seed, StartLab, sized
+from runs import Seed, StartLab, lasts, sized
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def test_9_the_server_is_a_read_only_replica_for_a_while(lab: Lab, seed: Seed) -
         for number in range(times):
             some_end(lab, jobs, (number + rng.random()) / (times + 1))
             lab.redis.client.replicaof("127.0.0.1", "1")
-            time.sleep(rng.uniform(0.2, sized(2, 8)))
+            lasts(rng.uniform(0.2, sized(2, 8)))
             lab.redis.client.replicaof("NO", "ONE")
         jobs += caller.stop()
         back_s = all_end(lab, jobs)
@@ -64,7 +63,7 @@ def test_9_a_replica_that_lags_behind_is_promoted(lab: Lab, proxy: Proxy, tmp_pa
             first.client.set("lab:heard", "1")
             assert first.client.wait(1, 10_000) == 1, "the replica has heard of all that came before"
             replication.fall_silent()
-            time.sleep(sized(1, 5))
+            lasts(sized(1, 5))
             first.kill()
             forgetful = Forgetful(lab, caller, jobs, kept_jobs=kept_jobs)
             proxy.target_port, lab.redis = second.port, second
