@@ -61,7 +61,7 @@ def test_every_job_is_answered_and_the_account_adds_up(cli: CommandLine, tempora
     assert JOBS <= sum(calls.values()) <= 2 * JOBS
     assert len(re.findall(r"(?m)^ [├└] \w+#\d", text)) == 28
     assert sum(int(jobs) for jobs in re.findall(r"(?m)^(?:\w+_\w+) +(\d+) +\d+ +\S+ m?s", text)) == JOBS
-    assert re.search(r"(?m)^moves +\d+ to the queue", text)
+    assert re.search(r"(?m)^moves +\d+ times a job went on to the queue", text)
     assert not any(temporary.iterdir())
     assert not cli.home.exists()
 

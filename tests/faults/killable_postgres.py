@@ -34,6 +34,9 @@ class KillablePostgres:
 
     def start(self) -> None:
         """Start it again: it recovers from its log."""
+        folder = self._server.pgdata
+        for left in (folder / "postmaster.pid", *folder.glob(".s.PGSQL.*.lock")):
+            left.unlink(missing_ok=True)  # they name a process that nobody may have buried yet: it would pass for alive
         self._server.ensure_postgres_running()
 
     def freeze(self) -> None:
