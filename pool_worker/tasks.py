@@ -12,7 +12,8 @@ from pool_worker.app import app
 from pool_worker.broker.claims import claims
 from pool_worker.broker.delivery import current_delivery, departures
 from pool_worker.completion import complete as complete_job
-from pool_worker.maintenance import books, probes, queues, watch
+from pool_worker.completion import end_lapsed
+from pool_worker.maintenance import books, probes, watch
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ async def complete(job_id: str) -> str:
 @app.task(name="pool.expire_leases", send_events=False)
 async def expire_leases() -> str:
     """End the leases of dead workers."""
-    return f"{await queues.expire_leases(app.resources)} ended"
+    return f"{await end_lapsed(app.resources.redis, app.resources.registry)} ended"
 
 
 @app.task(name="pool.write_ledger", send_events=False)
@@ -85,3 +86,9 @@ async def check_quotas() -> str:
 async def check_budgets() -> str:
     """Warn of budgets that are nearly spent."""
     return f"{await watch.check_budgets(app.resources)} near their limit"
+
+
+@app.task(name="pool.check_dead_letters", send_events=False)
+async def check_dead_letters() -> str:
+    """Tell of messages on which no worker could work."""
+    return f"{await watch.check_dead_letters(app.resources)} kept"

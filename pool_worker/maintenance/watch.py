@@ -1,4 +1,4 @@
-"""Looking at quotas and budgets from time to time, and telling of what is nearly or wholly used up."""
+"""Looking at quotas, budgets and dead letters from time to time, and telling of what a person should know."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from pool_worker.alerts import tell
+from pool_worker import redis_keys
+from pool_worker.alerts import resolve, tell
 from pool_worker.budget import all_budgets
 from pool_worker.limits.usage import KeyWindowUse, spent_now, usage_now
 from pool_worker.limits.windows import BudgetWindow
@@ -71,3 +72,28 @@ async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, 
         cause=f"budget:{budget.scope}:{threshold}:{now.astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}",
         now=now,
     )
+
+
+async def check_dead_letters(pool: Resources) -> int:
+    """Tell that there are messages on which no worker could work, and when none is left; returns how many there are."""
+    letters, cause = int(await pool.redis.zcard(redis_keys.DEAD_LETTERS)), "dead_letters"
+    if letters:
+        await tell(
+            pool.redis,
+            severity="warning",
+            source="queue",
+            title="there are dead letters",
+            message=f"{letters} by now. `model-pool dead list` says why; `dead retry` or `dead drop` decides",
+            cause=cause,
+            now=pool.now(),
+        )
+    else:
+        await resolve(
+            pool.redis,
+            source="queue",
+            title="there are no dead letters any more",
+            message="all were retried or dropped",
+            cause=cause,
+            now=pool.now(),
+        )
+    return letters

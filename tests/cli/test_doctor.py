@@ -114,7 +114,7 @@ def test_who_works_and_what_waits(redis_client: redis.Redis, registry: Registry)
     found = list(check_work(redis_client, registry))
     assert [finding.text for finding in found if finding.check == "workers"] == ["one@here"]
     assert {finding.text for finding in found if finding.state is State.FAILURE} == {
-        "not running: parked jobs do not come back, the ledger is not written",
+        "not running: the ledger is not written, and nobody is warned",
         "2 jobs wait in paid, which no worker serves",
         "1001 of beat's tasks wait in maintenance",
     }

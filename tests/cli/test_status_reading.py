@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -65,7 +66,7 @@ def test_an_empty_redis(reader: StatusReader) -> None:
 
 def test_a_beat_that_is_on_its_way_is_not_missing(reader: StatusReader, tmp_path: Path) -> None:
     status = reader.read()
-    assert "not running: parked jobs do not come back" in page(status)
+    assert "not running: the ledger is not written" in page(status)
     starting = page(replace(status, beat_is_starting=True))
     assert "starting" in starting
     assert "not running" not in starting
@@ -77,6 +78,14 @@ def test_a_beat_that_is_on_its_way_is_not_missing(reader: StatusReader, tmp_path
     assert not beat_is_starting(tmp_path, now=since + timedelta(minutes=1)), "it ought to be there by then"
     lock.release(forget=False)
     assert not beat_is_starting(tmp_path, now=since + timedelta(seconds=10)), "nothing runs there any more"
+
+
+def test_dead_letters_are_counted_and_where_to_see_them(reader: StatusReader, redis_client: redis.Redis) -> None:
+    assert "dead" not in page(reader.read())
+    redis_client.zadd(redis_keys.DEAD_LETTERS, {"one": 1, "two": 2})
+    status = reader.read()
+    assert status.dead_letters == 2
+    assert re.search(r"2 dead letters, kept until you decide: \S*model-pool dead list", page(status))
 
 
 def test_nothing_is_changed_by_looking(reader: StatusReader, redis_client: redis.Redis) -> None:

@@ -11,7 +11,7 @@ from small_worker import SmallWorker
 
 from pool_worker import redis_keys
 from pool_worker.ledger.rows import AlertRow
-from pool_worker.maintenance.watch import check_budgets, check_quotas
+from pool_worker.maintenance.watch import check_budgets, check_dead_letters, check_quotas
 from pool_worker.registry import Agent, Budget, Period, Unit, Window, WindowKind
 
 TWENTY_A_DAY = Window(Unit.REQUESTS, 20, Period.DAY, WindowKind.FIXED)
@@ -127,3 +127,15 @@ def test_an_agents_budget_is_watched_too(worker: SmallWorker) -> None:
 def test_without_a_budget_there_is_nothing_to_tell(worker: SmallWorker) -> None:
     worker.configure(budget=Budget(daily_usd=Decimal(0)))
     assert worker.run(check_budgets(worker.pool)) == 0
+
+
+def test_dead_letters_are_told_of_until_there_are_none(worker: SmallWorker) -> None:
+    told = []
+    for letters in ({}, {"one": 1}, {"one": 1, "two": 2}, {}, {}, {"three": 3}):
+        worker.redis.delete(redis_keys.DEAD_LETTERS)
+        if letters:
+            worker.redis.zadd(redis_keys.DEAD_LETTERS, letters)
+        assert worker.run(check_dead_letters(worker.pool)) == len(letters)
+        told += warned(worker)
+    there_are = "warning: there are dead letters"
+    assert told == [there_are, "info: there are no dead letters any more", there_are]

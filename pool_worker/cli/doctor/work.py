@@ -49,7 +49,7 @@ def _beat(client: redis.Redis, *, has_workers: bool, starts: bool) -> Finding:
         return ok("beat", "running")
     if starts:
         return ok("beat", "starting")
-    text = "not running: parked jobs do not come back, the ledger is not written"
+    text = "not running: the ledger is not written, and nobody is warned"
     return failure("beat", text, as_typed("beat")) if has_workers else warning("beat", "not running", _how_to_start())
 
 

@@ -154,6 +154,8 @@ class PoolStatus:
     budgets: tuple[BudgetUse, ...] = ()
     outbox_rows: int = 0
     """Rows on their way to the ledger."""
+    dead_letters: int = 0
+    """Messages that no worker could work on, kept until a person decides."""
     unserved_queues: tuple[str, ...] = field(default=())
     """Queues in which jobs wait and which no worker serves."""
 

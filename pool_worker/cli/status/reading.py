@@ -70,8 +70,9 @@ async def read_status(client: redis.asyncio.Redis, registry: Registry) -> PoolSt
         pipe.hlen(redis_keys.UNACKED)
         pipe.exists(redis_keys.BEAT_LOCK)
         pipe.xlen(redis_keys.OUTBOX)
+        pipe.zcard(redis_keys.DEAD_LETTERS)
         pipe.time()
-        calls, claimed, beat, rows, (seconds, _) = await pipe.execute()
+        calls, claimed, beat, rows, dead, (seconds, _) = await pipe.execute()
     served = {queue for worker in workers for queue in worker.queues}
     return PoolStatus(
         at=datetime.fromtimestamp(int(seconds), UTC),
@@ -86,6 +87,7 @@ async def read_status(client: redis.asyncio.Redis, registry: Registry) -> PoolSt
         holds=await read_holds(client, registry),
         budgets=await read_budgets(client, registry),
         outbox_rows=rows,
+        dead_letters=dead,
         unserved_queues=tuple(queue.queue for queue in queues if queue.total and queue.queue not in served),
     )
 

@@ -44,6 +44,9 @@ def _numbers(status: PoolStatus) -> Table:
     grid.add_row("beat", _beat(status))
     jobs = f"{status.queued:,} queued, {status.calls_in_flight:,} in flight, {status.parked.jobs:,} parked"
     grid.add_row("jobs", jobs)
+    if status.dead_letters:
+        letters = f"{count_of(status.dead_letters, 'dead letter')}, kept until you decide: {as_typed('dead list')}"
+        grid.add_row("", Text(letters, style="yellow"))
     grid.add_row("ledger", f"{count_of(status.outbox_rows, 'row')} on the way")
     if status.budgets:
         grid.add_row("money", _money(status.budgets[0]))
@@ -58,7 +61,7 @@ def _beat(status: PoolStatus) -> Text:
         return Text("active")
     if status.beat_is_starting:
         return Text("starting")
-    return Text(f"not running: parked jobs do not come back. To start it: {as_typed('beat')}", style="yellow")
+    return Text(f"not running: the ledger is not written. To start it: {as_typed('beat')}", style="yellow")
 
 
 def _workers(status: PoolStatus) -> Text:
