@@ -148,7 +148,7 @@ class Attempt(_Record):
     """One step in the trail of a job: a call to a provider, a hop to a sibling queue, or a rest."""
 
     id: str = Field(default_factory=lambda: uuid.uuid4().hex)
-    """Unique also when two workers, of which one was thought dead, both tried."""
+    """Unique also when two workers, of which one was thought dead, both tried. A call's is that of its lease on the key."""
     number: Annotated[int, Field(ge=1)]
     outcome: Name
     """A `Step`, or the name of the error class that ended the attempt."""

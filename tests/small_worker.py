@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from pool_client import JobHandle, Pool, Tier
+from pool_client import Job, JobHandle, Pool, Tier
 from pool_client import redis_keys as shared_keys
 from pool_client.queues import list_names, queue_of_list
 from pool_client.redis_connection import connect
@@ -154,6 +154,10 @@ class SmallWorker:
         self.run(self.pool.enroll())
 
     # --- what can be seen
+
+    def job(self, job: JobHandle) -> Job:
+        """As it was accepted."""
+        return Job.model_validate_json(self.record(job)["spec"])
 
     def record(self, job: JobHandle) -> dict[str, str]:
         return dict(self.redis.hgetall(shared_keys.job(job.id)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pool_worker.completion.lapsing import end_lapsed
 from pool_worker.completion.recipe import complete
 
-__all__ = ["complete"]
+__all__ = ["complete", "end_lapsed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ _MODEL_IS_USELESS = frozenset(
 class Call:
     """When and with which key a provider was called, and what it used and cost."""
 
+    lease_id: str
     key_id: str
     started_at: datetime
     ended_at: datetime
@@ -124,6 +126,7 @@ class Trail:
     ) -> Attempt:
         started_at = call.started_at if call else self._now()
         attempt = Attempt(
+            id=call.lease_id if call else uuid.uuid4().hex,
             number=len(self.attempts) + 1,
             outcome=outcome,
             provider=model.provider if model else None,

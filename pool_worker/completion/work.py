@@ -23,7 +23,6 @@ from pool_worker.completion.finishing import finish
 from pool_worker.completion.trail import Call, Trail
 from pool_worker.errors import Scope
 from pool_worker.failpoints import reach
-from pool_worker.ledger.rows import Row as LedgerRow
 from pool_worker.ledger.rows import attempt_row, job_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease
 from pool_worker.limits.settle import Settlement
@@ -86,7 +85,7 @@ class Work:
 
     async def succeed(self, result: Result) -> str:
         """End the job with its result."""
-        last = [_row(attempt_row(self.job, attempt)) for attempt in result.attempts[-1:] if attempt.outcome == Step.OK]
+        last = [attempt_row(self.job, attempt).to_entry() for attempt in result.attempts[-1:] if attempt.outcome == Step.OK]
         await self._finish(result, JobState.SUCCEEDED, last)
         return f"succeeded on {result.model_id} after {len(self._trail.calls)} call(s)"
 
@@ -174,7 +173,7 @@ class Work:
 
     def _record(self, attempt: Attempt) -> None:
         """Into the outbox with the next step, not at the job's end: it may end elsewhere, or never."""
-        self._owed.append(partial(self._pool.jobs.record, _row(attempt_row(self.job, attempt))))
+        self._owed.append(partial(self._pool.jobs.record, attempt_row(self.job, attempt).to_entry()))
 
     async def _with_owed(self, step: Awaitable[T]) -> T:
         """What is owed for the last call, then this step: they travel together, in this order.
@@ -187,7 +186,7 @@ class Work:
         return taken
 
     async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Row]) -> None:
-        rows = [*rows, _row(job_row(self.job, outcome, finished_at=self._pool.now()))]
+        rows = [*rows, job_row(self.job, outcome, finished_at=self._pool.now()).to_entry()]
         ended = finish(self._pool.redis, self.delivery, outcome, state=state, rows=rows, settlement=self._settlement)
         await self._with_owed(ended)
 
@@ -195,16 +194,11 @@ class Work:
 def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Row:
     """The books' row of a job that its caller cancelled while it waited: nobody had it in hand then."""
     outcome = cancelled(job.id, at=at).model_copy(update={"attempts": list(trail)})
-    return _row(job_row(job, outcome, finished_at=at))
+    return job_row(job, outcome, finished_at=at).to_entry()
 
 
 def _made(done: Answered | Failed, lease: Lease, *, started_at: datetime) -> Call:
-    return Call(lease.key_id, started_at, done.ended_at, done.usage, done.cost_usd)
-
-
-def _row(row: LedgerRow) -> Row:
-    fields = row.to_fields()
-    return fields["kind"], fields["id"], fields["data"]
+    return Call(lease.id, lease.key_id, started_at, done.ended_at, done.usage, done.cost_usd)
 
 
 def _ms(at: datetime) -> int:

@@ -51,6 +51,11 @@ class _Row:
             "data": _ADAPTERS[self.kind].dump_json(self).decode(),
         }
 
+    def to_entry(self) -> tuple[str, str, str]:
+        """The same as a script takes it: kind, id, data."""
+        entry = self.to_fields()
+        return entry["kind"], entry["id"], entry["data"]
+
     def to_columns(self) -> dict[str, Any]:
         """The values to insert, by column."""
         names = (item.name for item in fields(self))  # type: ignore[arg-type]  # every row is a dataclass

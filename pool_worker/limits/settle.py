@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
@@ -14,12 +15,14 @@ from pool_worker.lua import run_script
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
-    """A lease whose holder did not end it before its deadline."""
+class Lapsed:
+    """A lease whose holder has not ended it before its deadline."""
 
     lease_id: str
     job_id: str
+    model_id: str
     key_id: str
+    acquired_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,35 @@ async def settle(redis: Redis, it: Settlement, *, now_ms: int | None = None) -> 
     return bool(await run_script(redis, __package__, "settle", keys=it.keys, arguments=arguments))
 
 
-async def expire(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -> list[Expired]:
-    """End up to `limit` leases whose deadline has passed, at their estimate: their calls may have been made."""
+async def lapsed(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -> list[Lapsed]:
+    """Up to `limit` leases whose deadline has passed, the earliest first."""
+    arguments: list[str | int] = [redis_keys.lease(""), limit, as_argument(now_ms)]
+    facts = await run_script(redis, __package__, "lapsed", keys=[redis_keys.LEASES], arguments=arguments)
+    by_lease = zip(*[iter(facts)] * 5, strict=True)
+    return [Lapsed(lease, job, model, key, int(acquired_ms or 0)) for lease, job, model, key, acquired_ms in by_lease]
+
+
+async def expire(
+    redis: Redis, leases: Sequence[Lapsed], *, rows: Mapping[str, tuple[str, str, str]], now_ms: int | None = None
+) -> list[str]:
+    """End leases at their estimate: their calls may have been made. Those that were ended meanwhile stay as they are.
+
+    Args:
+        redis: where they are.
+        leases: as `lapsed` has told.
+        rows: lease id → its row for the ledger (kind, id, data), which goes into the outbox in the same step.
+        now_ms: as ever.
+
+    Returns:
+        The ids of those that ended here.
+    """
+    none = ("", "", "")
+    parts = [part for lease in leases for part in (lease.lease_id, *rows.get(lease.lease_id, none))]
     ended: list[str] = await run_script(
         redis,
         __package__,
         "expire",
-        keys=[redis_keys.LEASES],
-        arguments=[redis_keys.lease(""), limit, as_argument(now_ms)],
+        keys=[redis_keys.LEASES, redis_keys.OUTBOX],
+        arguments=[redis_keys.lease(""), as_argument(now_ms), *parts],
     )
-    return [Expired(*ended[i : i + 3]) for i in range(0, len(ended), 3)]
+    return ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import redis
+import redis.asyncio
 from lab import Lab
 from sqlalchemy import Engine, select
 
@@ -21,11 +23,11 @@ from pool_client.outcome import parse_outcome
 from pool_client.queues import MAINTENANCE_QUEUE, list_names
 from pool_client.redis_connection import connect
 from pool_worker import redis_keys
+from pool_worker.completion import end_lapsed
 from pool_worker.ledger import tables
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.rows import NOT_CALLS
 from pool_worker.ledger.writer import drain
-from pool_worker.lua import read_script
 from pool_worker.simulator.answers import prompt_of
 
 FAR_AHEAD_MS = 2 * 3_600_000
@@ -85,6 +87,8 @@ def gather(lab: Lab, handles: Sequence[JobHandle]) -> Evidence:
     client, job_ids = lab.redis.client, [handle.id for handle in handles]
     counts = lab.simulator.counts(every_job=True)
     engine = open_database(lab.database_url)
+    lapsed = int(client.zcard(redis_keys.LEASES))
+    asyncio.run(_end_leases(lab))
     try:
         ends = _ends(client, engine)
         _drain(lab.redis.url, engine)
@@ -92,7 +96,6 @@ def gather(lab: Lab, handles: Sequence[JobHandle]) -> Evidence:
     finally:
         engine.dispose()
     left = {place: things for place, things in _left(client, lab.queues).items() if things}
-    lapsed = int(client.zcard(redis_keys.LEASES))
     return Evidence(
         job_ids=job_ids,
         records=_records(client, job_ids),
@@ -197,11 +200,15 @@ def _windows(counts: Mapping[str, Any]) -> Iterator[str]:
                     yield f"{label} {window['window']}: {window['peak']} of {window['limit']}"
 
 
+async def _end_leases(lab: Lab) -> None:
+    """Let the time of every reservation pass."""
+    async with redis.asyncio.Redis.from_url(lab.redis.url, decode_responses=True) as client:
+        seconds, _ = await client.time()
+        while await end_lapsed(client, lab.registry, now_ms=seconds * 1000 + FAR_AHEAD_MS):
+            pass
+
+
 def _leaks(client: redis.Redis) -> list[str]:
-    """Let the time of every reservation pass; what is left then would be left for ever."""
-    seconds, _ = client.time()
-    script = client.register_script(read_script("pool_worker.limits", "expire"))
-    while script(keys=[redis_keys.LEASES], args=[redis_keys.lease(""), 500, seconds * 1000 + FAR_AHEAD_MS]):
-        pass
+    """What is left when the time of every reservation has passed would be left for ever."""
     in_flight = {name: client.zrange(name, 0, -1) for name in client.scan_iter(redis_keys.in_flight("*"))}
     return [f"{name}: {', '.join(leases)}" for name, leases in in_flight.items() if leases]

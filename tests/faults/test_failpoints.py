@@ -32,7 +32,7 @@ def test_a_death_at_a_named_point_loses_nothing(start_lab: StartLab, points: lis
         assert [worker.wait() for worker in doomed] == [KILLED] * len(points), [worker.tail for worker in doomed]
     lab.start_worker("heir")
     lab.quiesce(jobs)
-    findings = check(lab, jobs, duplicates_allowed=1, unbooked_allowed=1, lapsed_leases_allowed=True)
+    findings = check(lab, jobs, duplicates_allowed=1, lapsed_leases_allowed=True)
     tell(f"fault 2: death at {', '.join(points)}: {findings}")
     assert findings.clean, findings
     deaths = 2 if IS_FULL else 1

@@ -45,7 +45,6 @@ def test_what_is_in_hand_with_a_poison_job_is_not_harmed(start_lab: StartLab) ->
         [*poison, *neighbours],
         failures_allowed={poison[0].id},
         duplicates_allowed=deaths,
-        unbooked_allowed=deaths,
         lapsed_leases_allowed=True,
     )
     tell(f"fault 21: {deaths} deaths beside {len(neighbours)} neighbours; {findings}")

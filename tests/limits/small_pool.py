@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Unenrolled, acquire
 from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.enroll import enroll
-from pool_worker.limits.settle import Expired, expire, settle, unused, used
+from pool_worker.limits.settle import Lapsed, expire, lapsed, settle, unused, used
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Key, Model, Period, Provider, Registry, Unit, Window, WindowKind
 
@@ -116,9 +116,11 @@ class Limits:
     def refund(self, lease: Lease) -> bool:
         return bool(self.run(settle(self.redis, unused(lease.id), now_ms=self.now_ms)))
 
-    def expire(self, limit: int = 100) -> list[Expired]:
-        ended: list[Expired] = self.run(expire(self.redis, limit=limit, now_ms=self.now_ms))
-        return ended
+    def expire(self, limit: int = 100) -> list[Lapsed]:
+        leases: list[Lapsed] = self.run(lapsed(self.redis, limit=limit, now_ms=self.now_ms))
+        ended = self.run(expire(self.redis, leases, rows={}, now_ms=self.now_ms))
+        assert ended == [lease.lease_id for lease in leases]
+        return leases
 
 
 def connect(url: str) -> Redis:

@@ -1,0 +1,64 @@
+"""Calls whose workers never came back: their leases end at the estimate, and so does their account in the books."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from pool_client import redis_keys as shared_keys
+from pool_client.job import Attempt, Job
+from pool_worker.completion.estimates import estimate_usage
+from pool_worker.errors import AbandonedError
+from pool_worker.ledger.rows import attempt_row
+from pool_worker.limits.settle import Lapsed, expire, lapsed
+from pool_worker.registry import Registry
+
+AT_MOST = 500
+REASON = "its worker died, or was cut off, during the call; usage and cost are estimates"
+
+logger = logging.getLogger(__name__)
+
+
+async def end_lapsed(redis: Redis, registry: Registry, *, now_ms: int | None = None) -> int:
+    """End the leases whose deadline has passed, and book a call for each; returns how many ended.
+
+    A worker that was only cut off may still tell the books of the same call, under the same id: the first row counts.
+    """
+    leases = await lapsed(redis, limit=AT_MOST, now_ms=now_ms)
+    rows = {lease.lease_id: row for lease in leases if (row := await _row(redis, registry, lease))}
+    ended = set(await expire(redis, leases, rows=rows, now_ms=now_ms))
+    for lease in leases:
+        if lease.lease_id in ended:
+            logger.warning("the lease on %s for job %s ended without its worker", lease.key_id, lease.job_id)
+    return len(ended)
+
+
+async def _row(redis: Redis, registry: Registry, lease: Lapsed) -> tuple[str, str, str] | None:
+    """The call's row; None if its job or its model is not known any more."""
+    spec, trail, queue = await redis.hmget(shared_keys.job(lease.job_id), ["spec", "trail", "queue"])
+    model = registry.models.get(lease.model_id)
+    try:
+        job = Job.model_validate_json(spec or "")
+    except ValidationError:
+        return None
+    if model is None:
+        return None
+    usage = estimate_usage(job, model)
+    attempt = Attempt(
+        id=lease.lease_id,
+        number=len(json.loads(trail or "[]")) + 1,
+        outcome=AbandonedError.__name__,
+        provider=model.provider,
+        model_id=model.id,
+        key_id=lease.key_id,
+        queue=str(queue or ""),
+        reason=REASON,
+        started_at=datetime.fromtimestamp(lease.acquired_ms / 1000, UTC),
+        usage=usage,
+        cost_usd=model.price.cost_usd(usage),
+    )
+    return attempt_row(job, attempt).to_entry()
