@@ -18,7 +18,7 @@ from pool_client import JobHandle
 
 @pytest.fixture
 def lab(start_lab: StartLab) -> Lab:
-    return start_lab(latency_ms=100, visibility_s=3, providers=COUNTED)
+    return start_lab(latency_ms=100, visibility_s=5, providers=COUNTED)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_10_connections_are_cut_in_the_middle_of_what_passes(lab: Lab, proxy: Pr
     rested(lab, jobs, seed, what=f"fault 10: {proxy.counts.cut} connections cut in {cuts} strokes, back in {back_s:.1f} s")
 
 
-@pytest.mark.parametrize("silence_s", [10, 30, 60] if IS_FULL else [4])
+@pytest.mark.parametrize("silence_s", [10, 30, 60] if IS_FULL else [6])
 def test_11_a_black_hole_swallows_everybody(lab: Lab, proxy: Proxy, seed: Seed, silence_s: float) -> None:
     """Longer than claims last; nobody is there to take anybody for dead."""
     start_workers(lab, redis_url=proxy.url)
@@ -121,7 +121,7 @@ def test_11_a_slow_line(lab: Lab, proxy: Proxy, seed: Seed, latency_s: float, by
     some_end(lab, jobs, 0.1)
     proxy.latency_s, proxy.bytes_per_s = latency_s, bytes_per_s
     before = lab.ended(jobs)
-    lasts(sized(4, 45))
+    lasts(sized(6, 45))
     ended = lab.ended(jobs) - before
     proxy.latency_s, proxy.bytes_per_s = 0.0, None
     back_s = all_end(lab, jobs)
