@@ -10,6 +10,7 @@ WindowSpentError              quota group       a limit of the account is used u
 BillingError                  quota group       the account has no credit: a person must act
 ModelNotAllowedError          quota group       this account may never use this model
 AuthenticationFailedError     key               the key is refused: quarantine and tell a person
+SecretMissingError            key               we cannot read the key's secret now: another key may do
 ModelGoneError                model             the model does not exist (any more)
 ModelOverloadedError          model             no capacity for this model just now
 ProviderOverloadedError       provider          no capacity at all just now
@@ -118,6 +119,13 @@ class AuthenticationFailedError(AttemptError):
     default_hold_s = 3600.0
     harms_health = True
     needs_person = True
+
+
+class SecretMissingError(AttemptError):
+    """The key's secret cannot be read from the vault."""
+
+    scope = Scope.KEY
+    default_hold_s = 30.0
 
 
 class ModelGoneError(AttemptError):

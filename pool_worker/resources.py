@@ -18,6 +18,7 @@ import httpx2
 import redis
 import redis.asyncio
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from pool_client import redis_keys as shared_keys
 from pool_client.errors import JobCancelledError
@@ -26,6 +27,7 @@ from pool_worker import redis_keys
 from pool_worker.batching_redis import BatchingRedis
 from pool_worker.broker.jobs import Jobs
 from pool_worker.budget import EVERYBODY, agent_scope, spent_fractions
+from pool_worker.errors import SecretMissingError
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.models import publish_models
 from pool_worker.ledger.schema import migrate
@@ -122,12 +124,27 @@ class Resources:
         """The secret of a key; "" for a provider that needs none.
 
         Another worker may have enrolled a key that was added after this one had read the vault: then it is read again.
+
+        Raises:
+            SecretMissingError: if it is not there, or the vault's database is away.
         """
-        if provider.needs_key and key_id not in self.secrets:
-            served = served_providers(self.registry, self.served_queues)
+        if not provider.needs_key:
+            return ""
+        if key_id not in self.secrets:
+            await self._read_vault_again(key_id)
+        return self.secrets[key_id]
+
+    async def _read_vault_again(self, key_id: str) -> None:
+        served = served_providers(self.registry, self.served_queues)
+        try:
             keys, self.secrets = await asyncio.to_thread(_open_vault, self.settings, self.registry, served)
-            self.registry = replace(self.registry, keys=keys)
-        return self.secrets.get(key_id, "")
+        except SQLAlchemyError as error:
+            msg = f"the secret of {key_id} cannot be read: the vault's database does not answer ({type(error).__name__})"
+            raise SecretMissingError(msg) from None
+        self.registry = replace(self.registry, keys=keys)
+        if key_id not in self.secrets:
+            msg = f"{key_id} is not in the vault"
+            raise SecretMissingError(msg)
 
     async def enroll(self) -> None:
         """Tell Redis which keys there are; also after Redis was emptied."""

@@ -16,6 +16,7 @@ from small_worker import SmallWorker, open_small_worker
 from pool_client import Pool
 from pool_client import redis_keys as shared_keys
 from pool_worker import redis_keys
+from pool_worker.ledger.rows import AttemptRow
 from pool_worker.registry import Agent
 
 Fresh = AbstractContextManager[SmallWorker]
@@ -57,3 +58,23 @@ def test_it_knows_how_much_of_the_money_is_spent(fresh: Fresh) -> None:
         while not worker.pool.spent:
             worker.run(asyncio.sleep(0))
         assert worker.pool.spent == {"all": 0, "agent:log_analyzer": 0}
+
+
+def test_a_key_that_came_later_is_read_when_it_is_leased(worker: SmallWorker) -> None:
+    worker.pool.secrets = {key: secret for key, secret in worker.pool.secrets.items() if key != "groq#1"}
+    worker.submit()
+    assert worker.complete().startswith("succeeded on groq-small")
+    assert worker.pool.secrets["groq#1"] == "sim-groq-1"
+
+
+def test_a_secret_that_cannot_be_read_now_is_the_keys_trouble_and_not_the_jobs(worker: SmallWorker) -> None:
+    """The vault's database is away; the jobs go on with the keys that are known."""
+    worker.pool.settings = worker.pool.settings.model_copy(update={"database_url": "postgresql://nobody:wr0ng@127.0.0.1:1/none"})
+    worker.pool.secrets = {key: secret for key, secret in worker.pool.secrets.items() if key != "groq#1"}
+    worker.submit()
+    assert worker.complete().startswith("succeeded on groq-small after 2 call(s)")
+    first, second = worker.rows(AttemptRow)
+    assert (first.outcome, first.key_id, first.cost) == ("SecretMissingError", "groq#1", 0)
+    assert (second.outcome, second.key_id) == ("ok", "groq#2")
+    assert "wr0ng" not in str(first)
+    assert list(worker.held()) == ["key:groq#1"]
