@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import redis
 import uvloop
 
 from pool_client import Pool
@@ -75,8 +76,9 @@ async def bare_loop(url: str, requests: int) -> float:
         return requests / (time.perf_counter() - began)
 
 
-def pool_rate(url: str, jobs: int, home: Path) -> float:
-    """Jobs per second of one worker that finds them all waiting."""
+@contextmanager
+def one_worker(url: str, home: Path) -> Iterator[tuple[Pool, redis.Redis]]:
+    """One worker process for that provider, with all that belongs to it, warm; the caller's pool, and its Redis."""
     config = home / "configs"
     config.mkdir(parents=True)
     for name, text in CONFIG.items():
@@ -90,6 +92,12 @@ def pool_rate(url: str, jobs: int, home: Path) -> float:
         pool = stack.enter_context(Pool(redis_url=running.redis_url))
         client = stack.enter_context(connect(running.redis_url))
         pool.submit("Warm up.").result(timeout=30)
+        yield pool, client
+
+
+def pool_rate(url: str, jobs: int, home: Path) -> float:
+    """Jobs per second of one worker that finds them all waiting."""
+    with one_worker(url, home) as (pool, client):
         began = time.perf_counter()
         handles = pool.submit_many([{"prompt": "Say that it is done."} for _ in range(jobs)])
         last = handles[-1]
