@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kombu import Connection, Exchange, Queue
 
@@ -35,6 +35,9 @@ def celery_settings(settings: Settings, *, queues: Sequence[str]) -> dict[str, A
     if not url.startswith("redis://"):
         scheme = url.partition("://")[0]
         msg = f"MODEL_POOL_REDIS_URL: workers cannot use {scheme}:// yet; write redis://host:port/0, over a trusted network"
+        raise ConfigurationError(msg)
+    if options := ", ".join(name for name, _ in parse_qsl(urlsplit(url).query)):
+        msg = f"MODEL_POOL_REDIS_URL: workers cannot use options in the URL ({options}); write redis://host:port/0"
         raise ConfigurationError(msg)
     return {
         "broker_url": url,
