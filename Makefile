@@ -46,7 +46,7 @@ walls: .venv/dev.stamp
 # All checks and the tests run, also when one is red; any red is an error at the end.
 test: .venv/dev.stamp
 	@checks=0; $(MAKE) --no-print-directory --keep-going check || checks=$$?; \
-	echo "==> tests: pytest"; $(BIN)/pytest -n 2 || exit $$?; \
+	echo "==> tests: pytest"; $(BIN)/pytest -n 3 --dist worksteal || exit $$?; \
 	test $$checks -eq 0 || { echo "the tests passed, but a check above did not"; exit $$checks; }
 
 # One run at a time: they measure how soon work is redone. What each did to the system is printed (docs/reliability.md).
