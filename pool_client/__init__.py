@@ -25,7 +25,7 @@ from pool_client.errors import (
     RateLimitError,
 )
 from pool_client.handle import JobHandle
-from pool_client.job import Attempt, Failure, Job, JobState, Message, OnExhausted, Priority, Result, Status, Tier, Usage
+from pool_client.job import Attempt, Failure, Job, JobState, Message, OnExhausted, Priority, Progress, Result, Status, Tier, Usage
 
 __all__ = [
     "Attempt",
@@ -51,6 +51,7 @@ __all__ = [
     "PoolError",
     "PoolUnavailableError",
     "Priority",
+    "Progress",
     "ProviderError",
     "QualityThresholdError",
     "RateLimitError",

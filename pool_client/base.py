@@ -12,7 +12,7 @@ from typing import Any, Self, Unpack
 from pool_client.building import build_job
 from pool_client.errors import InvalidRequestError
 from pool_client.handle import JobHandle
-from pool_client.job import Failure, Job, JobState, Message, Result, Status
+from pool_client.job import Failure, Job, JobState, Message, Progress, Result, Status
 from pool_client.options import AgentDefaults, JobOptions
 
 
@@ -80,6 +80,13 @@ class BasePool(ABC):
         """Cancel the job; what is true now; `InvalidRequestError` if there is no such job."""
 
     @abstractmethod
+    def progress(self, batch: str) -> Progress:
+        """How many jobs were submitted under this name, and how they ended; `InvalidRequestError` if there are none.
+
+        It is known for 24 hours after the last of them has ended.
+        """
+
+    @abstractmethod
     def trouble(self) -> str | None:
         """Why nothing can be heard of any job at present, if so."""
 
@@ -115,4 +122,11 @@ def unknown_job(job_id: str) -> InvalidRequestError:
     """The error for an id that no record belongs to."""
     return InvalidRequestError(
         f"job_id: {job_id!r} is not known: it was never submitted here, or it ended more than 24 hours ago"
+    )
+
+
+def unknown_batch(batch: str) -> InvalidRequestError:
+    """The error for a name under which nothing was submitted."""
+    return InvalidRequestError(
+        f"batch: {batch!r} is not known: no job was submitted under it, or all ended more than 24 hours ago"
     )

@@ -19,11 +19,11 @@ from redis.client import Pipeline
 
 from pool_client import redis_keys
 from pool_client.agents import PublishedDefaults
-from pool_client.base import BasePool, unknown_job
+from pool_client.base import BasePool, unknown_batch, unknown_job
 from pool_client.building import render_spec
 from pool_client.envelope import origin, render_message
 from pool_client.errors import ConfigurationError
-from pool_client.job import Failure, Job, JobState, Result, Status
+from pool_client.job import Failure, Job, JobState, Progress, Result, Status
 from pool_client.listener import Listener
 from pool_client.options import AgentDefaults
 from pool_client.outcome import cancelled, parse_outcome, render_outcome
@@ -123,6 +123,13 @@ class Pool(BasePool):
             raise unknown_job(job_id)
         return JobState(state)
 
+    def progress(self, batch: str) -> Progress:
+        """How far a batch is; see `BasePool.progress`."""
+        counts = self._patience.ask(lambda: cast("dict[str, str]", self._redis.hgetall(redis_keys.batch(batch))))
+        if not counts:
+            raise unknown_batch(batch)
+        return Progress.model_validate(counts)
+
     def trouble(self) -> str | None:
         """Why nothing can be heard of any job at present, if so."""
         return self._listener.trouble
@@ -159,6 +166,7 @@ class Pool(BasePool):
             queue=queue,
             priority=job.priority,
             idempotency_key=job.idempotency_key,
+            batch=job.batch,
             pipeline=pipeline,
         )
 

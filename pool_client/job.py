@@ -117,6 +117,8 @@ class Job(_Record):
     cache: bool | None = None
     """True: cache also when not deterministic; False: never; None: only at temperature 0."""
     idempotency_key: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    batch: Name | None = None
+    """Jobs of the same batch are counted together."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     submitted_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
 
@@ -208,6 +210,25 @@ class Failure(_Record):
     """Model id → why it did not answer."""
     attempts: list[Attempt] = Field(default_factory=list)
     at: AwareDatetime
+
+
+class Progress(_Record):
+    """How far a batch is: of `jobs` submitted so far, how many have ended, and how."""
+
+    jobs: int
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def ended(self) -> int:
+        """In whatever way."""
+        return self.succeeded + self.failed + self.cancelled
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all that were submitted so far have ended."""
+        return self.ended == self.jobs
 
 
 class Status(_Record):

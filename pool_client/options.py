@@ -44,6 +44,8 @@ class JobOptions(TypedDict, total=False):
     """True: cache also when not deterministic; False: never; None: only at temperature 0."""
     idempotency_key: str | None
     """The same key from the same agent gives the same job, until 24 hours after its end."""
+    batch: str | None
+    """A name: `pool.progress(name)` counts the jobs that were submitted under it, and how they ended."""
     metadata: dict[str, Any] | None
 
 

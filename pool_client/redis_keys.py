@@ -46,7 +46,7 @@ def job(job_id: str) -> str:
     trail (JSON list of `Attempt`), due_ms and wait_reason (while parked), lane, deadline_ms, place_ms,
     place_no and let_go_in (once it was parked; see `pool_worker/broker/lua/park.lua`), cancel ("1" once asked for), model_id,
     worker and tag (who opened it last, and under which claim), idempotency (the redis key that holds this job's id under its
-    idempotency key).
+    idempotency key), batch (the redis key of its batch).
     """
     return f"pool:job:{job_id}"
 
@@ -54,6 +54,11 @@ def job(job_id: str) -> str:
 def result(job_id: str) -> str:
     """String: the outcome as Celery's Redis result backend writes it; TTL `RESULT_TTL_MS`. Also the channel that tells of it."""
     return f"celery-task-meta-{job_id}"
+
+
+def batch(batch_id: str) -> str:
+    """Hash: jobs, and how many of them succeeded, failed, cancelled. TTL `RESULT_TTL_MS` once all have ended."""
+    return f"pool:batch:{batch_id}"
 
 
 def idempotency(agent: str, idempotency_key: str) -> str:

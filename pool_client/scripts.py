@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import cast
 
@@ -16,8 +17,9 @@ _LUA = Path(__file__).parent / "lua"
 
 
 def source(name: str) -> str:
-    """The text of a script."""
-    return (_LUA / f"{name}.lua").read_text(encoding="utf-8")
+    """The text of a script; a line `-- include FILE.lua` is replaced by that file."""
+    text = (_LUA / f"{name}.lua").read_text(encoding="utf-8")
+    return re.sub(r"(?m)^-- include (\w+)\.lua$", lambda included: source(included[1]), text)
 
 
 class Scripts:
@@ -37,6 +39,7 @@ class Scripts:
         queue: str,
         priority: Priority,
         idempotency_key: str | None,
+        batch: str | None = None,
         now_ms: str = "",
         pipeline: Pipeline | None = None,
     ) -> str:
@@ -54,6 +57,7 @@ class Scripts:
             priority.value,
             redis_keys.RESULT_TTL_MS,
             redis_keys.BELL_TTL_MS,
+            "" if batch is None else redis_keys.batch(batch),
             now_ms,
         ]
         return cast(str, self._submit(keys, arguments, pipeline))

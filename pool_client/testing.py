@@ -8,15 +8,16 @@ It checks jobs as the real one does, and its handles are the real ones. Its answ
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from pool_client.base import BasePool, unknown_job
+from pool_client.base import BasePool, unknown_batch, unknown_job
 from pool_client.building import render_spec
 from pool_client.errors import PoolError, PoolUnavailableError
-from pool_client.job import Failure, Job, JobState, Result, Status
+from pool_client.job import Failure, Job, JobState, Progress, Result, Status
 from pool_client.options import AgentDefaults
 from pool_client.outcome import cancelled, parse_outcome, render_outcome
 from pool_client.queues import entry_queue
@@ -103,6 +104,14 @@ class InMemoryPool(BasePool):
         if self.status(job_id).state is JobState.QUEUED:
             self._end(job_id, cancelled(job_id, at=datetime.now(UTC)))
         return self.status(job_id).state
+
+    def progress(self, batch: str) -> Progress:
+        """How far a batch is; see `BasePool.progress`."""
+        states = Counter(self._records[job.id]["state"] for job in self.jobs if job.batch == batch)
+        if not states:
+            raise unknown_batch(batch)
+        ended = {state: states[state] for state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)}
+        return Progress.model_validate({"jobs": states.total(), **ended})
 
     def trouble(self) -> None:
         """Nothing can go away here."""

@@ -24,7 +24,8 @@ _INCLUDE = re.compile(r"^-- include (\S+)\n", re.MULTILINE)
 class Script:
     """A script, whole.
 
-    Every line `-- include FILE.lua` (of the same room) or `-- include ROOM/FILE.lua` is replaced by that file, each file once.
+    Every line `-- include FILE.lua` (of the same room), `-- include ROOM/FILE.lua` or `-- include client/FILE.lua` (of the
+    client's own) is replaced by that file, each file once.
     """
 
     text: str
@@ -50,7 +51,7 @@ def read_script(package: str, name: str) -> str:
 def _resolve(package: str, name: str, seen: set[tuple[str, str]]) -> str:
     def included(match: re.Match[str]) -> str:
         room, _, file = match[1].rpartition("/")
-        it = (f"{_ROOMS}.{room}" if room else package, file)
+        it = ("pool_client" if room == "client" else f"{_ROOMS}.{room}" if room else package, file)
         if it in seen:
             return ""
         seen.add(it)

@@ -49,6 +49,8 @@ class StandInWorker:
         with self.redis.pipeline() as pipeline:
             pipeline.hdel(redis_keys.UNACKED, outcome.job_id)
             pipeline.hset(redis_keys.job(outcome.job_id), "state", state)
+            if batch := self.redis.hget(redis_keys.job(outcome.job_id), "batch"):
+                pipeline.hincrby(batch, state, 1)
             pipeline.set(redis_keys.result(outcome.job_id), text, px=redis_keys.RESULT_TTL_MS)
             if tell:
                 pipeline.publish(redis_keys.result(outcome.job_id), text)

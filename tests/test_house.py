@@ -119,7 +119,9 @@ def lua_head(path: Path) -> str:
 def test_every_lua_operation_says_what_it_takes_and_gives() -> None:
     scripts = project_files(".lua")
     included = {
-        (ROOT / "pool_worker" / name).parent / "lua" / Path(name).name if "/" in name else script.parent / name
+        (ROOT / "pool_worker" / name.replace("client/", "../pool_client/")).resolve().parent / "lua" / Path(name).name
+        if "/" in name
+        else script.parent / name
         for script in scripts
         for name in re.findall(r"(?m)^-- include (\S+)$", script.read_text(encoding="utf-8"))
     }

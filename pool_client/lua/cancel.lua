@@ -8,7 +8,7 @@
 -- KEYS[5]  hash    pool:unacked             claim tag -> what was claimed
 -- ARGV     job_id, outcome (JSON, as Celery's backend writes it), result_ttl_ms, cancel_channel, now_ms
 -- Returns  the state that is true now: cancelled, running, succeeded or failed; false if there is no such job
-
+-- include count_end.lua
 local state, tag = unpack(redis.call('HMGET', KEYS[1], 'state', 'tag'))
 
 if state == 'running' and redis.call('HEXISTS', KEYS[5], tag or '') == 1 then
@@ -36,4 +36,5 @@ if state == 'parked' then
 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('PUBLISH', KEYS[2], ARGV[2])
+count_end(KEYS[1], 'cancelled', ARGV[3])
 return 'cancelled'

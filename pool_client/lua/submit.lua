@@ -5,7 +5,7 @@
 -- KEYS[3]  list    pool:bell:<list>         that list's bell, rung for idle workers
 -- KEYS[4]  string  pool:idempotency:<hash>  optional: id of the job that took this idempotency key
 -- ARGV     job_id, spec (JSON of Job), message (envelope, pushed as it is), agent, queue, priority, idempotency_ttl_ms,
---          bell_ttl_ms, now_ms
+--          bell_ttl_ms, batch (its redis key, pool:batch:<id>; "" = none), now_ms
 -- Returns  the id of the job that stands for this submission: job_id, or that of an earlier one
 
 local job_id, spec, message = ARGV[1], ARGV[2], ARGV[3]
@@ -24,7 +24,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   return job_id
 end
 
-local now_ms = ARGV[9]
+local now_ms = ARGV[10]
 if now_ms == '' then
   local time = redis.call('TIME')
   now_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
@@ -34,6 +34,11 @@ redis.call('HSET', KEYS[1], 'spec', spec, 'agent', ARGV[4], 'state', 'queued', '
   'submitted_ms', now_ms)
 if KEYS[4] then
   redis.call('HSET', KEYS[1], 'idempotency', KEYS[4]) -- it gets a TTL when the job ends, however long that takes
+end
+if ARGV[9] ~= '' then
+  redis.call('HSET', KEYS[1], 'batch', ARGV[9])
+  redis.call('HINCRBY', ARGV[9], 'jobs', 1)
+  redis.call('PERSIST', ARGV[9])
 end
 redis.call('LPUSH', KEYS[2], message)
 -- A bell that already rings, unheard, needs no second stroke.

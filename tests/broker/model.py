@@ -6,6 +6,7 @@ A step that is not allowed to do anything (its claim is lost) does nothing here 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -280,8 +281,14 @@ class Model:
             "records": {job_id: as_documented(job.record) for job_id, job in self.jobs.items()},
             "outcomes": {job_id: job.outcome for job_id, job in self.jobs.items()},
             "idempotency": self.idempotency,
+            "batch": self._batch(),
             "outbox": self.outbox,
         }
+
+    def _batch(self) -> dict[str, int]:
+        """All jobs are of one."""
+        ends = Counter(job.state for job in self.jobs.values() if job.state in FINAL)
+        return {"jobs": len(self.jobs), **ends} if self.jobs else {}
 
     def waiting(self) -> set[str]:
         """Lists with a message that any idle worker would take. One of suspects only may have to wait for a look-round."""

@@ -30,7 +30,7 @@ from pool_worker.lua import run_script_blocking, script
 
 T = TypeVar("T")
 
-AGENT = "tester"
+AGENT, BATCH = "tester", "all of them"
 COUNTED = ("state", "queue", "priority", "submitted_ms", "started_ms", "finished_ms", "hops", "trail", "due_ms", "wait_reason")
 FIELDS = (*COUNTED, "cancel", "model_id", "worker")
 """Of a record, as `redis_keys.job` documents it; the others are the scripts' own."""
@@ -108,6 +108,7 @@ class Valkey:
             queue=queue,
             priority=priority,
             idempotency_key=idempotency_key,
+            batch=BATCH,
             now_ms=str(self.clock.now_ms),
         )
 
@@ -183,6 +184,7 @@ class Valkey:
             for key in (redis_keys.UNACKED_INDEX, redis_keys.PARKED, redis_keys.DEAD_LETTERS):
                 pipe.zrange(key, 0, -1, withscores=True)
             pipe.xrange(redis_keys.OUTBOX)
+            pipe.hgetall(shared_keys.batch(BATCH))
             for job_id in job_ids:
                 pipe.hmget(shared_keys.job(job_id), FIELDS).get(shared_keys.result(job_id))
                 pipe.hmget(redis_keys.dead_letter(job_id), "list", "message")
@@ -190,7 +192,7 @@ class Valkey:
                 pipe.get(shared_keys.idempotency(AGENT, key))
             answers = iter(pipe.execute())
         lists = {name: (next(answers)[::-1], next(answers)) for name in LISTS}
-        unacked, deliveries, parked, ends, due, buried, outbox = (next(answers) for _ in range(7))
+        unacked, deliveries, parked, ends, due, buried, outbox, batch = (next(answers) for _ in range(8))
         jobs = {job_id: (next(answers), next(answers), next(answers)) for job_id in job_ids}
         return {
             "lists": {name: texts for name, (texts, _) in lists.items()},
@@ -205,6 +207,7 @@ class Valkey:
             "records": {job_id: _known(record) for job_id, (record, _, _) in jobs.items()},
             "outcomes": {job_id: text and _outcome(text) for job_id, (_, text, _) in jobs.items()},
             "idempotency": {key: job_id for key in idempotency_keys if (job_id := next(answers))},
+            "batch": {what: int(jobs) for what, jobs in batch.items() if jobs != "0"},
             "outbox": [(row["kind"], row["id"], row["data"]) for _, row in outbox],
         }
 

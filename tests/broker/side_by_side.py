@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from model import FINAL, LISTS, SUSPECT, Model, message
-from on_valkey import AGENT, Valkey
+from on_valkey import AGENT, BATCH, Valkey
 
 from pool_client import redis_keys as shared_keys
 from pool_client.job import Attempt, Failure, JobState, Priority, Result
@@ -223,7 +223,7 @@ class SideBySide:
         of_callers = {shared_keys.idempotency(AGENT, key) for key in self._idempotency_keys}
         of_workers = {redis_keys.SWEPT_AT, redis_keys.parked_lane(""), *map(shared_keys.bell, LISTS)}
         assert {key for key, ttl_ms in left.items() if ttl_ms < 0} <= KEPT_WITHOUT_TTL
-        assert left.keys() <= of_jobs | of_callers | of_workers | KEPT_WITHOUT_TTL
+        assert left.keys() <= of_jobs | of_callers | of_workers | {shared_keys.batch(BATCH)} | KEPT_WITHOUT_TTL
 
 
 def same(seen: object, said: object, *, of: str = "the answer") -> None:

@@ -43,6 +43,7 @@ def test_every_option_arrives() -> None:
         "on_exhausted": "fail",
         "cache": True,
         "idempotency_key": "k",
+        "batch": "b",
         "metadata": {"a": [1, None]},
     }
     assert set(options) == set(JobOptions.__annotations__)

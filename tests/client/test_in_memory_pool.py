@@ -14,6 +14,7 @@ from pool_client import (
     JobTimeoutError,
     Pool,
     PoolUnavailableError,
+    Progress,
     RateLimitError,
     Result,
 )
@@ -112,3 +113,15 @@ def test_it_is_as_strict_as_the_real_one() -> None:
     pool.close()
     with pytest.raises(PoolUnavailableError):
         future.result(1)
+
+
+def test_a_batch() -> None:
+    pool = InMemoryPool(["yes", RateLimitError("spent")], paused=True)
+    jobs = pool.submit_many(["a", "b", "c"], batch="b1")
+    jobs[2].cancel()
+    assert pool.progress("b1") == Progress(jobs=3, cancelled=1)
+    pool.run()
+    assert pool.progress("b1") == Progress(jobs=3, succeeded=1, failed=1, cancelled=1)
+    assert pool.progress("b1").is_done
+    with pytest.raises(InvalidRequestError, match="'b2' is not known"):
+        pool.progress("b2")

@@ -15,7 +15,7 @@ def main() -> None:
             {"prompt": f"line {number}: what does it tell?", "idempotency_key": f"line {number}", "max_tokens": 60}
             for number in range(count)
         ]
-        jobs = pool.submit_many(lines)
+        jobs = pool.submit_many(lines, batch="lines")
         print(json.dumps([job.id for job in jobs]), flush=True)  # noqa: T201 - this is how
 
 

@@ -14,7 +14,7 @@ from checker import check
 from lab import until
 from runs import Seed, StartLab, sized, tell
 
-from pool_client import JobHandle
+from pool_client import JobHandle, Progress
 from pool_client import redis_keys as shared_keys
 from pool_client.queues import list_names
 
@@ -62,6 +62,7 @@ def test_a_batch_submitted_again_after_kills_is_there_once(redis_url: str, redis
     assert set(queued) == set(found), f"every handle has its message; {seed}"
     prompts = {prompt_of(redis_client, job_id) for job_id in found}
     assert prompts == {f"line {number}: what does it tell?" for number in range(count)}, seed
+    assert redis_client.hgetall(shared_keys.batch("lines")) == {"jobs": str(count)}, seed
 
 
 def prompt_of(client: redis.Redis, job_id: str) -> str:
@@ -86,3 +87,4 @@ def test_while_workers_work_on_it_each_job_is_called_once(start_lab: StartLab, s
     tell(f"fault 5, under work: {findings}, killed after {stages} jobs; {seed}")
     assert findings.clean, f"{findings}\n{seed}"
     assert again == found, "also those that have ended"
+    assert lab.caller.progress("lines") == Progress(jobs=count, succeeded=count), seed

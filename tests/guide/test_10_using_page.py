@@ -22,6 +22,7 @@ PRINTED = [
     ["You said: sample 99"],
     NOBODY_WORKS,
     ["True"],
+    ["3 of 3 have ended, 0 failed"],
     [],
 ]
 

@@ -12,6 +12,7 @@
 -- Returns: {"buried", id}; {"ended", ""} when nothing was to be kept; {"changed", ""} when the job is not in that state any
 --          more, and {"lost", ""} when the message is no longer ours: nothing was done
 -- include release.lua
+-- include client/count_end.lua
 local tag, letter_id, task_id, job_id, expected, final = ARGV[1], ARGV[3], ARGV[5], ARGV[8], ARGV[9], ARGV[10]
 if redis.call('HEXISTS', KEYS[1], tag) == 0 then return {'lost', ''} end
 if (redis.call('HGET', KEYS[5], 'state') or '') ~= expected then return {'changed', ''} end
@@ -28,6 +29,7 @@ if goes_on then
   redis.call('HDEL', KEYS[5], 'due_ms', 'wait_reason')
   redis.call('SET', KEYS[6], ARGV[11])
   redis.call('PUBLISH', KEYS[6], ARGV[11])
+  count_end(KEYS[5], final, ARGV[13])
   local idempotency = redis.call('HGET', KEYS[5], 'idempotency')
   if idempotency then redis.call('SET', idempotency, job_id, 'PX', ARGV[13]) end
   if not is_kept then

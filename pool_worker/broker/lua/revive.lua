@@ -6,6 +6,7 @@
 -- Returns: "revived"; "unknown" if there is no such dead letter; else the state of its job ("forgotten" = no record), which
 --          forbids it: nothing was done
 -- include push.lua
+-- include client/count_end.lua
 local letter = redis.call('HMGET', KEYS[2], 'list', 'message', 'task_id', 'job_id')
 local list, message, task_id, job_id = letter[1], letter[2], letter[3], letter[4]
 if not list then return 'unknown' end
@@ -15,6 +16,7 @@ if job_id ~= '' then
   redis.call('HSET', KEYS[4], 'state', 'queued', 'queue', ARGV[2])
   redis.call('HDEL', KEYS[4], 'finished_ms', 'worker', 'tag', 'let_go_in')
   redis.call('DEL', KEYS[5])
+  uncount_failure(KEYS[4])
   local idempotency = redis.call('HGET', KEYS[4], 'idempotency')
   if idempotency then
     redis.call('SET', idempotency, job_id, 'NX')
