@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 HOST = "127.0.0.1"
-MOST_CONNECTIONS = 2000
+MOST_CONNECTIONS = 10_000
 PIECE = 65536
 PIECES_AHEAD = 64
 """Per direction, on their way at a time: a slow line pushes back."""
