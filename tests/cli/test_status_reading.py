@@ -139,6 +139,12 @@ def test_parked_jobs_by_what_they_wait_for(reader: StatusReader, redis_client: r
     assert all(words in text for words in ("groq has no requests left this minute", "first back", "last back"))
 
 
+def test_whose_time_has_come_is_back_in_turn(reader: StatusReader, redis_client: redis.Redis) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    redis_client.zadd(redis_keys.PARKED, {"due": now_ms - 10_000, "later": now_ms + 100_000})
+    assert re.search(r"(?m)^ *2  no reason given +in turn +in \d", page(reader.read()))
+
+
 def ask(url: str, registry: Registry, *, calls: int) -> None:
     """Enroll the keys, take leases on groq, and leave some scopes alone."""
     model = registry.models["groq_gpt_oss_120b"]

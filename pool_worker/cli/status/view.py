@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -101,12 +102,17 @@ def _parked(status: PoolStatus) -> Table | None:
         return None
     table = _table("parked", "because", "first back", "last back", right=(0,))
     for wait in parked.waits[:MOST_WAITS]:
-        back = (until(due, now=status.at) for due in (wait.first_due_at, wait.last_due_at))
+        back = (_back(due, now=status.at) for due in (wait.first_due_at, wait.last_due_at))
         table.add_row(f"{wait.jobs:,}", Text(reason_words(wait.reason)), *back)
     others = parked.jobs - sum(wait.jobs for wait in parked.waits[:MOST_WAITS])
     if others and parked.last_due_at is not None:
-        table.add_row(f"{others:,}", Text("something else, or later", style="dim"), "", until(parked.last_due_at, now=status.at))
+        table.add_row(f"{others:,}", Text("something else, or later", style="dim"), "", _back(parked.last_due_at, now=status.at))
     return table
+
+
+def _back(due_at: datetime, *, now: datetime) -> str:
+    """When a parked job comes back. One whose time has come goes when those before it have gone, and capacity is there."""
+    return until(due_at, now=now) if due_at > now else "in turn"
 
 
 def _holds(status: PoolStatus) -> Table | None:
