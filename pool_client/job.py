@@ -245,5 +245,7 @@ class Status(_Record):
     waits_until: AwareDatetime | None = None
     wait_reason: str | None = None
     hops: int = 0
+    restarts: int = 0
+    """How often it was begun again, because its worker had left or was lost."""
     model_id: str | None = None
     attempts: list[Attempt] = Field(default_factory=list)

@@ -42,6 +42,7 @@ def _status(job_id: str, record: Mapping[str, str]) -> Status:
         waits_until=_time_or_none(record.get("due_ms")) if is_parked else None,
         wait_reason=record.get("wait_reason") or None if is_parked else None,
         hops=int(record.get("hops") or 0),
+        restarts=int(record.get("restarts") or 0),
         model_id=record.get("model_id") or None,
         attempts=_TRAIL.validate_json(record.get("trail") or "[]"),
     )

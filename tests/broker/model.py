@@ -187,6 +187,8 @@ class Model:
         job = self.jobs[self.claims[tag].job_id]
         state = job.state
         if state not in FINAL:
+            if state == "running" and job.opened_under != tag:
+                job.record["restarts"] = str(int(job.record.get("restarts", 0)) + 1)
             job.record |= {"state": "running", "worker": worker}
             job.opened_under = tag
             job.record.setdefault("started_ms", str(self.now_ms))

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 AGENT, BATCH = "tester", "all of them"
 COUNTED = ("state", "queue", "priority", "submitted_ms", "started_ms", "finished_ms", "hops", "trail", "due_ms", "wait_reason")
-FIELDS = (*COUNTED, "cancel", "model_id", "worker")
+FIELDS = (*COUNTED, "cancel", "model_id", "worker", "restarts")
 """Of a record, as `redis_keys.job` documents it; the others are the scripts' own."""
 
 _ROOMS = ("pool_worker.broker", "pool_worker.completion")

@@ -106,6 +106,7 @@ def test_every_field_of_a_record_is_told() -> None:
         "due_ms": "60000.5",
         "wait_reason": "groq: 30 requests a minute",
         "hops": "2",
+        "restarts": "1",
         "model_id": "m",
         "trail": json.dumps([attempt.model_dump(mode="json")]),
     }
@@ -121,6 +122,7 @@ def test_every_field_of_a_record_is_told() -> None:
         waits_until=at(60.0005, UTC),
         wait_reason="groq: 30 requests a minute",
         hops=2,
+        restarts=1,
         model_id="m",
         attempts=[attempt],
     )

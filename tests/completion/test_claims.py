@@ -178,3 +178,14 @@ def test_a_delivery_names_the_message_that_brought_it(worker: SmallWorker) -> No
     job = worker.submit()
     it = worker.claim()
     assert it == Delivery(task_id=job.id, tag=it.tag, queue="free", deliveries=1)
+
+
+def test_a_job_whose_worker_was_lost_says_that_it_was_begun_again(worker: SmallWorker) -> None:
+    job = worker.submit()
+    first = worker.claim()
+    worker.run(worker.pool.jobs.open(job.id, first))
+    worker.run(worker.pool.jobs.open(job.id, first))  # asked again, because the answer was lost
+    assert job.status().restarts == 0
+    worker.lose_claim(first)
+    worker.complete()
+    assert job.status().restarts == 1

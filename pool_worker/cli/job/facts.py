@@ -47,6 +47,7 @@ class JobFacts:
     error_message: str | None = None
     cost_usd: Decimal = Decimal(0)
     hops: int = 0
+    restarts: int = 0
     attempts: tuple[Attempt, ...] = ()
 
 
@@ -75,5 +76,6 @@ def facts_of_record(status: Status, outcome: Result | Failure | None, *, where: 
         error_message=None if failure is None else failure.message,
         cost_usd=sum((attempt.cost_usd for attempt in status.attempts), Decimal(0)),
         hops=status.hops,
+        restarts=status.restarts,
         attempts=tuple(status.attempts),
     )

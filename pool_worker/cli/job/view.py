@@ -62,6 +62,8 @@ def _facts(facts: JobFacts) -> Table:
     grid.add_row("submitted", moment(facts.submitted_at))
     if facts.started_at is not None:
         grid.add_row("started", _after(facts.submitted_at, facts.started_at))
+    if facts.restarts:
+        grid.add_row("begun again", f"{count_of(facts.restarts, 'time')}: its worker had left, or was lost")
     if facts.where is not None:
         grid.add_row("now", Text(facts.where))
     if facts.finished_at is not None:
