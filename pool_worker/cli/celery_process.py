@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from typing import Any
 
+from celery.exceptions import CPendingDeprecationWarning
 from celery.utils.nodenames import default_nodename, host_format
 
 from pool_worker.app import app
@@ -28,6 +30,7 @@ def _beat(**options: Any) -> int:
 
 def main() -> None:
     """Run until a signal ends it."""
+    warnings.simplefilter("ignore", CPendingDeprecationWarning)  # at each lost connection, of a setting that is made on purpose
     part, options = sys.argv[1], json.loads(sys.argv[2])
     sys.exit(_work(**options) if part == "worker" else _beat(**options))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import redis
 
 from pool_client.redis_connection import DEFAULT_URL, connect, describe
-from pool_worker.cli.running import connected_settings
-from pool_worker.cli.terminal import CommandError, as_typed, in_columns
+from pool_worker.cli.running import connected_settings, find_running, left_behind
+from pool_worker.cli.terminal import CommandError, as_typed, err, in_columns
 from pool_worker.settings import Settings
 
 
@@ -23,12 +23,14 @@ def reach(settings: Settings | None = None) -> Settings:
     given = settings or Settings()
     connected = connected_settings(given)
     url = str(connected.redis_url)
+    is_guess = given.redis_url is None and not find_running(given.home)
     with connect(url) as client:
         try:
             client.ping()
         except (redis.RedisError, OSError) as error:
-            is_guess = given.redis_url is None and connected.home == given.home
-            raise CommandError(_nothing_runs() if is_guess and _refuses(error) else _trouble(error, url)) from None
+            raise CommandError(_nothing_runs(given) if is_guess and _refuses(error) else _trouble(error, url)) from None
+    if is_guess:
+        err.print(f"{_what_is_missing(given)}; this is {url}", style="dim", markup=False)
     return connected
 
 
@@ -44,9 +46,16 @@ def starter(url: str) -> str:
     return f"up --redis {url}" if url == DEFAULT_URL else "worker"
 
 
-def _nothing_runs() -> str:
+def _nothing_runs(settings: Settings) -> str:
     ways = {as_typed("up"): "with your API keys", as_typed("up --simulate"): "with simulated providers, no key needed"}
-    return f"nothing is running here. To start it:\n{in_columns(ways)}\nA Redis elsewhere is named with --redis URL."
+    return f"{_what_is_missing(settings)}. To start it:\n{in_columns(ways)}\nA Redis elsewhere is named with --redis URL."
+
+
+def _what_is_missing(settings: Settings) -> str:
+    if (was := left_behind(settings.home)) is not None:
+        command = "up" if was.profile is None else "up --simulate"
+        return f"`{command}` was killed on {was.home}: started again, it goes on with what it left"
+    return f"nothing is running here ({settings.home})"
 
 
 def _trouble(error: Exception, url: str) -> str:

@@ -88,6 +88,12 @@ def find_running(home: Path) -> list[Running]:
     return [running for each in homes if (running := running_on(each)) is not None]
 
 
+def left_behind(home: Path) -> Running | None:
+    """What ran on a home, or on one of its simulations', and was killed instead of stopped; its Redis may still run."""
+    homes = [home, *sorted(home.glob("simulate-*"))]
+    return next((was for each in homes if (was := recorded(each)) is not None and not _is_locked(each)), None)
+
+
 def connected_settings(settings: Settings) -> Settings:
     """The settings with which a command reaches what runs here: a configured Redis, else the one of a running `model-pool up`.
 

@@ -69,7 +69,8 @@ def _tell_empty(settings: Settings, *, since: datetime) -> None:
 
 
 def _usage_table(rows: Sequence[UsageRow], *, by: By, since: datetime) -> Table:
-    table = _table(by, ("calls", "ok", "refused", "in", "out", "USD", "mean", "p95"), f"in, out: tokens; since {moment(since)}")
+    titles = ("calls", "ok", "refused", "errors", "in", "out", "USD", "mean", "p95")
+    table = _table(by, titles, f"in, out: tokens; since {moment(since)}")
     for row in rows:
         table.add_row(row.group, *_sums([row]), milliseconds(row.avg_latency_ms), milliseconds(row.p95_latency_ms))
     if len(rows) > 1:
@@ -79,11 +80,13 @@ def _usage_table(rows: Sequence[UsageRow], *, by: By, since: datetime) -> Table:
 
 def _sums(rows: Sequence[UsageRow]) -> tuple[str, ...]:
     calls = sum(row.calls for row in rows)
-    refusals = sum(row.refusals for row in rows)
+    successes, refusals = sum(row.successes for row in rows), sum(row.refusals for row in rows)
+    errors = calls - successes - refusals
     return (
         f"{calls:,}",
-        percent(sum(row.successes for row in rows) / calls) if calls else NOTHING,
+        percent(successes / calls) if calls else NOTHING,
         f"{refusals:,}" if refusals else NOTHING,
+        f"{errors:,}" if errors else NOTHING,
         f"{sum(row.input_tokens for row in rows):,}",
         f"{sum(row.output_tokens for row in rows):,}",
         usd(sum((row.cost_usd for row in rows), Decimal(0))).removesuffix(" USD"),

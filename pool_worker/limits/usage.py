@@ -24,6 +24,8 @@ from pool_worker.limits.windows import (
 from pool_worker.lua import run_script
 from pool_worker.registry import Key, Period, Registry, Unit
 
+ALL_MODELS = "*"
+"""In place of a model's name, where all share a window."""
 _WINDOWS_A_CALL = 200
 """So that nobody else waits for Redis longer than about a millisecond."""
 
@@ -35,7 +37,7 @@ class KeyWindowUse:
     key_id: str
     provider: str
     model: str
-    """The provider's name for it; `*` where all models share the window."""
+    """The provider's name for it, or `ALL_MODELS`."""
     unit: Unit
     per: Period
     used: int
@@ -93,7 +95,7 @@ def _questions(registry: Registry) -> list[_Question]:
                 asked = facts | {"group": key.group}
                 if key.daily_limit is not None:
                     asked["daily_limit"] = key.daily_limit
-                name = "*" if provider.limits_shared else model.name
+                name = ALL_MODELS if provider.limits_shared else model.name
                 questions.setdefault((facts["prefix"], key.id), _Question(key, name, counted, asked))
     return list(questions.values())
 

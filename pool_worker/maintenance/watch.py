@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pool_worker import redis_keys
 from pool_worker.alerts import resolve, tell
 from pool_worker.budget import all_budgets
-from pool_worker.limits.usage import KeyWindowUse, spent_now, usage_now
+from pool_worker.limits.usage import ALL_MODELS, KeyWindowUse, spent_now, usage_now
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Period
 from pool_worker.resources import Resources
@@ -32,12 +32,17 @@ async def check_quotas(pool: Resources) -> int:
             pool.redis,
             severity="warning",
             source="quota",
-            title=f"{use.key_id}: {reached:.0%} of its {use.unit} per {use.per} are used",
-            message=f"{use.used:,} of {use.limit:,} on {use.model}; resets at {resets_at:%Y-%m-%d %H:%M} UTC",
+            title=f"{use.key_id}: {use.used / (use.limit or 1):.0%} of its {use.unit} per {use.per} are used",
+            message=f"{use.used:,} of {use.limit:,}{_on(use.model)}; resets at {resets_at:%Y-%m-%d %H:%M} UTC",
             cause=f"quota:{use.key_id}:{use.model}:{use.unit}:{use.per}:{reached}:{resets_at:%Y-%m-%d}",
             now=pool.now(),
         )
     return len(warned)
+
+
+def _on(model: str) -> str:
+    """Which model's window it is; a window of all models needs no word."""
+    return "" if model == ALL_MODELS else f" on {model}"
 
 
 def _reached(use: KeyWindowUse, thresholds: Sequence[Decimal]) -> Decimal | None:

@@ -241,7 +241,8 @@ def test_the_page_fits_eighty_columns_and_says_it_all(registry: Registry) -> Non
     assert [line.split()[1] for line in lines[4:7]] == ["openrouter#1", "openrouter#2", "openrouter#10"]
     assert all(words in page for words in ("1 × cerebras: window spent", "1 × cerebras: provider failed", "free.groq 1", "100%"))
     flat = " ".join(page.split())
-    assert "waits 1 job had to wait, parked: groq has no requests left this minute; back and called for after 2.4 s" in flat
+    assert "waits 1 job had to wait, parked: groq has no requests left this minute; the calls" in flat
+    assert "the calls that answered them began after 2.4 s" in flat
     assert "capacity: how much of the limit on requests/min was in use at the busiest moment; openrouter: requests/day" in flat
 
 

@@ -136,7 +136,8 @@ class Run:
 
     def _progress(self) -> Progress:
         ended = self._tracker.ended
-        since = datetime.now(UTC) - RATE_OVER
+        rate_over = min(RATE_OVER, timedelta(seconds=self._elapsed_s()))
+        since = datetime.now(UTC) - rate_over
         calls = [attempt for job in ended for attempt in job.attempts if attempt.is_call]
         return Progress(
             elapsed_s=self._elapsed_s(),
@@ -145,7 +146,7 @@ class Run:
             ended=len(ended),
             failed=sum(not isinstance(job.outcome, Result) for job in ended),
             states=self._tracker.states,
-            jobs_per_s=sum(job.finished_at >= since for job in ended) / RATE_OVER.total_seconds(),
+            jobs_per_s=sum(job.finished_at >= since for job in ended) / rate_over.total_seconds(),
             providers=self._groups,
             calls=Counter(str(call.provider) for call in calls),
             failed_calls=Counter(str(call.provider) for call in calls if call.outcome != Step.OK),

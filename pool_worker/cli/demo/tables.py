@@ -130,7 +130,7 @@ def _waits(wait: WaitAccount) -> str:
     if not wait.answered_after_ms:
         return text
     typical, longest = milliseconds(median(wait.answered_after_ms)), milliseconds(wait.answered_after_ms[-1])
-    return f"{text}; back and called for after {typical} (median), {longest} at most"
+    return f"{text}; the calls that answered them began after {typical} (median), {longest} at most"
 
 
 def _cost(account: Account, compared: Model | None) -> str:

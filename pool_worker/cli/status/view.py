@@ -43,8 +43,9 @@ def _numbers(status: PoolStatus) -> Table:
     grid = _grid()
     grid.add_row("workers", _workers(status))
     grid.add_row("beat", _beat(status))
-    jobs = f"{status.queued:,} queued, {status.calls_in_flight:,} in flight, {status.parked.jobs:,} parked"
+    jobs = f"{status.queued:,} queued, {status.claimed:,} claimed by workers, {status.parked.jobs:,} parked"
     grid.add_row("jobs", jobs)
+    grid.add_row("calls", f"{status.calls_in_flight:,} in flight")
     if status.dead_letters:
         letters = f"{count_of(status.dead_letters, 'dead letter')}, kept until you decide: {as_typed('dead list')}"
         grid.add_row("", Text(letters, style="yellow"))
