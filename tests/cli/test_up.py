@@ -85,12 +85,13 @@ def test_a_second_ctrl_c_does_not_wait_for_jobs_and_loses_none(cli: CommandLine,
         assert pool.job(job.id).result(timeout=60).content
 
 
-def test_when_up_itself_is_killed_its_children_leave_and_the_next_start_takes_over(start_up: StartUp) -> None:
+def test_when_up_itself_is_killed_its_children_leave_and_the_next_start_takes_over(cli: CommandLine, start_up: StartUp) -> None:
     up = start_up()
     pids = up.pids
     up.process.kill()
     up.process.communicate(timeout=10)
     wait_until_gone({name: pid for name, pid in pids.items() if name != "redis"})
+    assert f"`up --simulate` was killed on {up.home}: started again, it goes on" in cli.run("status").stderr
     again = start_up()
     wait_until_gone({"redis": pids["redis"]})
     pids = again.pids
