@@ -205,12 +205,12 @@ class Lab:
         self.survive(lambda: not self.claimed(), within_s=within_s, what=lambda: f"empty hands: {self.claimed()}")
 
     def survive(self, condition: Any, *, within_s: float, what: Any) -> None:
-        """`until`, but a Redis that is away for the moment is no error."""
+        """`until`, but a Redis that is away for the moment, or refuses, is no error."""
 
         def holds() -> bool:
             try:
                 return bool(condition())
-            except (redis.ConnectionError, redis.TimeoutError):
+            except redis.RedisError:
                 return False
 
         until(holds, within_s=within_s, what=what)

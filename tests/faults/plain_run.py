@@ -30,6 +30,8 @@ class PlainFindings:
 
     tasks: int
     lost: int
+    buried: int
+    """Kept as dead letters, because three of their workers were killed; some of them had done their work by then."""
     twice: int
     """Done more than once: late acknowledgements do not prevent it."""
 
@@ -89,7 +91,9 @@ class PlainRun:
         with contextlib.suppress(NotInTimeError):
             until(lambda: self._done() == self._sent, within_s=2)  # recorded as done just before
         done: Mapping[str, str] = self._redis.hgetall(DONE)
-        return PlainFindings(self._sent, self._sent - len(done), sum(times != "1" for times in done.values()))
+        buried = set(self._redis.zrange(redis_keys.DEAD_LETTERS, 0, -1))
+        lost = self._sent - len(set(done) | buried)
+        return PlainFindings(self._sent, lost, len(buried), sum(times != "1" for times in done.values()))
 
     def _left(self) -> dict[str, int]:
         unacked = {name: int(self._redis.hlen(name)) for name in (redis_keys.UNACKED, STOCK_UNACKED)}
