@@ -1,6 +1,6 @@
 """How parked jobs use a window that opens: how many are let go for each call, and how long after its capacity a call starts.
 
-Run: `python benchmarks/parked.py [JOBS] [WORKERS]`; it takes a good minute. All jobs are for one model of the 32-key profile,
+Run: `python benchmarks/parked.py [JOBS WORKERS]`; it takes a good minute. All jobs are for one model of the 32-key profile,
 which takes 60 requests in any minute: the first 60 use it up, the others wait.
 """
 
@@ -47,7 +47,7 @@ def run(jobs: int, workers: int, home: Path) -> tuple[list[datetime], int]:
         asked = [{"prompt": f"Report {number}: what happened?", "max_tokens": 60, "model": MODEL} for number in range(jobs)]
         handles = pool.submit_many(asked)
         handles[0].result(timeout=60)
-        began, before = time.monotonic(), 0
+        began = time.monotonic()
         time.sleep(55)
         before = let_go()
         time.sleep(max(0.0, began + USED_AGAIN_BY_S - time.monotonic()))
@@ -58,7 +58,7 @@ def run(jobs: int, workers: int, home: Path) -> tuple[list[datetime], int]:
 
 def main() -> None:
     """Measure one run and print it."""
-    jobs, workers = (int(argument) for argument in (sys.argv[1:] + ["1500", "2"][len(sys.argv) - 1 :]))
+    jobs, workers = map(int, sys.argv[1:] or (1500, 2))
     with tempfile.TemporaryDirectory() as home:
         started, let_go = run(jobs, workers, Path(home))
     first, second = started[:PER_MINUTE], started[PER_MINUTE : 2 * PER_MINUTE]

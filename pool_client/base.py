@@ -81,9 +81,13 @@ class BasePool(ABC):
 
     @abstractmethod
     def progress(self, batch: str) -> Progress:
-        """How many jobs were submitted under this name, and how they ended; `InvalidRequestError` if there are none.
+        """How many jobs were submitted under this name, and how they ended.
 
         It is known for 24 hours after the last of them has ended.
+
+        Raises:
+            InvalidRequestError: if there are none.
+            PoolUnavailableError: Redis cannot be reached.
         """
 
     @abstractmethod

@@ -125,7 +125,6 @@ class SecretMissingError(AttemptError):
     """The key's secret cannot be read from the vault."""
 
     scope = Scope.KEY
-    default_hold_s = 30.0
 
 
 class ModelGoneError(AttemptError):

@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import httpx2
@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from pool_client import redis_keys as shared_keys
-from pool_client.errors import JobCancelledError
+from pool_client.errors import ConfigurationError, JobCancelledError
 from pool_client.redis_connection import DEFAULT_URL, async_pool, connect
 from pool_worker import redis_keys
 from pool_worker.batching_redis import BatchingRedis
@@ -40,6 +40,7 @@ from pool_worker.settings import Settings
 from pool_worker.vault import Vault, master_keys
 
 HEARTBEAT_S = 10.0
+SECRET_MISSING_FOR = timedelta(seconds=10)
 BUDGETS_EVERY_S = 5.0
 STOP_AGAIN_S = 0.1
 READY_AT_ONCE = 4
@@ -138,13 +139,17 @@ class Resources:
         served = served_providers(self.registry, self.served_queues)
         try:
             keys, self.secrets = await asyncio.to_thread(_open_vault, self.settings, self.registry, served)
-        except SQLAlchemyError as error:
-            msg = f"the secret of {key_id} cannot be read: the vault's database does not answer ({type(error).__name__})"
-            raise SecretMissingError(msg) from None
+        except (SQLAlchemyError, ConfigurationError) as error:
+            why = f"the vault cannot be read now ({type(error).__name__})"
+            raise self._secret_missing(why) from None
         self.registry = replace(self.registry, keys=keys)
         if key_id not in self.secrets:
-            msg = f"{key_id} is not in the vault"
-            raise SecretMissingError(msg)
+            why = f"{key_id} is not in the vault"
+            raise self._secret_missing(why)
+
+    def _secret_missing(self, reason: str) -> SecretMissingError:
+        """The key is left alone for a fixed time: other workers may be able to read its secret."""
+        return SecretMissingError(reason, retry_at=self.now() + SECRET_MISSING_FOR)
 
     async def enroll(self) -> None:
         """Tell Redis which keys there are; also after Redis was emptied."""

@@ -1,6 +1,6 @@
 -- Purpose: cancel a job. One that waits ends here and now (its message is dropped when it is claimed, so a parked one is due at
 --          once); one that runs is marked and its worker told; one that has ended stays as it is. A job whose worker has lost
---          it, or gave it back, waits again.
+--          it, or gave it back, waits again. A job that ends here is counted in its batch.
 -- KEYS[1]  hash    pool:job:<id>            the job's record
 -- KEYS[2]  string  celery-task-meta-<id>    its outcome, and the channel that tells of it
 -- KEYS[3]  zset    pool:parked              job id -> when it is due, ms
@@ -8,13 +8,15 @@
 -- KEYS[5]  hash    pool:unacked             claim tag -> what was claimed
 -- ARGV     job_id, outcome (JSON, as Celery's backend writes it), result_ttl_ms, cancel_channel, now_ms
 -- Returns  the state that is true now: cancelled, running, succeeded or failed; false if there is no such job
--- include count_end.lua
+-- include batch.lua
 local state, tag = unpack(redis.call('HMGET', KEYS[1], 'state', 'tag'))
 
-if state == 'running' and redis.call('HEXISTS', KEYS[5], tag or '') == 1 then
-  redis.call('HSET', KEYS[1], 'cancel', '1')
-  redis.call('PUBLISH', ARGV[4], ARGV[1])
-  return state
+if state == 'running' then
+  redis.call('PUBLISH', ARGV[4], ARGV[1]) -- also to a worker that has lost it and does not know yet
+  if redis.call('HEXISTS', KEYS[5], tag or '') == 1 then
+    redis.call('HSET', KEYS[1], 'cancel', '1')
+    return state
+  end
 end
 if state ~= 'queued' and state ~= 'parked' and state ~= 'running' then
   return state

@@ -1,4 +1,4 @@
--- Purpose: accept one job, once: its record and its message appear together or not at all.
+-- Purpose: accept one job, once: its record and its message appear together or not at all, and its batch is counted.
 --          The same job id again changes nothing; so does an idempotency key that is already taken.
 -- KEYS[1]  hash    pool:job:<id>            the job's record
 -- KEYS[2]  list    <entry queue>[<sep><n>]  where its message goes (claimed from the right end)

@@ -19,10 +19,9 @@ from pool_worker import redis_keys
 from pool_worker.broker.claims import claims
 from pool_worker.broker.delivery import Delivery, Departure, departures
 from pool_worker.failpoints import reach
+from pool_worker.ledger.rows import Entry
 from pool_worker.lua import read_script
 
-Row = tuple[str, str, str]
-"""A row on its way to the ledger: kind, id, data (JSON)."""
 _EARLIEST = 2
 """What `park` answers when no parked job is due before this one."""
 
@@ -148,7 +147,7 @@ class Jobs:
             self.earlier.set()
         note_departure(delivery, Departure(JobState.PARKED), done=parked)
 
-    async def record(self, row: Row) -> None:
+    async def record(self, row: Entry) -> None:
         """Put a row into the outbox."""
         kind, row_id, data = row
         await self._client.xadd(redis_keys.OUTBOX, {"kind": kind, "id": row_id, "data": data})

@@ -188,6 +188,8 @@ class Channel(kombu_redis.Channel):
             self._loaded_claim_sha = None  # Redis was restarted or its scripts flushed: load it again
             raise Empty from None
         except redis.ReadOnlyError as refusal:  # another server may be the primary at this address by now
+            if self._closing:
+                raise Empty from None
             raise redis.ConnectionError(str(refusal)) from refusal
         except redis.ResponseError as refusal:  # it is full: what waits stays in its list meanwhile
             self._rest(refusal)

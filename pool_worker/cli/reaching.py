@@ -53,7 +53,7 @@ def _nothing_runs(settings: Settings) -> str:
 
 def _what_is_missing(settings: Settings) -> str:
     if (was := left_behind(settings.home)) is not None:
-        command = "up" if was.profile is None else "up --simulate"
+        command = as_typed("up" if was.profile is None else f"up --simulate {was.profile}")
         return f"`{command}` was killed on {was.home}: started again, it goes on with what it left"
     return f"nothing is running here ({settings.home})"
 

@@ -11,8 +11,9 @@ from pool_client.job import Failure, JobState, Result
 from pool_client.outcome import render_outcome
 from pool_worker import redis_keys
 from pool_worker.broker.delivery import Delivery, Departure
-from pool_worker.broker.jobs import Row, note_departure, render_trail
+from pool_worker.broker.jobs import note_departure, render_trail
 from pool_worker.failpoints import reach
+from pool_worker.ledger.rows import Entry
 from pool_worker.limits.settle import Settlement
 from pool_worker.lua import run_script
 
@@ -25,7 +26,7 @@ async def finish(
     outcome: Result | Failure,
     *,
     state: JobState,
-    rows: Sequence[Row],
+    rows: Sequence[Entry],
     settlement: Settlement | None = None,
 ) -> None:
     """End a job: settle its lease, store its outcome, acknowledge, put the rows into the outbox, wake the caller.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -126,7 +125,7 @@ class Trail:
     ) -> Attempt:
         started_at = call.started_at if call else self._now()
         attempt = Attempt(
-            id=call.lease_id if call else uuid.uuid4().hex,
+            **({"id": call.lease_id} if call else {}),
             number=len(self.attempts) + 1,
             outcome=outcome,
             provider=model.provider if model else None,

@@ -14,7 +14,7 @@ from pool_client.errors import InvalidRequestError, JobCancelledError, PoolError
 from pool_client.job import Attempt, Failure, Job, JobState, OnExhausted, Result, Step
 from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
-from pool_worker.broker.jobs import For, Row, Until
+from pool_worker.broker.jobs import For, Until
 from pool_worker.completion.calling import Answered, Failed, Owed, abandoned, call
 from pool_worker.completion.capacity import Leased, Place, Rest, find_place, lane_of
 from pool_worker.completion.degraded import guidance
@@ -23,7 +23,7 @@ from pool_worker.completion.finishing import finish
 from pool_worker.completion.trail import Call, Trail
 from pool_worker.errors import Scope
 from pool_worker.failpoints import reach
-from pool_worker.ledger.rows import attempt_row, job_row
+from pool_worker.ledger.rows import Entry, attempt_row, job_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease
 from pool_worker.limits.settle import Settlement
 from pool_worker.resources import Resources
@@ -185,13 +185,13 @@ class Work:
         _, taken = await asyncio.gather(asyncio.shield(told), step)
         return taken
 
-    async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Row]) -> None:
+    async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Entry]) -> None:
         rows = [*rows, job_row(self.job, outcome, finished_at=self._pool.now()).to_entry()]
         ended = finish(self._pool.redis, self.delivery, outcome, state=state, rows=rows, settlement=self._settlement)
         await self._with_owed(ended)
 
 
-def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Row:
+def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Entry:
     """The books' row of a job that its caller cancelled while it waited: nobody had it in hand then."""
     outcome = cancelled(job.id, at=at).model_copy(update={"attempts": list(trail)})
     return job_row(job, outcome, finished_at=at).to_entry()

@@ -26,6 +26,9 @@ NOT_CALLS = (Step.MOVED.value, Step.PAUSED.value)
 MAX_TEXT = 2_000
 """Characters of a text from outside (a refusal's reason, an alert's message) that are kept."""
 
+Entry = tuple[str, str, str]
+"""A row on its way through the outbox: kind, id, data (JSON)."""
+
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Small = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -51,8 +54,8 @@ class _Row:
             "data": _ADAPTERS[self.kind].dump_json(self).decode(),
         }
 
-    def to_entry(self) -> tuple[str, str, str]:
-        """The same as a script takes it: kind, id, data."""
+    def to_entry(self) -> Entry:
+        """The same as a script takes it."""
         entry = self.to_fields()
         return entry["kind"], entry["id"], entry["data"]
 

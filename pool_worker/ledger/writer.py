@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, Table, or_
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from pool_worker import redis_keys
+from pool_worker.errors import AbandonedError
 from pool_worker.ledger import tables
 from pool_worker.ledger.database import writing
 from pool_worker.ledger.rows import AlertRow, AttemptRow, EventRow, JobRow, MalformedRowError, Row, row_from_fields
@@ -138,10 +139,13 @@ def _insert(connection: Connection, rows: Iterable[Row]) -> None:
 
 
 def _insert_once(connection: Connection, table: Table, id_column: str) -> Insert:
-    """A row that is there already stays; only a job may be told anew, by a later end."""
+    """A row that is there already stays; but a job may be told anew, by a later end, and a call that was only estimated."""
     statement = insert_into(connection, table)
-    if table is not tables.jobs:
+    if table is tables.jobs:
+        knows_more = or_(table.c.finished_at.is_(None), statement.excluded.finished_at >= table.c.finished_at)
+    elif table is tables.usage_logs:
+        knows_more = table.c.outcome == AbandonedError.__name__
+    else:
         return statement.on_conflict_do_nothing(index_elements=[id_column])
-    later = or_(table.c.finished_at.is_(None), statement.excluded.finished_at >= table.c.finished_at)
     changes = replaced(statement, except_for=frozenset({id_column}))
-    return statement.on_conflict_do_update(index_elements=[id_column], set_=changes, where=later)
+    return statement.on_conflict_do_update(index_elements=[id_column], set_=changes, where=knows_more)

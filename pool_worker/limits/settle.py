@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from pool_worker import redis_keys
+from pool_worker.ledger.rows import Entry
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.clock import as_argument
 from pool_worker.lua import run_script
@@ -69,7 +70,7 @@ async def settle(redis: Redis, it: Settlement, *, now_ms: int | None = None) -> 
     return bool(await run_script(redis, __package__, "settle", keys=it.keys, arguments=arguments))
 
 
-async def lapsed(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -> list[Lapsed]:
+async def find_lapsed(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -> list[Lapsed]:
     """Up to `limit` leases whose deadline has passed, the earliest first."""
     arguments: list[str | int] = [redis_keys.lease(""), limit, as_argument(now_ms)]
     facts = await run_script(redis, __package__, "lapsed", keys=[redis_keys.LEASES], arguments=arguments)
@@ -77,22 +78,15 @@ async def lapsed(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -
     return [Lapsed(lease, job, model, key, int(acquired_ms or 0)) for lease, job, model, key, acquired_ms in by_lease]
 
 
-async def expire(
-    redis: Redis, leases: Sequence[Lapsed], *, rows: Mapping[str, tuple[str, str, str]], now_ms: int | None = None
-) -> list[str]:
+async def expire(redis: Redis, leases: Sequence[Lapsed], *, rows: Mapping[str, Entry], now_ms: int | None = None) -> list[str]:
     """End leases at their estimate: their calls may have been made. Those that were ended meanwhile stay as they are.
 
-    Args:
-        redis: where they are.
-        leases: as `lapsed` has told.
-        rows: lease id → its row for the ledger (kind, id, data), which goes into the outbox in the same step.
-        now_ms: as ever.
+    Of each that ends, its row (if `rows` has one for its id) goes into the outbox in the same step.
 
     Returns:
         The ids of those that ended here.
     """
-    none = ("", "", "")
-    parts = [part for lease in leases for part in (lease.lease_id, *rows.get(lease.lease_id, none))]
+    parts = [part for lease in leases for part in (lease.lease_id, *rows.get(lease.lease_id, ("", "", "")))]
     ended: list[str] = await run_script(
         redis,
         __package__,

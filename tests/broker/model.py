@@ -14,7 +14,8 @@ from typing import Any
 
 from pool_client.job import Failure, JobState, Priority, Result
 from pool_client.queues import CELERY_PRIORITY, KOMBU_SEPARATOR, list_name, queue_of_list
-from pool_worker.broker.jobs import For, Row, Until
+from pool_worker.broker.jobs import For, Until
+from pool_worker.ledger.rows import Entry
 
 LEASE_MS = 60_000
 QUEUES = ("free", "free.groq")
@@ -88,7 +89,7 @@ class Model:
     """Job id, which is the dead letter's too → when it was buried, and its list."""
     jobs: dict[str, JobFacts] = field(default_factory=dict)
     idempotency: dict[str, str] = field(default_factory=dict)
-    outbox: list[Row] = field(default_factory=list)
+    outbox: list[Entry] = field(default_factory=list)
     told: list[Result | Failure] = field(default_factory=list)
     """What was published."""
     rung: set[str] = field(default_factory=set)
@@ -226,7 +227,7 @@ class Model:
             if job.state == "parked":
                 job.record["state"] = "queued"
 
-    def finish(self, tag: str, outcome: Result | Failure, *, state: JobState, trail: str, rows: Sequence[Row]) -> str:
+    def finish(self, tag: str, outcome: Result | Failure, *, state: JobState, trail: str, rows: Sequence[Entry]) -> str:
         claim = self._release(tag)
         job = self.jobs[outcome.job_id]
         ends_here = claim is not None and job.state not in FINAL
@@ -239,7 +240,7 @@ class Model:
 
     # --- dead letters ----------------------------------------------------------------------------------------------------
 
-    def bury(self, tag: str, *, outcome: Failure, row: Row) -> str | None:
+    def bury(self, tag: str, *, outcome: Failure, row: Entry) -> str | None:
         """The id of the dead letter. `outcome` and `row`: as the job's end was drawn up, if it ends here."""
         claim = self._release(tag)
         if claim is None:

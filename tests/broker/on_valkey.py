@@ -22,10 +22,11 @@ from pool_worker import redis_keys
 from pool_worker.broker.burying import bury
 from pool_worker.broker.dead_letters import UNKNOWN, DeadLetters
 from pool_worker.broker.delivery import Delivery, departures
-from pool_worker.broker.jobs import For, Jobs, LostClaimError, Row, Until
+from pool_worker.broker.jobs import For, Jobs, LostClaimError, Until
 from pool_worker.broker.messages import acknowledge, give_back, renew, sweep
 from pool_worker.broker.reading import UndeliverableError
 from pool_worker.completion.finishing import finish
+from pool_worker.ledger.rows import Entry
 from pool_worker.lua import run_script_blocking, script
 
 T = TypeVar("T")
@@ -160,7 +161,7 @@ class Valkey:
         texts = [text for name in LISTS for text in reversed(self.redis.lrange(name, 0, -1))]
         return [job_id for text in texts if (job_id := json.loads(text)["headers"]["id"]) in let_go]
 
-    def finish(self, delivery: Delivery, outcome: Result | Failure, *, state: JobState, rows: Sequence[Row]) -> str:
+    def finish(self, delivery: Delivery, outcome: Result | Failure, *, state: JobState, rows: Sequence[Entry]) -> str:
         return self._leave(delivery, finish(self._redis, delivery, outcome, state=state, rows=rows))
 
     def bury(self, tag: str, why: str) -> str | None:

@@ -18,7 +18,8 @@ from pool_client.outcome import cancelled, parse_outcome
 from pool_worker import redis_keys
 from pool_worker.broker.dead_letters import REVIVED, UNKNOWN
 from pool_worker.broker.delivery import Delivery
-from pool_worker.broker.jobs import For, Row, Until, render_trail
+from pool_worker.broker.jobs import For, Until, render_trail
+from pool_worker.ledger.rows import Entry
 
 KEPT_WITHOUT_TTL = {redis_keys.OUTBOX, redis_keys.PARKED_PACE}
 """Of what a job that has ended leaves behind."""
@@ -127,7 +128,7 @@ class SideBySide:
 
     def finish(self, known: Known, *, state: JobState) -> str:
         outcome, number = self._outcome(known.job_id, state), self.number()
-        rows: list[Row] = [("attempt", f"attempt{number}", "{}"), ("job", known.job_id, f'{{"number": {number}}}')]
+        rows: list[Entry] = [("attempt", f"attempt{number}", "{}"), ("job", known.job_id, f'{{"number": {number}}}')]
         became = self.valkey.finish(known.delivery, outcome, state=state, rows=rows)
         same(became, self.model.finish(known.tag, outcome, state=state, trail=render_trail(outcome.attempts), rows=rows))
         return became

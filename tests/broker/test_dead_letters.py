@@ -13,7 +13,7 @@ import pytest
 import redis
 from hypothesis import given, settings
 
-from pool_client import JobHandle, Pool
+from pool_client import InvalidRequestError, JobHandle, Pool, Progress
 from pool_client import redis_keys as shared_keys
 from pool_client.errors import CompletionError, ConfigurationError, JobCancelledError
 from pool_client.job import JobState, Priority, Tier
@@ -220,6 +220,28 @@ def test_its_idempotency_key_stands_for_it_for_as_long_as_after_any_end(yard: Gr
     assert bury(yard.redis, tag=yard.claim(), why=POISON) == job.id
     assert yard.redis.get(name) == job.id.encode()
     assert 0 < yard.redis.pttl(name) <= shared_keys.RESULT_TTL_MS
+
+
+def test_a_batch_counts_a_dead_letter_as_failed_until_it_is_retried(yard: Graveyard) -> None:
+    buried(yard, batch="nightly")
+    assert yard.pool.progress("nightly") == Progress(jobs=1, failed=1)
+    assert 0 < yard.redis.pttl(shared_keys.batch("nightly")) <= shared_keys.RESULT_TTL_MS
+    [letter] = yard.letters.ids()
+    assert yard.letters.revive(yard.letter(letter)) == REVIVED
+    assert yard.pool.progress("nightly") == Progress(jobs=1)
+    assert yard.redis.pttl(shared_keys.batch("nightly")) == -1
+
+
+def test_a_batch_that_is_over_for_long_is_not_counted_again(yard: Graveyard) -> None:
+    """Nor is another one that has taken its name meanwhile."""
+    job = buried(yard, batch="nightly")
+    yard.redis.delete(shared_keys.batch("nightly"))  # as time does
+    assert yard.letters.revive(yard.letter(job.id)) == REVIVED
+    with pytest.raises(InvalidRequestError, match="nightly"):
+        yard.pool.progress("nightly")
+    yard.pool.submit("Another", batch="nightly")
+    job.cancel()
+    assert yard.pool.progress("nightly") == Progress(jobs=1)
 
 
 def test_a_job_whose_caller_has_asked_to_cancel_it_is_cancelled(yard: Graveyard) -> None:

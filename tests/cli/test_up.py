@@ -91,7 +91,7 @@ def test_when_up_itself_is_killed_its_children_leave_and_the_next_start_takes_ov
     up.process.kill()
     up.process.communicate(timeout=10)
     wait_until_gone({name: pid for name, pid in pids.items() if name != "redis"})
-    assert f"`up --simulate` was killed on {up.home}: started again, it goes on" in cli.run("status").stderr
+    assert f"up --simulate thirty-two-keys` was killed on {up.home}: started again, it goes on" in cli.run("status").stderr
     again = start_up()
     wait_until_gone({"redis": pids["redis"]})
     pids = again.pids

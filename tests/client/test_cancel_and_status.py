@@ -55,6 +55,20 @@ def test_the_worker_of_a_running_job_is_told(pool: Pool, redis_client: redis.Red
     assert not redis_client.exists(redis_keys.result(job.id))
 
 
+def test_a_worker_that_has_lost_the_job_and_does_not_know_is_told_too(
+    pool: Pool, redis_client: redis.Redis, worker: StandInWorker
+) -> None:
+    with redis_client.pubsub(ignore_subscribe_messages=True) as listening:
+        listening.subscribe(redis_keys.CANCEL_CHANNEL)
+        job = pool.submit("x")
+        worker.take()
+        redis_client.delete(redis_keys.UNACKED)
+        assert job.cancel() is JobState.CANCELLED
+        while (told := listening.get_message(timeout=5)) is None:
+            pass
+        assert told["data"] == job.id
+
+
 @pytest.mark.parametrize("ending", ["succeeded", "failed", "cancelled"])
 def test_what_has_ended_stays_as_it_is(pool: Pool, worker: StandInWorker, redis_client: redis.Redis, ending: str) -> None:
     job = pool.submit("x")

@@ -77,4 +77,14 @@ def test_a_secret_that_cannot_be_read_now_is_the_keys_trouble_and_not_the_jobs(w
     assert (first.outcome, first.key_id, first.cost) == ("SecretMissingError", "groq#1", 0)
     assert (second.outcome, second.key_id) == ("ok", "groq#2")
     assert "wr0ng" not in str(first)
-    assert list(worker.held()) == ["key:groq#1"]
+    assert worker.held() == {"key:groq#1": pytest.approx(10, abs=1)}
+
+
+def test_nor_is_a_vault_under_another_master_key(worker: SmallWorker, tmp_path: Path) -> None:
+    worker.pool.settings = worker.pool.settings.model_copy(
+        update={"home": tmp_path, "database_url": worker.pool.settings.ledger_url}
+    )
+    worker.pool.secrets = {key: secret for key, secret in worker.pool.secrets.items() if key != "groq#1"}
+    worker.submit()
+    assert worker.complete().startswith("succeeded on groq-small after 2 call(s)")
+    assert [row.outcome for row in worker.rows(AttemptRow)] == ["SecretMissingError", "ok"]

@@ -217,3 +217,18 @@ def test_a_job_is_told_anew_by_a_later_end_only(redis_client: redis.Redis, engin
         (stored,) = read(jobs)
         states.append((stored.state, stored.cost))
     assert states == [("running", 1), ("failed", 1), ("failed", 1), ("failed", 1), ("succeeded", 2)]
+
+
+def test_what_was_only_estimated_gives_way_to_who_knows(
+    redis_client: redis.Redis, engine: Engine, send: Send, read: Read
+) -> None:
+    """A worker that was cut off for so long that its call was booked for it comes back."""
+    [known] = attempts(1)
+    estimated = replace(known, outcome="AbandonedError", cost=Decimal(9))
+    told = []
+    for row in (estimated, known, estimated, replace(known, outcome="ProviderFailedError")):
+        send(row)
+        drain(redis_client, engine)
+        (stored,) = read(usage_logs)
+        told.append((stored.outcome, stored.success, stored.cost))
+    assert told == [("AbandonedError", False, Decimal(9))] + 3 * [("ok", True, known.cost)]

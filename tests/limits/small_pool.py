@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Unenrolled, acquire
 from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.enroll import enroll
-from pool_worker.limits.settle import Lapsed, expire, lapsed, settle, unused, used
+from pool_worker.limits.settle import Lapsed, expire, find_lapsed, settle, unused, used
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Key, Model, Period, Provider, Registry, Unit, Window, WindowKind
 
@@ -117,7 +117,7 @@ class Limits:
         return bool(self.run(settle(self.redis, unused(lease.id), now_ms=self.now_ms)))
 
     def expire(self, limit: int = 100) -> list[Lapsed]:
-        leases: list[Lapsed] = self.run(lapsed(self.redis, limit=limit, now_ms=self.now_ms))
+        leases: list[Lapsed] = self.run(find_lapsed(self.redis, limit=limit, now_ms=self.now_ms))
         ended = self.run(expire(self.redis, leases, rows={}, now_ms=self.now_ms))
         assert ended == [lease.lease_id for lease in leases]
         return leases

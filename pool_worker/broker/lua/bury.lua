@@ -1,5 +1,5 @@
 -- Purpose: keep a claimed message that cannot be worked on as a dead letter, with the reason. Its job, if it has one that goes
---          on, ends in the same step: outcome stored, row into the outbox, caller woken. A job whose caller has cancelled it
+--          on, ends in the same step: outcome stored, row into the outbox, batch counted, caller woken. A job whose caller has cancelled it
 --          ends as cancelled, and one that has ended is done with: their messages are not kept.
 -- KEYS: 1 unacked (hash tag -> "list \n message") · 2 its index (zset) · 3 deliveries (hash task id -> count)
 --       4 dead letters (zset id -> when, ms) · 5 the job's record (hash) · 6 its outcome (string, and the channel that tells of it)
@@ -12,7 +12,7 @@
 -- Returns: {"buried", id}; {"ended", ""} when nothing was to be kept; {"changed", ""} when the job is not in that state any
 --          more, and {"lost", ""} when the message is no longer ours: nothing was done
 -- include release.lua
--- include client/count_end.lua
+-- include client/batch.lua
 local tag, letter_id, task_id, job_id, expected, final = ARGV[1], ARGV[3], ARGV[5], ARGV[8], ARGV[9], ARGV[10]
 if redis.call('HEXISTS', KEYS[1], tag) == 0 then return {'lost', ''} end
 if (redis.call('HGET', KEYS[5], 'state') or '') ~= expected then return {'changed', ''} end

@@ -4,8 +4,8 @@
 --          dies, at most one of them is to blame.
 -- KEYS: 1 unacked (hash tag -> "list \n message") · 2 its index (zset tag -> lease end, ms) · 3 deliveries (hash task id -> count)
 --       4… the lists to claim from, in order
--- ARGV: 1 lease_ms · 2 limit · 3 tag (the claims are tag..0001, tag..0002, …: they sort as they were taken) · 4 "1": the worker has a suspect in hand
---       5 now_ms ("" = Redis's clock)
+-- ARGV: 1 lease_ms · 2 limit · 3 tag (the claims are tag..0001, tag..0002, …: they sort as they were taken)
+--       4 "1": the worker has a suspect in hand · 5 now_ms ("" = Redis's clock)
 -- Returns: {1 if messages are left else 0, tag, list, deliveries, message, tag, list, …}
 -- include clock.lua
 -- include push.lua

@@ -1,12 +1,12 @@
 -- Purpose: give a dead letter another chance: its message returns to the tail of its queue as if it had never been delivered,
---          and its job waits again. A job that is not as the dead letter left it is not touched.
+--          and its job waits again, no longer counted in its batch as failed. A job that is not as the dead letter left it is not touched.
 -- KEYS: 1 dead letters (zset id -> when, ms) · 2 the dead letter (hash) · 3 deliveries (hash task id -> count)
 --       4 the job's record (hash) · 5 its outcome (string)
 -- ARGV: 1 id · 2 queue of the message's list
 -- Returns: "revived"; "unknown" if there is no such dead letter; else the state of its job ("forgotten" = no record), which
 --          forbids it: nothing was done
 -- include push.lua
--- include client/count_end.lua
+-- include client/batch.lua
 local letter = redis.call('HMGET', KEYS[2], 'list', 'message', 'task_id', 'job_id')
 local list, message, task_id, job_id = letter[1], letter[2], letter[3], letter[4]
 if not list then return 'unknown' end

@@ -110,7 +110,7 @@ def _comparison(registry: Registry) -> list[Request]:
 def _patient(registry: Registry, provider: Provider) -> list[Request]:
     """Jobs that only one provider may do, of the least priority: all others are before them."""
     model = next(model for model in registry.usable_models() if model.provider == provider.id)
-    options = {"model": model.id, "max_tokens": 1024, "on_exhausted": "park"}
+    options = {"model": model.id, "max_tokens": 1024, "on_exhausted": "park", "priority": "low"}
     return [Request(PATIENT_AGENT, PATIENT.format(number=number), options) for number in range(1, PATIENT_JOBS + 1)]
 
 

@@ -1,6 +1,6 @@
 -- Purpose: end a job, once: its lease on a key is settled, its outcome stored, its message acknowledged, its rows put into the outbox,
---          its batch counted and its caller woken in one step. Whoever lost the message's lease meanwhile is turned away; only the settlement and the
---          attempts' rows are kept, for the call was made.
+--          its batch counted and its caller woken in one step. Whoever lost the message's lease meanwhile is turned away; only the
+--          settlement and the attempts' rows are kept, for the call was made.
 -- KEYS: 1 unacked (hash tag -> "list \n message") · 2 its index (zset) · 3 deliveries (hash) · 4 the job's record (hash)
 --       5 its outcome (string, and the channel that tells of it) · 6 outbox (stream)
 --       7 lease (hash) · 8 open leases (zset); both only if there is a lease to settle
@@ -13,7 +13,7 @@
 -- include broker/clock.lua
 -- include broker/release.lua
 -- include limits/leases.lua
--- include client/count_end.lua
+-- include client/batch.lua
 local now_ms = clock_ms(ARGV[8])
 if ARGV[9] ~= '' then
   settle_lease(KEYS[7], KEYS[8], ARGV[9], cjson.decode(ARGV[10]), tonumber(ARGV[11]), now_ms, ARGV[12])
