@@ -20,7 +20,7 @@ from pool_client import JobHandle, PoolUnavailableError
 from pool_worker import redis_keys
 from pool_worker.ledger.database import default_url
 
-DISK_MB = 48
+DISK_MB = sized(48, 256)
 WRITTEN_WITHIN_S = 60.0
 
 
