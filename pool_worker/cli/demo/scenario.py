@@ -86,7 +86,7 @@ def simulated_scenario(settings: Settings, home: Path) -> Scenario:
 def real_scenario(settings: Settings, home: Path) -> Scenario:
     """Few and cheap jobs for the providers whose keys are in `.env`."""
     asked = [replace(request, options=_cheap(request.options)) for request in make_requests(REAL_JOBS)]
-    return Scenario(plan=_plan(settings, home, simulate=None), waves=_waves(asked, 3), wave_every_s=4.0)
+    return Scenario(plan=_plan(settings, home, simulate=None), waves=_waves(asked, 3), wave_every_s=2.0)
 
 
 def providers_with_keys(settings: Settings) -> list[str]:
