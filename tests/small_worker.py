@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
 import redis
 
 from pool_client import Job, JobHandle, Pool, Tier
@@ -143,15 +142,15 @@ class SmallWorker:
 
     def wake(self, job: JobHandle) -> None:
         """The parked job's time has come, and nothing speaks against it: it is back in its queue, and so are those before it."""
-        self.redis.zadd(shared_keys.PARKED_TIMERS, {job.id: 0})
-        for _ in range(self.redis.zcard(redis_keys.PARKED)):
+        self.redis.zadd(shared_keys.PARKED_TIMERS, {job.id: 0}, xx=True)
+        tries = 1 + self.redis.zcard(redis_keys.PARKED)
+        while self.redis.zscore(redis_keys.PARKED, job.id) is not None:
+            assert tries, "it is not let go"
+            tries -= 1
             self.redis.delete(redis_keys.PARKED_PACE, *self.redis.scan_iter(redis_keys.parked_lane("*")))
             for lane in self.redis.zrange(redis_keys.PARKED_LANES, 0, -1):
                 self.redis.zadd(redis_keys.PARKED_LANES, {lane: 0})
             self.run(self.pool.jobs.release_due())
-            if self.redis.zscore(redis_keys.PARKED, job.id) is None:
-                return
-        pytest.fail("it is not let go")
 
     def configure(self, **changes: Any) -> None:
         """Another registry for the jobs from now on; see `Registry`."""
