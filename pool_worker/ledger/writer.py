@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -132,20 +132,27 @@ def _insert(connection: Connection, rows: Iterable[Row]) -> None:
     by_kind: dict[type[Row], dict[str, dict[str, Any]]] = defaultdict(dict)
     for row in rows:
         by_kind[type(row)][getattr(row, row.id_column)] = row.to_columns()
+    _forget_estimates(connection, by_kind[AttemptRow])
     for kind, table in _TABLES.items():
         if values := by_kind[kind]:
             statement = _insert_once(connection, table, kind.id_column)
             connection.execute(statement, [values[row_id] for row_id in sorted(values)])
 
 
+def _forget_estimates(connection: Connection, attempts: Mapping[str, Mapping[str, Any]]) -> None:
+    """A call that was booked for a worker that was cut off gives way to what that worker knows of it."""
+    known = sorted(attempt_id for attempt_id, attempt in attempts.items() if attempt["outcome"] != AbandonedError.__name__)
+    if known:
+        calls = tables.usage_logs.c
+        estimates = calls.attempt_id.in_(known) & (calls.outcome == AbandonedError.__name__)
+        connection.execute(tables.usage_logs.delete().where(estimates))
+
+
 def _insert_once(connection: Connection, table: Table, id_column: str) -> Insert:
-    """A row that is there already stays; but a job may be told anew, by a later end, and a call that was only estimated."""
+    """A row that is there already stays; only a job may be told anew, by a later end."""
     statement = insert_into(connection, table)
-    if table is tables.jobs:
-        knows_more = or_(table.c.finished_at.is_(None), statement.excluded.finished_at >= table.c.finished_at)
-    elif table is tables.usage_logs:
-        knows_more = table.c.outcome == AbandonedError.__name__
-    else:
+    if table is not tables.jobs:
         return statement.on_conflict_do_nothing(index_elements=[id_column])
+    later = or_(table.c.finished_at.is_(None), statement.excluded.finished_at >= table.c.finished_at)
     changes = replaced(statement, except_for=frozenset({id_column}))
-    return statement.on_conflict_do_update(index_elements=[id_column], set_=changes, where=knows_more)
+    return statement.on_conflict_do_update(index_elements=[id_column], set_=changes, where=later)
