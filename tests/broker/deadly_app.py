@@ -7,24 +7,12 @@ import signal
 
 import redis.asyncio
 from celery import Celery
-from kombu import Exchange, Queue
+from one_queue import one_queue
 
 URL = os.environ["TEST_REDIS_URL"]
 
 app = Celery("deadly", set_as_current=False)
-app.conf.update(
-    broker_url=URL,
-    broker_transport="pool_worker.broker.transport:Transport",
-    broker_transport_options={"visibility_timeout": 1},
-    worker_pool="pool_worker.broker.asyncio_pool:TaskPool",
-    worker_prefetch_multiplier=1,
-    task_acks_late=True,
-    task_ignore_result=True,
-    task_queues=[Queue("free", Exchange(""), routing_key="free")],
-    task_default_queue="free",
-    task_default_exchange="",
-    task_default_routing_key="free",
-)
+app.conf.update(one_queue(URL))
 
 
 @app.task(name="note", shared=False)

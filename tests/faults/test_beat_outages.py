@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import redis
 from lab import Lab, until
+from refusals import demote, fill, promote, relieve
 from runs import StartLab, lasts
 
 from pool_client.queues import MAINTENANCE_QUEUE
@@ -19,22 +20,6 @@ def ticks_again(lab: Lab) -> None:
     lab.survive(
         lambda: lab.redis.client.llen(MAINTENANCE_QUEUE), within_s=20, what=lambda: f"a tick\n{lab.processes[-1].tail}\nit"
     )
-
-
-def fill(server: redis.Redis) -> None:
-    server.config_set("maxmemory", "1")
-
-
-def relieve(server: redis.Redis) -> None:
-    server.config_set("maxmemory", "0")
-
-
-def demote(server: redis.Redis) -> None:
-    server.replicaof("127.0.0.1", "1")
-
-
-def promote(server: redis.Redis) -> None:
-    server.replicaof("NO", "ONE")
 
 
 def test_redis_dies_and_comes_back(start_lab: StartLab) -> None:

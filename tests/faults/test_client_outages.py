@@ -15,6 +15,7 @@ import redis
 import redis.asyncio
 from lab_processes import LabRedis
 from proxy import Proxy
+from refusals import demote, fill, promote, relieve
 from runs import lasts
 from stand_in_worker import StandInWorker, subscribed
 
@@ -130,22 +131,6 @@ def test_when_the_answer_is_lost_and_nobody_waits_it_is_told_that_nobody_knows(p
         proxy.speak()
         again = pool.submit("x", idempotency_key="once")
         assert waiting(server).count(again.id) == 1
-
-
-def fill(server: redis.Redis) -> None:
-    server.config_set("maxmemory", "1")
-
-
-def relieve(server: redis.Redis) -> None:
-    server.config_set("maxmemory", "0")
-
-
-def demote(server: redis.Redis) -> None:
-    server.replicaof("127.0.0.1", "1")
-
-
-def promote(server: redis.Redis) -> None:
-    server.replicaof("NO", "ONE")
 
 
 def lose_replicas(server: redis.Redis) -> None:

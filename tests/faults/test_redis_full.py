@@ -13,6 +13,7 @@ import pytest
 from callers import PatientCaller
 from lab import Lab, until
 from redis_runs import all_end, judged, some_end, start_workers
+from refusals import fill, relieve
 from reservations import COUNTED
 from runs import Seed, StartLab, lasts, sized
 
@@ -76,12 +77,12 @@ def test_13_redis_is_full_for_a_while(start_lab: StartLab, seed: Seed) -> None:
     with PatientCaller(lab) as caller:
         for number in range(times):
             some_end(lab, jobs, (number + rng.random()) / (times + 1))
-            lab.redis.client.config_set("maxmemory", "1")
+            fill(lab.redis.client)
             refuses(lab, "it is full")
             before = lab.ended(jobs)
             lasts(rng.uniform(1, sized(3, 15)))
             ended_while_full += lab.ended(jobs) - before
-            lab.redis.client.config_set("maxmemory", "0")
+            relieve(lab.redis.client)
         jobs += [*caller.stop(), ask_for_room(lab)]
         back_s = all_end(lab, jobs)
         caller.results(within_s=1)

@@ -12,24 +12,9 @@ from checker import check
 from lab import Lab, LabRedis, until
 from proxy import Proxy
 from redis_runs import all_end, judged, some_end, start_workers
+from refusals import demote, fill, promote, relieve
 from reservations import COUNTED
 from runs import Seed, StartLab, lasts, sized, tell
-
-
-def fill(server: redis.Redis) -> None:
-    server.config_set("maxmemory", "1")
-
-
-def relieve(server: redis.Redis) -> None:
-    server.config_set("maxmemory", "0")
-
-
-def demote(server: redis.Redis) -> None:
-    server.replicaof("127.0.0.1", "1")
-
-
-def promote(server: redis.Redis) -> None:
-    server.replicaof("NO", "ONE")
 
 
 @pytest.mark.parametrize(

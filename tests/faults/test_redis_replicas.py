@@ -11,6 +11,7 @@ from forgetting import Forgetful
 from lab import Lab, LabRedis, until
 from proxy import Proxy
 from redis_runs import all_end, judged, some_end, start_workers
+from refusals import demote, promote
 from reservations import COUNTED
 from runs import Seed, StartLab, lasts, sized
 
@@ -40,9 +41,9 @@ def test_9_the_server_is_a_read_only_replica_for_a_while(lab: Lab, seed: Seed) -
     with PatientCaller(lab) as caller:
         for number in range(times):
             some_end(lab, jobs, (number + rng.random()) / (times + 1))
-            lab.redis.client.replicaof("127.0.0.1", "1")
+            demote(lab.redis.client)
             lasts(rng.uniform(0.2, sized(2, 8)))
-            lab.redis.client.replicaof("NO", "ONE")
+            promote(lab.redis.client)
         jobs += caller.stop()
         back_s = all_end(lab, jobs)
         caller.results(within_s=1)
@@ -67,7 +68,7 @@ def test_9_a_replica_that_lags_behind_is_promoted(lab: Lab, proxy: Proxy, tmp_pa
             first.kill()
             forgetful = Forgetful(lab, caller, jobs, kept_jobs=kept_jobs)
             proxy.target_port, lab.redis = second.port, second
-            second.client.replicaof("NO", "ONE")
+            promote(second.client)
             lab.caller = lab.pool()
             forgetful.go_on()
         except BaseException:
