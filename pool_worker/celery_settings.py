@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from kombu import Connection, Exchange, Queue
 
 from beat_schedule import BEAT_SCHEDULE
-from pool_client.errors import ConfigurationError
 from pool_client.queues import CELERY_PRIORITY, MAINTENANCE_QUEUE, TASK_NAME
-from pool_client.redis_connection import DEFAULT_URL
 from pool_worker.redis_keys import BEAT_PREFIX
 from pool_worker.settings import Settings
 
@@ -28,17 +26,9 @@ def celery_settings(settings: Settings, *, queues: Sequence[str]) -> dict[str, A
     """Celery's settings for workers, beat and Flower; `queues` are all that exist.
 
     Raises:
-        ConfigurationError: for a Redis URL that kombu would read as another: it looks at no scheme when the transport is named,
-            so a password meant for TLS would leave in the clear.
+        ConfigurationError: for a Redis URL that Celery cannot use.
     """
-    url = settings.redis_url or DEFAULT_URL
-    if not url.startswith("redis://"):
-        scheme = url.partition("://")[0]
-        msg = f"MODEL_POOL_REDIS_URL: workers cannot use {scheme}:// yet; write redis://host:port/0, over a trusted network"
-        raise ConfigurationError(msg)
-    if options := ", ".join(name for name, _ in parse_qsl(urlsplit(url).query)):
-        msg = f"MODEL_POOL_REDIS_URL: workers cannot use options in the URL ({options}); write redis://host:port/0"
-        raise ConfigurationError(msg)
+    url = settings.broker_url
     return {
         "broker_url": url,
         "broker_transport": TRANSPORT,

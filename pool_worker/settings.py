@@ -12,12 +12,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pool_client.errors import ConfigurationError
+from pool_client.redis_connection import DEFAULT_URL
 
 PREFIX = "MODEL_POOL_"
 _NEARLY = 0.85
@@ -132,6 +134,24 @@ class Settings(BaseSettings):
         except UnicodeDecodeError:
             msg = ".env is not UTF-8 text; save it as UTF-8"
             raise ConfigurationError(msg) from None
+
+    @property
+    def broker_url(self) -> str:
+        """The Redis as Celery can be told of it: the configured one, else that of this machine.
+
+        Raises:
+            ConfigurationError: for a URL that kombu would read as another: it looks at no scheme when the transport is named, so
+                a password meant for TLS would leave in the clear; and for options, of which it would die.
+        """
+        url = self.redis_url or DEFAULT_URL
+        if not url.startswith("redis://"):
+            scheme = url.partition("://")[0]
+            msg = f"MODEL_POOL_REDIS_URL: workers cannot use {scheme}:// yet; write redis://host:port/0, over a trusted network"
+            raise ConfigurationError(msg)
+        if options := ", ".join(name for name, _ in parse_qsl(urlsplit(url).query)):
+            msg = f"MODEL_POOL_REDIS_URL: workers cannot use options in the URL ({options}); write redis://host:port/0"
+            raise ConfigurationError(msg)
+        return url
 
     @property
     def ledger_url(self) -> str:

@@ -9,9 +9,13 @@ from pool_worker.settings import PREFIX, Settings
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """This process's environment, with the settings in it: a child reads the same ones, wherever ours came from."""
+    """This process's environment, with the settings in it: a child reads the same ones, wherever ours came from.
+
+    Raises:
+        ConfigurationError: for a Redis URL that Celery cannot use; said here, for the child could only die of it.
+    """
     named = {
-        "REDIS_URL": settings.redis_url,
+        "REDIS_URL": settings.broker_url,
         "DATABASE_URL": settings.ledger_url,
         "HOME": str(settings.home),
         "CONFIG_DIR": str(settings.config_dir),

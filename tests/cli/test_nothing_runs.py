@@ -62,3 +62,12 @@ def test_a_real_demo_needs_keys(cli: CommandLine) -> None:
     ended = cli.run("demo", "--real")
     assert ended.returncode == 2
     assert "GROQ_API_KEY_1" in ended.stderr
+
+
+@pytest.mark.parametrize("part", ["worker", "beat", "flower"])
+def test_a_redis_url_that_celery_cannot_use_is_told_in_a_sentence(cli: CommandLine, part: str) -> None:
+    url = "redis://localhost:1/0?socket_timeout=1&password=sesame"
+    ended = cli.run(part, variables={"MODEL_POOL_REDIS_URL": url})
+    assert ended.returncode == 2
+    assert "workers cannot use options in the URL (socket_timeout, password)" in ended.stderr
+    assert not any(bad in ended.stderr for bad in ("Traceback", "sesame"))
