@@ -75,10 +75,9 @@ async def resolve(client: redis.asyncio.Redis, *, source: str, title: str, messa
         Whether it is over now.
     """
     row = alert_row(severity=OVER, source=source, title=title, message=message, cause=cause, at=now)
-    entry = row.to_fields()
     names = (redis_keys.alert_told(cause), redis_keys.OUTBOX)
     script = read_script(__package__, "resolve")
-    over = await client.eval(script, len(names), *names, entry["kind"], entry["id"], entry["data"])
+    over = await client.eval(script, len(names), *names, *row.to_entry())
     return _log(row, told=over == 1)
 
 
@@ -97,9 +96,8 @@ def alert_row(*, severity: Severity, source: str, title: str, message: str, caus
 
 
 def _call(row: AlertRow, ttl_s: float) -> tuple[str, int, str, str, int, str, str, str]:
-    entry = row.to_fields()
     told, ttl_ms = redis_keys.alert_told(row.cause), max(1, round(ttl_s * 1000))
-    return read_script(__package__, "tell"), 2, told, redis_keys.OUTBOX, ttl_ms, entry["kind"], entry["id"], entry["data"]
+    return read_script(__package__, "tell"), 2, told, redis_keys.OUTBOX, ttl_ms, *row.to_entry()
 
 
 def _log(row: AlertRow, *, told: bool) -> bool:
