@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from pool_worker.observed import Observed
+
 
 class Scope(StrEnum):
     """Whom a failure is about, and so who is avoided because of it."""
@@ -58,7 +60,7 @@ class AttemptError(Exception):
         status_code: int | None = None,
         retry_at: datetime | None = None,
         charged: bool = False,
-        observed: tuple[object, ...] = (),
+        observed: tuple[Observed, ...] = (),
     ) -> None:
         self.reason = reason or (self.__doc__ or "").strip()
         self.status_code = status_code
@@ -67,7 +69,7 @@ class AttemptError(Exception):
         self.charged = charged
         """Whether money or quota was (or may have been) spent all the same."""
         self.observed = observed
-        """Limits that the refusal told about (`pool_worker.providers.observed.Observed`)."""
+        """Windows that the refusal told about."""
         super().__init__(self.reason)
 
 

@@ -97,10 +97,10 @@ class UnitRate:
     input_per_mtok: Decimal = Decimal(0)
     output_per_mtok: Decimal = Decimal(0)
 
-    def units(self, usage: Usage) -> int:
-        """What this usage counts against windows of `Unit.UNITS`, rounded up."""
+    def milli_units(self, usage: Usage) -> int:
+        """What this usage counts against windows of `Unit.UNITS`, in thousandths of them, rounded up."""
         exact = (self.input_per_mtok * usage.input_tokens + self.output_per_mtok * usage.output_tokens) / MILLION
-        return math.ceil(exact)
+        return math.ceil(1000 * exact)
 
 
 @dataclass(frozen=True, slots=True)

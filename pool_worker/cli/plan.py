@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pool_client.queues import MAINTENANCE_QUEUE
@@ -20,6 +21,8 @@ class WorkerPlan:
     name: str
     """Unique on this host; its Celery name is `<name>@<host>`."""
     queues: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that only this worker has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,7 +132,9 @@ class System:
             self._start_simulator(self._plan.simulate)
         environment = environment_of(self.settings)
         self._workers = [
-            self._child(each.name, worker_module(queues=each.queues, name=each.name), environment, at_once=False)
+            self._child(
+                each.name, worker_module(queues=each.queues, name=each.name), environment | dict(each.environment), at_once=False
+            )
             for each in self._plan.planned_workers()
         ]
         with ThreadPoolExecutor(1) as beside:

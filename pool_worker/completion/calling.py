@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -13,8 +13,11 @@ from pool_worker.completion.estimates import charge_of, charge_of_answer, estima
 from pool_worker.errors import AbandonedError, AttemptError
 from pool_worker.health import blame
 from pool_worker.limits.acquire import Lease
+from pool_worker.limits.holds import group_scope, hold
+from pool_worker.limits.periods import period_ms
 from pool_worker.limits.settle import Settlement, settle, unused, used
 from pool_worker.limits.windows import LONGEST_LEASE_MS
+from pool_worker.observed import Observed
 from pool_worker.protocols.answer import Answer
 from pool_worker.providers.attempt import attempt
 from pool_worker.registry import micro_usd
@@ -22,6 +25,8 @@ from pool_worker.resources import Resources
 
 LEASE_MARGIN_S = 30.0
 """How much longer than its call a lease lives, so that it never ends under a call that still runs."""
+ASK_AGAIN_AFTER_MS = 3_600_000
+"""Where a provider says that nothing remains, and not until when."""
 LONGEST_CALL_S = LONGEST_LEASE_MS / 1000 - LEASE_MARGIN_S
 
 
@@ -38,6 +43,7 @@ class Answered:
     cost_usd: Decimal
     ended_at: datetime
     settlement: Settlement
+    owed: tuple[Owed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +82,38 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
     usage = answer.usage if answer.usage_reported else estimate_usage(job, model)
     cost_usd = model.price.cost_usd(usage)
     charge = charge_of_answer(job, usage, model, provider)
-    settled = used(lease.id, actual=charge, cost_micro_usd=micro_usd(cost_usd), sent_after_ms=sent_after_ms)
-    return Answered(answer, usage, cost_usd, ended_at, settled)
+    settled = used(
+        lease.id,
+        actual=charge,
+        cost_micro_usd=micro_usd(cost_usd),
+        sent_after_ms=sent_after_ms,
+        observed=success.observed,
+    )
+    return Answered(answer, usage, cost_usd, ended_at, settled, _holds(success.observed, lease, pool, now=ended_at))
 
 
 def abandoned(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> Failed:
     """A call that was broken off from our side: the provider may have done all of it."""
     return _failed(job, lease, pool, AbandonedError(charged=True), sent_after_ms=sent_after_ms)
+
+
+def _holds(observed: Iterable[Observed], lease: Lease, pool: Resources, *, now: datetime) -> tuple[Owed, ...]:
+    """A window that is not configured, and of which the provider says that nothing remains, is waited for."""
+    candidate = lease.candidate
+    counted = {(window.unit, window.per) for window in candidate.windows}
+    spent = (it for it in observed if it.remaining == 0 and (it.unit, it.per) not in counted)
+    model = "*" if candidate.provider.limits_shared else candidate.model.name
+    scope = group_scope(candidate.provider.id, lease.group, model=model)
+    return tuple(
+        partial(hold, pool.redis, scope, ttl_ms=_until_full_ms(it, now=now), reason=f"no {it.unit} per {it.per} remain")
+        for it in spent
+    )
+
+
+def _until_full_ms(window: Observed, *, now: datetime) -> int:
+    if window.reset_at is None:
+        return min(period_ms(window.per), ASK_AGAIN_AFTER_MS)
+    return max(1, round((window.reset_at - now) / timedelta(milliseconds=1)))
 
 
 def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sent_after_ms: int) -> Failed:
@@ -94,7 +125,7 @@ def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sen
         ended = unused(lease.id)
     else:
         charge, cost_micro_usd = charge_of(usage, model), micro_usd(cost_usd)
-        ended = used(lease.id, actual=charge, cost_micro_usd=cost_micro_usd, sent_after_ms=sent_after_ms)
+        ended = used(lease.id, actual=charge, cost_micro_usd=cost_micro_usd, sent_after_ms=sent_after_ms, observed=error.observed)
     owed = (partial(settle, pool.redis, ended), partial(blame, pool.redis, error, lease, now=now))
     return Failed(error, usage, cost_usd, now, owed)
 

@@ -24,7 +24,7 @@ def charge_of(usage: Usage, model: Model) -> Charge:
         requests=1,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
-        units=model.unit_rate.units(usage),
+        milli_units=model.unit_rate.milli_units(usage),
     )
 
 
@@ -43,7 +43,7 @@ def charge_of_any(choices: Iterable[Choice]) -> Charge:
         requests=1,
         input_tokens=max(charge.input_tokens for charge in charges),
         output_tokens=max(charge.output_tokens for charge in charges),
-        units=max(charge.units for charge in charges),
+        milli_units=max(charge.milli_units for charge in charges),
     )
 
 

@@ -50,7 +50,8 @@ async def finish(
         arguments=[
             *(delivery.tag, job_id, state.value, render_outcome(outcome), shared_keys.RESULT_TTL_MS),
             *(render_trail(outcome.attempts), model_id, ""),
-            *(settled.lease_id, settled.amounts, settled.sent_after_ms, settled.state),
+            settled.lease_id,
+            settled.ending,
             delivery.task_id,
             *(part for row in rows for part in row),
         ],

@@ -147,6 +147,7 @@ class Work:
         model = leased.lease.candidate.model
         attempt = self._trail.answered(model, _made(done, leased.lease, started_at=started_at))
         self._settlement = done.settlement
+        self._owed.extend(done.owed)
         return Result(
             job_id=self.job.id,
             content=done.answer.content,

@@ -19,7 +19,8 @@ class Charge:
     requests: int = 1
     input_tokens: int = 0
     output_tokens: int = 0
-    units: int = 0
+    milli_units: int = 0
+    """Thousandths of the provider's own units: a call takes a few of these, and a fraction."""
 
     def amounts(self, *, cost_micro_usd: int = 0) -> dict[str, int]:
         """The amount per window unit."""
@@ -28,7 +29,7 @@ class Charge:
             Unit.TOKENS.value: self.input_tokens + self.output_tokens,
             Unit.INPUT_TOKENS.value: self.input_tokens,
             Unit.OUTPUT_TOKENS.value: self.output_tokens,
-            Unit.UNITS.value: self.units,
+            Unit.UNITS.value: self.milli_units,
             Unit.USD.value: cost_micro_usd,
         }
 

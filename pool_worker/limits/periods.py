@@ -12,8 +12,15 @@ from pool_worker.registry import Period
 PERIOD_MS = {Period.MINUTE: 60_000, Period.HOUR: 3_600_000, Period.DAY: 86_400_000}
 """Length of the periods that have one."""
 
+LONGEST_MONTH_MS = 31 * PERIOD_MS[Period.DAY]
+
 Span = tuple[int, int]
 """Start and end (the first instant that is not in it) of a period, in epoch milliseconds."""
+
+
+def period_ms(per: Period) -> int:
+    """The length of a period, of a month the longest that there is."""
+    return PERIOD_MS.get(per, LONGEST_MONTH_MS)
 
 
 def calendar_name(per: Period, timezone: str) -> str:

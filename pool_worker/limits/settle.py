@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
@@ -12,7 +12,9 @@ from pool_worker import redis_keys
 from pool_worker.ledger.rows import Entry
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.clock import as_argument
+from pool_worker.limits.periods import period_ms
 from pool_worker.lua import run_script
+from pool_worker.observed import Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,8 @@ class Settlement:
     """How a lease ends. `settle` tells Redis by itself; a job's finish script tells it with all the rest."""
 
     lease_id: str
-    amounts: str
-    """JSON: unit → amount."""
-    sent_after_ms: int = 0
-    """How long after the acquire the request was sent, by the caller's monotonic clock."""
-    state: str = "settled"
+    ending: str
+    """JSON, as `lua/leases.lua` reads it."""
 
     @property
     def keys(self) -> tuple[str, str]:
@@ -43,7 +42,9 @@ class Settlement:
         return redis_keys.lease(self.lease_id), redis_keys.LEASES
 
 
-def used(lease_id: str, *, actual: Charge, cost_micro_usd: int = 0, sent_after_ms: int = 0) -> Settlement:
+def used(
+    lease_id: str, *, actual: Charge, cost_micro_usd: int = 0, sent_after_ms: int = 0, observed: Iterable[Observed] = ()
+) -> Settlement:
     """A lease whose call was made.
 
     Args:
@@ -51,13 +52,28 @@ def used(lease_id: str, *, actual: Charge, cost_micro_usd: int = 0, sent_after_m
         actual: what was used; `requests=1` if the request reached the provider, whatever it answered.
         cost_micro_usd: what it cost.
         sent_after_ms: how long after the acquire the request was sent, by the caller's monotonic clock.
+        observed: what the provider said of its windows, the best source last: windows that it says are fuller are
+            counted as full as that, and a limit that is lower than the configured one is kept to.
     """
-    return Settlement(lease_id, json.dumps(actual.amounts(cost_micro_usd=cost_micro_usd)), sent_after_ms)
+    ending = {"state": "settled", "actual": actual.amounts(cost_micro_usd=cost_micro_usd), "sent_after_ms": sent_after_ms}
+    if said := [_said(window) for window in observed]:
+        ending["said"] = said
+    return Settlement(lease_id, json.dumps(ending, separators=(",", ":")))
+
+
+def _said(window: Observed) -> dict[str, str | int]:
+    facts: dict[str, str | int | None] = {
+        "unit": window.unit.value,
+        "period_ms": period_ms(window.per),
+        "limit": window.limit,
+        "remaining": window.remaining,
+    }
+    return {name: fact for name, fact in facts.items() if fact is not None}
 
 
 def unused(lease_id: str) -> Settlement:
     """A lease whose request was never sent: nothing of it counts."""
-    return Settlement(lease_id, json.dumps(Charge(requests=0).amounts()), state="refunded")
+    return Settlement(lease_id, json.dumps({"state": "refunded", "actual": Charge(requests=0).amounts(), "sent_after_ms": 0}))
 
 
 async def settle(redis: Redis, it: Settlement, *, now_ms: int | None = None) -> bool:
@@ -66,7 +82,7 @@ async def settle(redis: Redis, it: Settlement, *, now_ms: int | None = None) -> 
     Returns:
         Whether this call ended it; False if it had ended or expired before, or never was.
     """
-    arguments: list[str | int] = [it.lease_id, it.amounts, it.sent_after_ms, it.state, as_argument(now_ms)]
+    arguments: list[str | int] = [it.lease_id, it.ending, as_argument(now_ms)]
     return bool(await run_script(redis, __package__, "settle", keys=it.keys, arguments=arguments))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from pool_worker import redis_keys
 from pool_worker.limits.clock import as_argument, ask_with_calendars
 from pool_worker.limits.enroll import keys_for
 from pool_worker.limits.windows import (
@@ -41,8 +42,9 @@ class KeyWindowUse:
     unit: Unit
     per: Period
     used: int
-    limit: int | None
-    """None: this key has no limit here (the window only counts)."""
+    limit: int
+    configured: int
+    """What the limit would be if the provider had not said that it is lower."""
     resets_at_ms: int
     """When the window will be empty again if nothing more is used."""
 
@@ -53,6 +55,12 @@ class _Question:
     model: str
     counted: CountedWindow
     facts: dict[str, Any]
+
+    @property
+    def configured(self) -> int:
+        """The window's limit for the key, by the configuration."""
+        own = self.key.daily_limit if self.facts["own"] else None
+        return self.counted.window.limit if own is None else own
 
 
 async def usage_now(redis: Redis, registry: Registry, *, now_ms: int | None = None) -> list[KeyWindowUse]:
@@ -70,7 +78,8 @@ async def usage_now(redis: Redis, registry: Registry, *, now_ms: int | None = No
             unit=it.counted.window.unit,
             per=it.counted.window.per,
             used=answers[3 * i],
-            limit=None if answers[3 * i + 1] < 0 else answers[3 * i + 1],
+            limit=answers[3 * i + 1],
+            configured=it.configured,
             resets_at_ms=answers[3 * i + 2],
         )
         for i, it in enumerate(questions)
@@ -92,7 +101,7 @@ def _questions(registry: Registry) -> list[_Question]:
         for counted in counted_windows(registry.windows_of(model), provider.daily_unit):
             facts = window_facts(counted, terms)
             for key in keys_for(registry, provider):
-                asked = facts | {"group": key.group}
+                asked = facts | {"group": key.group, "key_facts": redis_keys.key_facts(key.id)}
                 if key.daily_limit is not None:
                     asked["daily_limit"] = key.daily_limit
                 name = ALL_MODELS if provider.limits_shared else model.name

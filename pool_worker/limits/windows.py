@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pool_worker import redis_keys
-from pool_worker.limits.periods import PERIOD_MS, Span, calendar_name, spans
+from pool_worker.limits.periods import PERIOD_MS, Span, calendar_name, period_ms, spans
 from pool_worker.registry import Charges, Model, Period, Provider, Unit, Window, WindowKind
 
 LONGEST_LEASE_MS = 3_600_000
@@ -82,7 +82,7 @@ def window_facts(counted: CountedWindow, terms: Terms) -> dict[str, Any]:
     if not is_fixed and window.per not in PERIOD_MS:
         msg = f"{terms.provider}/{terms.model}: a window per {window.per} must be of kind fixed, not {window.kind}"
         raise ValueError(msg)
-    period_ms = PERIOD_MS.get(window.per, 31 * PERIOD_MS[Period.DAY])
+    length_ms = period_ms(window.per)
     facts: dict[str, Any] = {
         "kind": window.kind.value,
         "prefix": redis_keys.window(
@@ -94,8 +94,8 @@ def window_facts(counted: CountedWindow, terms: Terms) -> dict[str, Any]:
             group="",
         ),
         "unit": window.unit.value,
-        "period_ms": period_ms,
-        "keep_ms": 2 * period_ms + LONGEST_LEASE_MS,
+        "period_ms": length_ms,
+        "keep_ms": 2 * length_ms + LONGEST_LEASE_MS,
         "late": terms.charges is Charges.ACTUAL and window.unit in _KNOWN_AT_THE_END,
         "own": window.unit is terms.daily_unit and window.per is Period.DAY,
         "shared": terms.shared,

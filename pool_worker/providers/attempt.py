@@ -11,13 +11,14 @@ import httpx2
 
 from pool_client.job import Job
 from pool_worker.errors import AttemptError, BadAnswerError, ContentRefusedError, ProviderFailedError
+from pool_worker.observed import Observed
 from pool_worker.protocols import PROTOCOLS
 from pool_worker.protocols.answer import Answer
 from pool_worker.protocols.protocol import Protocol
 from pool_worker.providers.body import parse_json
 from pool_worker.providers.classify import classify
 from pool_worker.providers.http import Reply, exchange
-from pool_worker.providers.observed import Observed, observed_in_headers
+from pool_worker.providers.observed import observed_in_headers
 from pool_worker.providers.refusal import Refusal
 from pool_worker.providers.request import build_call
 from pool_worker.registry import Model, Provider

@@ -1,6 +1,6 @@
 """What a provider's headers tell about its limits, as a table: PROVIDERS.md §4.
 
-A `reset_at` is when the window is full again, not when the next request may come: for that, ask a refusal's `retry_at`.
+For when the next request may come, ask a refusal's `retry_at`.
 """
 
 from __future__ import annotations
@@ -10,22 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pool_worker.observed import Observed
 from pool_worker.providers.dialects import dialect_of
 from pool_worker.providers.times import parse_duration, parse_rfc3339, parse_seconds
 from pool_worker.registry import Period, Unit
 
 _COUNT = re.compile(r"([0-9]{1,15})(?:\.[0-9]{1,15})?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """The state of one window, in the provider's own words."""
-
-    unit: Unit
-    per: Period
-    limit: int | None = None
-    remaining: int | None = None
-    reset_at: datetime | None = None
 
 
 Reset = Callable[[str, datetime], datetime | None]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from pool_worker.providers.observed import Observed, parse_count
+from pool_worker.observed import Observed
+from pool_worker.providers.observed import parse_count
 from pool_worker.providers.refusal import Refusal
 from pool_worker.providers.times import parse_epoch_ms
 from pool_worker.registry import Period, Unit

@@ -73,6 +73,16 @@ class Standing:
 
 
 @dataclass(slots=True)
+class Taken:
+    """What the calls of one model have taken."""
+
+    calls: int = 0
+    amounts: Counter[Unit] = field(default_factory=Counter)
+    busy_s: float = 0.0
+    """For how long calls were in flight, in the simulator's time."""
+
+
+@dataclass(slots=True)
 class Tally:
     """What happened on one account."""
 
@@ -102,6 +112,8 @@ class Account:
         self.label = label
         self.tally = Tally()
         self.in_flight = 0
+        self.taken: dict[str, Taken] = {}
+        """By model."""
         self._counts: dict[str, list[WindowCount]] = {}
         """What limits a model, by model."""
         self._shared: dict[Window, WindowCount] = {}
@@ -129,6 +141,9 @@ class Account:
     def take(self, model: str, amounts: Amounts, *, now_s: float) -> None:
         """Count the request against every window: shared ones also when this model has other limits."""
         limiting = self._of(model)
+        taken = self.taken.setdefault(model, Taken())
+        taken.calls += 1
+        taken.amounts.update(amounts)
         for count in self._shared.values() or limiting:
             count.meter.add(amounts[count.meter.window.unit], now_s)
         for count in limiting:
@@ -153,9 +168,6 @@ class Account:
 
     def _of(self, model: str) -> list[WindowCount]:
         if model not in self._counts:
-            own = facts.windows if (facts := self.provider.model(model)) else None
-            windows = self.provider.windows if own is None else own
-            self._counts[model] = [
-                self._shared.get(window) or WindowCount(model, meter_of(window)) for window in dict.fromkeys(windows)
-            ]
+            windows = self.provider.windows_of(model)
+            self._counts[model] = [self._shared.get(window) or WindowCount(model, meter_of(window)) for window in windows]
         return self._counts[model]

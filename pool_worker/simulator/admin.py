@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import orjson
@@ -25,6 +26,15 @@ class Advance(BaseModel):
     advance_s: float = Field(gt=0)
 
 
+class OptionChange(BaseModel):
+    """Run differently from now on; what is left out stays as it is (see `simulation.Options`)."""
+
+    model_config = ConfigDict(extra="forbid")
+    lenient: bool | None = None
+    latency_factor: float | None = Field(None, ge=0)
+    tokens_off: float | None = Field(None, ge=0, lt=1)
+
+
 class Admin:
     """The endpoints over one simulation."""
 
@@ -37,6 +47,7 @@ class Admin:
             Route("/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/counts", self.counts, methods=["GET"]),
             Route("/reset", self.reset, methods=["POST"]),
+            Route("/options", self.options, methods=["POST"]),
             Route("/clock", self.clock, methods=["POST"]),
             Route("/health", self.health, methods=["GET"]),
         ]
@@ -56,13 +67,22 @@ class Admin:
         return _answer({"faults": [fault.model_dump(mode="json", exclude_defaults=True) for fault in faults.active()]})
 
     async def counts(self, request: Request) -> Response:
-        """Everything that was counted; `?jobs=all` with the charges of each job."""
-        return _answer(report(self.simulation, every_job=request.query_params.get("jobs") == "all"))
+        """Everything that was counted; `?jobs=all` with the charges of each job, `?offers=all` with the capacity there was."""
+        asked = request.query_params
+        return _answer(report(self.simulation, every_job=asked.get("jobs") == "all", offers=asked.get("offers") == "all"))
 
     async def reset(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
         """Forget counts, windows and faults."""
         self.simulation.reset()
         return _answer({"reset": True})
+
+    async def options(self, request: Request) -> Response:
+        """Run differently from now on; answers with all options."""
+        read = _read(await request.body(), OptionChange)
+        if isinstance(read, list):
+            return _answer({"errors": read}, 400)
+        self.simulation.options = replace(self.simulation.options, **read.model_dump(exclude_none=True))
+        return _answer(asdict(self.simulation.options))
 
     async def clock(self, request: Request) -> Response:
         """Move the clock ahead."""

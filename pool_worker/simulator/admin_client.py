@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import httpx2
 
@@ -20,9 +21,10 @@ class SimulatorAdmin:
         self.url = url
         self._client = httpx2.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
 
-    def counts(self, *, every_job: bool = False) -> dict[str, Any]:
+    def counts(self, *, every_job: bool = False, offers: bool = False) -> dict[str, Any]:
         """What was counted since the last reset (see `counts.report`)."""
-        return self._ask("GET", f"/_admin/counts?jobs={'all' if every_job else 'some'}")
+        asked = {"jobs": "all" if every_job else "some", "offers": "all" if offers else "none"}
+        return self._ask("GET", f"/_admin/counts?{urlencode(asked)}")
 
     def fault(self, provider: str, kind: str, **more: Any) -> None:
         """Let something go wrong (see `faults.Fault` for the further fields)."""
@@ -35,6 +37,10 @@ class SimulatorAdmin:
     def reset(self) -> None:
         """Forget counts, windows and faults."""
         self._ask("POST", "/_admin/reset")
+
+    def options(self, **changed: Any) -> None:
+        """Run differently from now on (see `simulation.Options`)."""
+        self._ask("POST", "/_admin/options", changed)
 
     def advance(self, seconds: float) -> None:
         """Move the simulated clock ahead."""

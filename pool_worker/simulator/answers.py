@@ -13,6 +13,7 @@ import orjson
 DIGEST_DIGITS = 12
 MESSAGE_TOKENS = 3
 """Overhead of each message (https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken)."""
+STEPS_OFF = 1009
 PART_TOKENS = 85
 """An image or another part that is not text (OpenAI's price of a low-detail image)."""
 FILLER = (
@@ -71,12 +72,17 @@ def plan_answer(
     max_tokens: int | None = None,
     answer_tokens: tuple[int, int] = (20, 160),
     bytes_per_token: float = 4.0,
+    tokens_off: float = 0.0,
 ) -> Answer:
-    """The answer to a request body; always the same one. Cut at `max_tokens`, like a model, even inside the digest."""
+    """The answer to a request body; always the same one. Cut at `max_tokens`, like a model, even inside the digest.
+
+    By up to `tokens_off` (a share) more or fewer tokens than `bytes_per_token` tells; how many, the digest decides.
+    """
     digest = expected_digest(prompt_of(body["messages"]))
     shortest, longest = answer_tokens
     head = f"echo {digest}"
     number = int(digest, 16)
+    bytes_per_token /= 1 + tokens_off * (number % STEPS_OFF / STEPS_OFF * 2 - 1)
     wanted = max(shortest + number % (longest - shortest + 1), count_tokens(head, bytes_per_token=bytes_per_token))
     start = _STARTS[number % len(_STARTS)]
     wanted_bytes = int(wanted * bytes_per_token)

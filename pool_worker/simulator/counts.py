@@ -7,17 +7,26 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from pool_worker.simulator.accounts import Account, WindowCount
+from pool_worker.simulator.accounts import ALL_MODELS, Account, Taken, WindowCount
+from pool_worker.simulator.offered import offered_calls
 from pool_worker.simulator.simulation import Simulation
 
 SUMS = ("requests", "admitted", "refused", "abandoned", "charges", "input_tokens", "output_tokens")
 
 
-def report(simulation: Simulation, *, every_job: bool = False) -> dict[str, Any]:
-    """All counts since the last reset, ready for JSON; money as decimal strings. `every_job`: also what each job was charged."""
+def report(simulation: Simulation, *, every_job: bool = False, offers: bool = False) -> dict[str, Any]:
+    """All counts since the last reset, ready for JSON; money as decimal strings.
+
+    Args:
+        simulation: what was simulated.
+        every_job: also what each job was charged.
+        offers: also how many calls each provider has offered since the first one of all came; costs some 10 µs for each of them.
+    """
     accounts = list(simulation.accounts.values())
+    now_s = simulation.clock()
     return {
-        "now": simulation.clock(),
+        "now": now_s,
+        "began": simulation.first_call_s,
         "lenient": simulation.options.lenient,
         "totals": {
             **_sums(accounts),
@@ -25,7 +34,10 @@ def report(simulation: Simulation, *, every_job: bool = False) -> dict[str, Any]
             "down": sum(tally.down for tally in simulation.tallies.values()),
             "duplicates": sum(number - 1 for number in simulation.charges_per_job.values()),
         },
-        "providers": {name: _of_provider(simulation, name) for name in simulation.profile.providers},
+        "providers": {
+            name: _of_provider(simulation, name) | ({"offered": _offered(simulation, name, until_s=now_s)} if offers else {})
+            for name in simulation.profile.providers
+        },
         "jobs": _of_jobs(simulation, every_job=every_job),
     }
 
@@ -40,6 +52,35 @@ def _of_provider(simulation: Simulation, name: str) -> dict[str, Any]:
         "down": tally.down,
         "keys": {account.label: _of_account(account) for account in accounts},
     }
+
+
+def _offered(simulation: Simulation, name: str, *, until_s: float) -> dict[str, int | None]:
+    """Model → the calls that the provider's accounts together have offered, of the size that it was called with on average.
+
+    Models that nobody called are not there: nobody knows the size of their calls. None: there is no limit.
+    """
+    accounts = simulation.accounts_of(name)
+    provider = simulation.profile.providers[name]
+    sums: dict[str, Taken] = {}
+    for account in accounts:
+        for model, taken in account.taken.items():
+            place = sums.setdefault(ALL_MODELS if provider.windows_shared else model, Taken())
+            place.calls += taken.calls
+            place.amounts.update(taken.amounts)
+            place.busy_s += taken.busy_s
+    offered = {}
+    for model, taken in sums.items():
+        mean = {unit: amount / taken.calls for unit, amount in taken.amounts.items()}
+        each = offered_calls(
+            provider.windows_of(model),
+            mean,
+            concurrency=provider.concurrency,
+            call_s=taken.busy_s / taken.calls,
+            since_s=simulation.first_call_s or until_s,
+            until_s=until_s,
+        )
+        offered[model] = None if each is None else each * len(accounts)
+    return offered
 
 
 def _of_account(account: Account) -> dict[str, Any]:

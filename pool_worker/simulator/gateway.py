@@ -84,7 +84,7 @@ class Gateway:
         account.tally.requests += 1
         try:
             request = parse_chat_request(raw)
-            call = _understand(exchange, provider, account, request)
+            call = self._understand(exchange, provider, account, request)
         except WrongRequestError as error:
             account.tally.errors[str(error.problem.status)] += 1
             await _explain(exchange, provider, error.problem)
@@ -120,6 +120,8 @@ class Gateway:
         account, limit, model = call.account, call.provider.concurrency, call.request.model
         lenient = self.simulation.options.lenient
         now_s = self.simulation.clock()
+        if self.simulation.first_call_s is None:
+            self.simulation.first_call_s = now_s
         charge = call.charge(output_tokens=call.answer.output_tokens)
         spent = account.weigh(model, charge.amounts, now_s=now_s)
         if spent is not None and not lenient:
@@ -149,6 +151,7 @@ class Gateway:
             latency_s=self._latency_s(provider),
         )
         await deliver(call.exchange, delivery, fault, account)
+        account.taken[model].busy_s += self.simulation.clock() - now_s
 
     def _bill(self, call: Call, charge: Charge, fault: Fault | None) -> None:
         billed = output_tokens_sent(call.answer, fault.kind if fault else None)
@@ -158,26 +161,26 @@ class Gateway:
             charge = call.charge(output_tokens=billed)
         self.simulation.charge(call.account, charge, job_id=job_id_in(call.exchange, call.request.body))
 
+    def _understand(self, exchange: Exchange, provider: SimulatedProvider, account: Account, request: ChatRequest) -> Call:
+        model = provider.model(request.model)
+        if model is None:
+            raise WrongRequestError(problems.model_gone(request.model))
+        answer = plan_answer(
+            request.body,
+            max_tokens=request.max_tokens,
+            answer_tokens=provider.answer_tokens,
+            bytes_per_token=provider.bytes_per_token,
+            tokens_off=self.simulation.options.tokens_off,
+        )
+        requested = answer.input_tokens + (request.max_tokens or 0)
+        if model.context_window is not None and requested > model.context_window:
+            raise WrongRequestError(problems.context_exceeded(limit=model.context_window, requested=requested))
+        return Call(exchange, provider, account, request, model, answer)
+
     def _latency_s(self, provider: SimulatedProvider) -> float:
         simulation = self.simulation
         factor = simulation.options.latency_factor
         return draw_latency_s(simulation.rng, median_ms=provider.latency_ms, sigma=provider.latency_sigma, factor=factor)
-
-
-def _understand(exchange: Exchange, provider: SimulatedProvider, account: Account, request: ChatRequest) -> Call:
-    model = provider.model(request.model)
-    if model is None:
-        raise WrongRequestError(problems.model_gone(request.model))
-    answer = plan_answer(
-        request.body,
-        max_tokens=request.max_tokens,
-        answer_tokens=provider.answer_tokens,
-        bytes_per_token=provider.bytes_per_token,
-    )
-    requested = answer.input_tokens + (request.max_tokens or 0)
-    if model.context_window is not None and requested > model.context_window:
-        raise WrongRequestError(problems.context_exceeded(limit=model.context_window, requested=requested))
-    return Call(exchange, provider, account, request, model, answer)
 
 
 async def _refuse(call: Call, charge: Charge, spent: Spent, *, now_s: float) -> None:

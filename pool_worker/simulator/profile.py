@@ -75,6 +75,11 @@ class SimulatedProvider:
             return SimulatedModel()
         return self.models.get(name)
 
+    def windows_of(self, model: str) -> tuple[Window, ...]:
+        """What limits a model, each window once."""
+        own = facts.windows if (facts := self.model(model)) else None
+        return tuple(dict.fromkeys(self.windows if own is None else own))
+
     def labels(self) -> tuple[str, ...]:
         """The names of all accounts."""
         return tuple(f"{self.id}#{number}" for number in range(1, len(self.keys) + 1)) or (f"{self.id}#0",)

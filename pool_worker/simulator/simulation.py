@@ -24,6 +24,8 @@ class Options:
     """Admit what does not fit a window, and count it as overshoot, instead of refusing it."""
     latency_factor: float = 1.0
     """0: every answer at once."""
+    tokens_off: float = 0.0
+    """By what share a text may have more or fewer tokens than its bytes tell; which of it, its digest decides."""
     seed: int = 0
     """Of the latencies and of faults with a probability."""
 
@@ -65,6 +67,8 @@ class Simulation:
     bill_per_job: dict[str, Decimal] = field(init=False)
     """In USD."""
     charges_without_job: int = field(init=False)
+    first_call_s: float | None = field(init=False)
+    """When the first call of all came, admitted or not."""
 
     def __post_init__(self) -> None:
         self.reset()
@@ -84,6 +88,7 @@ class Simulation:
         self.charges_per_job = Counter()
         self.bill_per_job = defaultdict(Decimal)
         self.charges_without_job = 0
+        self.first_call_s = None
 
     def account(self, provider: SimulatedProvider, secret: str) -> Account | None:
         """Whose key this is; None: nobody's."""

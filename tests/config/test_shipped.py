@@ -93,7 +93,7 @@ def test_models_inherit_windows_and_say_what_differs(shipped: Registry) -> None:
 def test_neurons_are_counted_from_tokens(shipped: Registry) -> None:
     rate = shipped.models["cloudflare_gpt_oss_120b"].unit_rate
     assert rate == UnitRate(Decimal(31818), Decimal(68182))
-    assert rate.units(Usage(input_tokens=1000, output_tokens=100)) == 39
+    assert rate.milli_units(Usage(input_tokens=1000, output_tokens=100)) == 38_637
 
 
 def test_the_six_agents(shipped: Registry) -> None:

@@ -6,11 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from small_pool import NOON_MS, Limits, candidates_of, keys_of, provider, window
+from small_pool import NOON_MS, Limits, keys_of, provider, window
 
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.clock import ClockError, ask_with_calendars
-from pool_worker.limits.observe import Observed, observe
 from pool_worker.limits.usage import KeyWindowUse, spent_now, usage_now
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.lua import run_script
@@ -73,32 +72,6 @@ def test_budgets_tell_what_is_spent(limits: Limits) -> None:
     limits.settle(limits.take(cost_micro_usd=400, budgets=budgets), cost_micro_usd=150)
     limits.take(cost_micro_usd=100, budgets=budgets[:1])
     assert limits.run(spent_now(limits.redis, budgets, now_ms=limits.now_ms)) == [250, 150]
-
-
-@pytest.mark.parametrize("kind", ["sliding", "refill", "fixed"])
-def test_a_provider_that_counts_more_is_believed_and_one_that_counts_less_is_not(limits: Limits, kind: str) -> None:
-    limits.use(provider("groq", window(kind, limit=5)))
-    limits.take()
-    (candidate,), (key,) = candidates_of(limits.registry), limits.registry.keys
-
-    def saw(remaining: int) -> int:
-        observed = Observed(Unit.REQUESTS, Period.MINUTE, remaining)
-        return int(limits.run(observe(limits.redis, candidate, key, observed, now_ms=limits.now_ms)))
-
-    assert saw(1) == 3
-    assert saw(1) == 0
-    assert saw(5) == 0
-    limits.take()
-    limits.refused()
-    limits.now_ms += MINUTE_MS
-    limits.take()
-
-
-def test_a_window_that_is_not_configured_is_not_made_up(limits: Limits) -> None:
-    limits.use(provider("groq", window(limit=5)))
-    (candidate,), (key,) = candidates_of(limits.registry), limits.registry.keys
-    seen = Observed(Unit.TOKENS, Period.HOUR, 0)
-    assert limits.run(observe(limits.redis, candidate, key, seen, now_ms=limits.now_ms)) == 0
 
 
 def test_a_script_refuses_calendars_of_another_time(limits: Limits) -> None:

@@ -198,5 +198,5 @@ def test_a_window_of_nothing_is_never_open(limits: Limits) -> None:
 
 def test_a_spent_window_of_units_admits_nothing_even_when_the_estimate_is_nothing(limits: Limits) -> None:
     limits.use(provider("cloudflare", window("fixed", limit=10_000, unit="units", per="day")))
-    limits.settle(limits.take(), Charge(units=10_000))
+    limits.settle(limits.take(), Charge(milli_units=10_000_000))
     limits.refused()

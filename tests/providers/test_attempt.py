@@ -18,11 +18,11 @@ from scripted_provider import Script, always, reply, serve
 
 from pool_client.job import Job, Message, Usage
 from pool_worker import errors
+from pool_worker.observed import Observed
 from pool_worker.protocols.chat import CHAT
 from pool_worker.providers.attempt import Success, attempt
 from pool_worker.providers.body import MAX_BODY_BYTES
 from pool_worker.providers.http import open_http
-from pool_worker.providers.observed import Observed
 from pool_worker.providers.request import build_call
 from pool_worker.registry import Model, Period, Provider, Unit
 

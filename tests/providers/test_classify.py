@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pool_worker import errors
+from pool_worker.observed import Observed
 from pool_worker.providers.classify import MAX_HOLD, classify
-from pool_worker.providers.observed import Observed
 from pool_worker.providers.refusal import Refusal
 from pool_worker.providers.refusal_table import TABLE
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pool_worker.providers.observed import HEADER_ROWS, Observed, observed_in_headers
+from pool_worker.observed import Observed
+from pool_worker.providers.observed import HEADER_ROWS, observed_in_headers
 from pool_worker.registry import Period, Unit
 
 NAMES = sorted({name for rows in HEADER_ROWS.values() for row in rows for name in (row.limit, row.remaining, row.reset) if name})

@@ -5,9 +5,8 @@
 --       5 its outcome (string, and the channel that tells of it) · 6 outbox (stream)
 --       7 lease (hash) · 8 open leases (zset); both only if there is a lease to settle
 -- ARGV: 1 tag · 2 job_id · 3 final state · 4 outcome (JSON) · 5 ttl_ms · 6 trail (JSON) · 7 model id ("" = none)
---       8 now_ms ("" = Redis's clock) · 9 lease_id ("" = none) · 10 actual amounts (JSON) · 11 sent_after_ms · 12 the lease's state
---       13 task_id
---       14… rows for every attempt, then for the job: kind, id, data, kind, id, data, …
+--       8 now_ms ("" = Redis's clock) · 9 lease_id ("" = none) · 10 how the lease ends (JSON, see limits/leases.lua) · 11 task_id
+--       12… rows for every attempt, then for the job: kind, id, data, kind, id, data, …
 --       (rows of kind "job" only count when the job ends here)
 -- Returns: 1, or 0 when the message was no longer ours or the job had ended already
 -- include broker/clock.lua
@@ -16,18 +15,18 @@
 -- include client/batch.lua
 local now_ms = clock_ms(ARGV[8])
 if ARGV[9] ~= '' then
-  settle_lease(KEYS[7], KEYS[8], ARGV[9], cjson.decode(ARGV[10]), tonumber(ARGV[11]), now_ms, ARGV[12])
+  settle_lease(KEYS[7], KEYS[8], ARGV[9], cjson.decode(ARGV[10]), now_ms)
 end
 local ours = release(KEYS[1], KEYS[2], ARGV[1])
 local state = redis.call('HGET', KEYS[4], 'state')
 local ended = state == 'succeeded' or state == 'failed' or state == 'cancelled'
 local ends_here = ours and not ended
-for i = 14, #ARGV, 3 do
+for i = 12, #ARGV, 3 do
   if ends_here or ARGV[i] ~= 'job' then
     redis.call('XADD', KEYS[6], '*', 'kind', ARGV[i], 'id', ARGV[i + 1], 'data', ARGV[i + 2])
   end
 end
-if ours then redis.call('HDEL', KEYS[3], ARGV[13]) end
+if ours then redis.call('HDEL', KEYS[3], ARGV[11]) end
 if not ends_here then return 0 end
 redis.call('HSET', KEYS[4], 'state', ARGV[3], 'trail', ARGV[6], 'finished_ms', now_ms, 'model_id', ARGV[7])
 redis.call('HDEL', KEYS[4], 'due_ms', 'wait_reason')

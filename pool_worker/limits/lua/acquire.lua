@@ -54,10 +54,10 @@ local function hold_end(values)
 end
 
 -- When this job, and when the smallest job, fits all windows of a group; and what is in the way longest.
-local function windows_free_at(c, group, daily_limit)
+local function windows_free_at(c, look)
   local at, small_at, what = now, now, ''
   for _, w in ipairs(c.windows) do
-    if bind(w, group, daily_limit, call.guard_ms, call.calendars) then
+    if bind(w, look.group, look.daily_limit, look.learned, now, call.guard_ms, call.calendars) then
       local free, small_free = free_at(w, amount_for(w, c), now)
       if free > at then
         at, what = free, w.what
@@ -68,14 +68,14 @@ local function windows_free_at(c, group, daily_limit)
   return at, small_at, what
 end
 
--- Everything about one key: {at, small_at, what, group, daily_limit}; nil if it is not enrolled.
+-- Everything about one key: {at, small_at, what, group, daily_limit, learned}; nil if it is not enrolled.
 local function look_at(c, key)
-  local facts = redis.call('HMGET', call.facts .. key, 'group', 'daily_limit', 'priority')
+  local facts = redis.call('HMGET', call.facts .. key, 'group', 'daily_limit', 'priority', 'learned')
   local group = facts[1]
   if not group then
     return nil
   end
-  local look = {key = key, group = group, daily_limit = tonumber(facts[2]), priority = facts[3]}
+  local look = {key = key, group = group, daily_limit = tonumber(facts[2]), priority = facts[3], learned = facts[4]}
   local held_until, reason =
     hold_end(redis.call('MGET', call.key_hold .. key, c.group_holds[1] .. group, c.group_holds[2] .. group))
   if held_until > now then
@@ -84,7 +84,7 @@ local function look_at(c, key)
   end
   local memo = group .. '/' .. facts[2]
   if not c.seen[memo] then
-    c.seen[memo] = {windows_free_at(c, group, look.daily_limit)}
+    c.seen[memo] = {windows_free_at(c, look)}
   end
   look.at, look.small_at, look.what = unpack(c.seen[memo])
   if look.at <= now and redis.call('ZCOUNT', call.in_flight .. key, '(' .. whole(now), '+inf') >= c.concurrency then
@@ -94,11 +94,13 @@ local function look_at(c, key)
 end
 
 -- Look at one page of a ready index: the free key, and whether it is of no use to look further. Keys that are not free go into
--- `moves` with the time at which they are for the smallest job.
+-- `moves` with the time at which they are for the smallest job. `c.may_fit` becomes false when all that were looked at can never
+-- serve this job, true when one may.
 local function look_through(c, page, moves)
   for i = 1, #page, 2 do
     local key, score = page[i], tonumber(page[i + 1])
     if score > now and score >= soonest.at then
+      c.may_fit = true
       return nil, true
     end
     local look = look_at(c, key)
@@ -108,6 +110,7 @@ local function look_through(c, page, moves)
     elseif look.at <= now then
       return look, true
     end
+    c.may_fit = c.may_fit or look.at < NEVER
     blocked(look.at, key, look.what)
     moves[#moves + 1] = math.min(math.max(look.small_at, now), 9e15)
     moves[#moves + 1] = key
@@ -131,6 +134,7 @@ local function walk(c, ready)
     local cut_short = #page == 2 * (upto - from)
     from, upto = upto, upto + looks_left
     if not done and cut_short and looks_left <= 0 then
+      c.may_fit = true
       blocked(math.max(tonumber(page[#page]), now + SOON_MS), c.provider, 'more keys to look at')
     end
   until done or not cut_short or looks_left <= 0
@@ -143,7 +147,7 @@ end
 local function budgets_free(c)
   local at, who, what = now, '', ''
   for _, w in ipairs(c.cost > 0 and call.budgets or {}) do
-    bind(w, '', nil, 0, call.calendars)
+    bind(w, '', nil, false, now, 0, call.calendars)
     w.periods = {w.periods[now < w.periods[1][2] and 1 or 2]}
     local free = free_at(w, c.cost, now)
     if free > at then
@@ -159,7 +163,7 @@ end
 
 local function too_large(c)
   for _, w in ipairs(c.windows) do
-    if w.limit and not w.own and math.max(amount_for(w, c), 1) > w.limit then
+    if w.limit and not w.own and math.max(amount_for(w, c), 1) > w.limit * grains_of(w.unit) then
       return true
     end
   end
@@ -191,6 +195,7 @@ local function find(c, priorities, provider_hold, model_hold)
       return look
     end
   end
+  c.too_large = c.may_fit == false
   return nil
 end
 
@@ -202,7 +207,7 @@ end
 local function reserve(c, look)
   local notes = {}
   for _, w in ipairs(c.windows) do
-    if bind(w, look.group, look.daily_limit, call.guard_ms, call.calendars) then
+    if bind(w, look.group, look.daily_limit, look.learned, now, call.guard_ms, call.calendars) then
       reserve_window(notes, w, amount_for(w, c))
     end
   end

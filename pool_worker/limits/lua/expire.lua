@@ -8,7 +8,7 @@ local now = clock(ARGV[2])
 local ended = {}
 for i = 3, #ARGV, 4 do
   local lease_id = ARGV[i]
-  if settle_lease(ARGV[1] .. lease_id, KEYS[1], lease_id, nil, 0, now, 'expired') == 1 then
+  if settle_lease(ARGV[1] .. lease_id, KEYS[1], lease_id, {state = 'expired', sent_after_ms = 0}, now) == 1 then
     ended[#ended + 1] = lease_id
     if ARGV[i + 1] ~= '' then
       redis.call('XADD', KEYS[2], '*', 'kind', ARGV[i + 1], 'id', ARGV[i + 2], 'data', ARGV[i + 3])

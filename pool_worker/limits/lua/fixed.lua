@@ -108,6 +108,11 @@ function fixed.resets_at(w, now)
   return w.periods[period_at(w.periods, now)][2]
 end
 
-function fixed.raise(w, amount, now)
-  add(counter_of(w, w.periods[period_at(w.periods, now)]), amount, w.keep_ms)
+-- What was said around the end of a period may be of either.
+function fixed.count_at_least(note, used, since, call)
+  local period = note.periods[1]
+  if call.now < period[2] then
+    local pending = note.late and amount_in(pending_of(note)) or 0
+    add(counter_of(note, period), used - amount_in(counter_of(note, period)) - DOUBT * pending, note.keep_ms)
+  end
 end

@@ -1,5 +1,5 @@
 -- Ending a lease, once. For every script that ends one: settle.lua, expire.lua, and the completion's own finish script.
--- include windows.lua
+-- include said.lua
 local SETTLED_KEEP_MS = 600000
 
 -- A settlement may have freed what had pushed keys back in the ready index: let them be looked at again.
@@ -13,31 +13,35 @@ local function wake(lease, all_models, now)
   end
 end
 
--- End a lease with what was really used; `actual` (unit -> amount; usd in millionths) nil: with its estimate.
+-- End a lease. `ending`: {state: settled, refunded or expired; actual: what was really used (unit -> amount; usd in millionths),
+-- nil: its estimate; sent_after_ms: how long after the acquire the request was sent; said: see said.lua, or nil}.
 -- Returns 1, or 0 if there is no such open lease. One that is not known is over for good all the same: the command that asked for
 -- it may come after the one that ends it, when a network let both wait.
-local function settle_lease(lease_key, index, lease_id, actual, sent_after_ms, now, state)
+local function settle_lease(lease_key, index, lease_id, ending, now)
   redis.call('ZREM', index, lease_id)
   local fields = redis.call('HMGET', lease_key, 'state', 'reserved', 'in_flight')
   if not fields[1] then
-    redis.call('HSET', lease_key, 'state', state)
+    redis.call('HSET', lease_key, 'state', ending.state)
     redis.call('PEXPIRE', lease_key, SETTLED_KEEP_MS)
   end
   if fields[1] ~= 'open' then
     return 0
   end
   local lease = cjson.decode(fields[2])
-  local call = {now = now, lease_id = lease_id, acquired_ms = lease.acquired_ms, sent_after_ms = sent_after_ms}
+  local call = {now = now, lease_id = lease_id, acquired_ms = lease.acquired_ms, sent_after_ms = ending.sent_after_ms}
   local freed, freed_for_all = false, false
   for _, packed in ipairs(lease.notes) do
     local note = unpack_note(packed)
-    local amount = actual and actual[note.unit] or note.amount
+    local amount = ending.actual and ending.actual[note.unit] or note.amount
     kinds[note.kind].settle(note, amount, call)
+    if ending.said then
+      believe(lease, note, ending.said, call)
+    end
     freed = freed or amount < note.amount
     freed_for_all = freed_for_all or (note.shared and amount < note.amount)
   end
   redis.call('ZREM', fields[3], lease_id)
-  redis.call('HSET', lease_key, 'state', state)
+  redis.call('HSET', lease_key, 'state', ending.state)
   redis.call('HDEL', lease_key, 'reserved')
   redis.call('PEXPIRE', lease_key, SETTLED_KEEP_MS)
   if freed then

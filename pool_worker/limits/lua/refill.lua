@@ -47,6 +47,7 @@ function refill.reserve(w, amount, now)
     local latest = now + w.guard_ms
     write_bucket(w, owed_at(bucket, w, latest) + amount, latest, bucket.pending)
   end
+  return {}
 end
 
 function refill.settle(note, actual, call)
@@ -80,7 +81,14 @@ function refill.resets_at(w, now)
   return now + math.ceil(owed_at(read_bucket(w.name), w, now) * w.period_ms / w.cap)
 end
 
-function refill.raise(w, amount, now)
-  local bucket = read_bucket(w.name)
-  write_bucket(w, owed_at(bucket, w, now) + amount, now, bucket.pending)
+-- Some of what was used has drained since. What remains is told rounded down: only who says that at least one whole more is used
+-- than we count speaks of more than we know, and then it may be nearly one more than that.
+function refill.count_at_least(note, used, since, call)
+  local bucket = read_bucket(note.name)
+  local now = call.now
+  local owed = owed_at(bucket, note, now)
+  local missing = used - (now - since) * note.cap / note.period_ms - owed - DOUBT * bucket.pending
+  if missing >= 1 - ROUNDING then
+    write_bucket(note, owed + missing, now, bucket.pending)
+  end
 end

@@ -73,8 +73,9 @@ function sliding.reserve(w, amount, now, lease_id)
   if not w.late then
     redis.call('ZADD', w.name, now, whole(amount) .. ':' .. lease_id)
   end
-  redis.call('ZINCRBY', w.name, -amount, TOTAL)
+  local counted = -redis.call('ZINCRBY', w.name, -amount, TOTAL)
   redis.call('PEXPIRE', w.name, w.keep_ms)
+  return {counted = counted}
 end
 
 function sliding.settle(note, actual, call)
@@ -111,6 +112,18 @@ function sliding.resets_at(w, now)
   return #last > 0 and last[1] ~= TOTAL and last[2] + lifetime_ms(w) or now
 end
 
-function sliding.raise(w, amount, now)
-  sliding.reserve({name = w.name, keep_ms = w.keep_ms}, amount, now, 'observed:' .. whole(now))
+-- All that the provider can have counted of ours was counted here at the acquire, or has come since. Entries that have left meanwhile may
+-- be gone, so what is counted now would be too little to compare with.
+function sliding.count_at_least(note, used, since, call)
+  if call.now - call.acquired_ms >= note.period_ms then
+    return
+  end
+  local counted = note.counted
+  for _, member in ipairs(redis.call('ZRANGE', note.name, '(' .. call.acquired_ms, '+inf', 'BYSCORE')) do
+    counted = counted + amount_of(member)
+  end
+  local missing = used - (note.late and DOUBT or 1) * counted
+  if missing > 0 then
+    sliding.reserve({name = note.name, keep_ms = note.keep_ms}, missing, call.now, 'said:' .. call.lease_id)
+  end
 end

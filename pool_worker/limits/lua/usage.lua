@@ -1,6 +1,6 @@
 -- Purpose: how full windows are, changing nothing.
 -- KEYS: none; the windows are named by the script
--- ARGV[1] JSON {windows: [window with `group` and maybe `daily_limit`], guard_ms, calendars}  ARGV[2] now_ms or ''
+-- ARGV[1] JSON {windows: [window with `group` and maybe `daily_limit` and `key_facts` (redis key)], guard_ms, calendars}  ARGV[2] now_ms or ''
 -- Returns: for each window three integers: used, limit in force (-1: none), time in ms at which it is back to 0;
 --   {'clock', now_ms} if the calendars do not contain now
 -- include windows.lua
@@ -12,8 +12,10 @@ end
 local answer = {}
 for _, w in ipairs(spec.windows) do
   local used, limit, resets_at = 0, -1, now
-  if bind(w, w.group, w.daily_limit, spec.guard_ms, spec.calendars) then
-    used, limit, resets_at = kinds[w.kind].used(w, now), w.cap, kinds[w.kind].resets_at(w, now)
+  local learned = w.key_facts and redis.call('HGET', w.key_facts, 'learned')
+  if bind(w, w.group, w.daily_limit, learned, now, spec.guard_ms, spec.calendars) then
+    used = math.ceil(kinds[w.kind].used(w, now) / grains_of(w.unit))
+    limit, resets_at = w.limit_in_force, kinds[w.kind].resets_at(w, now)
   end
   answer[#answer + 1] = used
   answer[#answer + 1] = limit

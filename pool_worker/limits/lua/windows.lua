@@ -1,22 +1,40 @@
 -- The window kinds, each with the same functions (times in ms; `w` is a bound window):
 --   free_at(w, amount, now)            now if the amount fits, else the earliest time at which it may; and the same for 1
---   reserve(w, amount, now, lease_id)  count it; returns what the kind itself must remember for the settlement, or nil
+--   reserve(w, amount, now, lease_id)  count it; returns what the kind itself must remember for the settlement
 --   settle(note, actual, call)         replace the reserved amount by the actual one
 --   used(w, now), resets_at(w, now)    read only: the amount counted now, and when it will be 0 again
---   raise(w, amount, now)              count more, as the provider says it is
+--   count_at_least(note, used, since, call)  the provider said that so much was used at some time between `since` and now
 --
 -- A window: {kind, prefix, unit, limit, per, period_ms, keep_ms, late, own, shared, calendar, what}. `limit` is missing
 -- where only a key's own daily limit counts; `own`: that limit overrides; `shared`: all models of the provider share it.
 -- include clock.lua
+
+-- What was reserved for calls in flight is an estimate: they may take up to so many times that, without anybody else using the account.
+local DOUBT = 2
+
 -- include sliding.lua
 -- include refill.lua
 -- include fixed.lua
 local kinds = {sliding = sliding, refill = refill, fixed = fixed}
 
--- Make the window that of one quota group; false if it limits nothing there.
-local function bind(w, group, daily_limit, guard_ms, calendars)
-  w.cap = w.own and daily_limit or w.limit
+-- Limits are in whole units, amounts in thousandths of a provider's own units: a call takes a few of them, and a fraction.
+local function grains_of(unit)
+  return unit == 'units' and 1000 or 1
+end
+
+-- A limit that a provider did not repeat for so long is asked for anew.
+local LEARNED_FOR_MS = 86400000
+
+-- Make the window that of one quota group; false if it limits nothing there. `learned`: JSON (see said.lua), or false.
+local function bind(w, group, daily_limit, learned, now, guard_ms, calendars)
+  w.limit_in_force = w.own and daily_limit or w.limit
   w.name = w.prefix .. group
+  local lower = learned and cjson.decode(learned)[w.name]
+  w.is_learned = lower and w.limit_in_force and lower[1] < w.limit_in_force and now < lower[2] + LEARNED_FOR_MS
+  if w.is_learned then
+    w.limit_in_force = lower[1]
+  end
+  w.cap = w.limit_in_force and w.limit_in_force * grains_of(w.unit)
   w.guard_ms = guard_ms
   w.periods = w.calendar and calendars[w.calendar]
   return w.cap ~= nil
@@ -36,7 +54,7 @@ end
 local function pack_note(w, amount, extra)
   return {
     w.kind, w.name, w.unit, amount, w.cap, w.period_ms, w.late, w.shared, w.guard_ms, w.keep_ms,
-    extra and extra.periods or false, extra and extra.both or false,
+    extra.periods or false, extra.both or false, w.is_learned or false, extra.counted or false,
   }
 end
 
@@ -44,6 +62,7 @@ local function unpack_note(packed)
   return {
     kind = packed[1], name = packed[2], unit = packed[3], amount = packed[4], cap = packed[5], period_ms = packed[6],
     late = packed[7], shared = packed[8], guard_ms = packed[9], keep_ms = packed[10], periods = packed[11], both = packed[12],
+    is_learned = packed[13], counted = packed[14],
   }
 end
 
