@@ -61,10 +61,10 @@ def pool_of(keys: int, *, requests_a_minute: int, tokens_a_minute: int) -> Regis
     )
 
 
-def route(registry: Registry) -> list[Candidate]:
+def route(registry: Registry, charge: Charge) -> list[Candidate]:
     """Every model, in order."""
     return [
-        Candidate(model, registry.provider_of(model), registry.windows_of(model), registry.provider_of(model).queue)
+        Candidate(model, registry.provider_of(model), registry.windows_of(model), registry.provider_of(model).queue, charge)
         for model in registry.models.values()
     ]
 
@@ -101,10 +101,9 @@ async def cases(redis: Redis, keys: int) -> list[tuple[str, Cost]]:
     async def ask(registry: Registry, lease_id: str, charge: Charge = CHARGE) -> object:
         return await acquire(
             redis,
-            route(registry),
+            route(registry, charge),
             lease_id=lease_id,
             job_id="job",
-            charge=charge,
             ttl_ms=60_000,
             served_queues=frozenset(registry.queues()),
         )

@@ -123,6 +123,9 @@ def lease(lease_id: str) -> str:
     return f"pool:lease:{lease_id}"
 
 
+HISTORY = "pool:history"
+"""Hash: what is counted → how many tokens calls took (see `limits/lua/token_history.lua`). *Lasting*: models × agents."""
+
 LEASES = "pool:leases"
 """Sorted set: lease id → its deadline, until it is settled. *Lasting.*"""
 

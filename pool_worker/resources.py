@@ -33,6 +33,7 @@ from pool_worker.ledger.models import publish_models
 from pool_worker.ledger.schema import migrate
 from pool_worker.limits.clock import ClockError
 from pool_worker.limits.enroll import enroll
+from pool_worker.limits.token_history import TokenHistory, read_token_history
 from pool_worker.lua import load_scripts
 from pool_worker.providers.http import open_http
 from pool_worker.registry import Agent, Key, Provider, Registry
@@ -41,7 +42,7 @@ from pool_worker.vault import Vault, master_keys
 
 HEARTBEAT_S = 10.0
 SECRET_MISSING_FOR = timedelta(seconds=10)
-BUDGETS_EVERY_S = 5.0
+LOOK_EVERY_S = 2.0
 STOP_AGAIN_S = 0.1
 READY_AT_ONCE = 4
 """Two keep Redis waiting (half the jobs per second); eight make a job that fails over wait twice as long behind new ones."""
@@ -80,7 +81,9 @@ class Resources:
     gate: asyncio.Semaphore
     """So many jobs get ready at a time; see `pool_worker.completion.turn`."""
     spent: Mapping[str, Decimal] = field(default_factory=dict)
-    """Budget scope → share of it that is spent; see `look_at_budgets`."""
+    """Budget scope → share of it that is spent; see `look_around`."""
+    token_history: TokenHistory = TokenHistory()  # noqa: RUF009 - frozen
+    """What calls have taken; see `look_around`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
     _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
@@ -117,9 +120,10 @@ class Resources:
         """Share of the day's money that is spent, everybody's or this agent's, whichever is more; as of some seconds ago."""
         return max(self.spent.get(scope, Decimal(0)) for scope in (EVERYBODY, agent_scope(agent)))
 
-    async def look_at_budgets(self) -> None:
-        """Bring `spent` up to date."""
+    async def look_around(self) -> None:
+        """Bring `spent` and `token_history` up to date."""
         self.spent = await spent_fractions(self.redis, self.registry)
+        self.token_history = await read_token_history(self.redis)
 
     async def secret_of(self, provider: Provider, key_id: str) -> str:
         """The secret of a key; "" for a provider that needs none.
@@ -195,7 +199,7 @@ async def open_resources(
         await _publish_names(client, registry)
         facts = json.dumps({"pid": os.getpid(), "queues": sorted(served_queues), "since": datetime.now(UTC).isoformat()})
         await _say_alive(client, worker, facts)
-        for background in (_stay_alive(client, worker, facts), _listen_for_cancels(resources), _watch_budgets(resources)):
+        for background in (_stay_alive(client, worker, facts), _listen_for_cancels(resources), _keep_looking(resources)):
             stack.push_async_callback(_stop, asyncio.create_task(background))
         yield resources
 
@@ -245,12 +249,12 @@ async def _stay_alive(client: redis.asyncio.Redis, worker: str, facts: str) -> N
             await _say_alive(client, worker, facts)
 
 
-async def _watch_budgets(resources: Resources) -> None:
-    """Keep `spent` fresh, so that no job has to ask."""
+async def _keep_looking(resources: Resources) -> None:
+    """Keep what is known of money and tokens fresh, so that no job has to ask."""
     while True:
         with contextlib.suppress(redis.RedisError, ClockError):
-            await resources.look_at_budgets()
-        await asyncio.sleep(BUDGETS_EVERY_S)
+            await resources.look_around()
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _listen_for_cancels(resources: Resources) -> None:

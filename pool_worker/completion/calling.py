@@ -9,18 +9,20 @@ from decimal import Decimal
 from functools import partial
 
 from pool_client.job import Job, Usage
-from pool_worker.completion.estimates import charge_of, charge_of_answer, estimate_usage, max_tokens_to_send
+from pool_worker.completion.estimates import charge_of_answer, estimate_usage, max_tokens_to_send
 from pool_worker.errors import AbandonedError, AttemptError
 from pool_worker.health import blame
 from pool_worker.limits.acquire import Lease
+from pool_worker.limits.candidates import Charge
 from pool_worker.limits.holds import group_scope, hold
 from pool_worker.limits.periods import period_ms
 from pool_worker.limits.settle import Settlement, settle, unused, used
+from pool_worker.limits.token_history import seen
 from pool_worker.limits.windows import LONGEST_LEASE_MS
 from pool_worker.observed import Observed
 from pool_worker.protocols.answer import Answer
 from pool_worker.providers.attempt import attempt
-from pool_worker.registry import micro_usd
+from pool_worker.registry import Model, micro_usd
 from pool_worker.resources import Resources
 
 LEASE_MARGIN_S = 30.0
@@ -43,6 +45,8 @@ class Answered:
     cost_usd: Decimal
     ended_at: datetime
     settlement: Settlement
+    tokens_seen: dict[str, float]
+    """For the history of tokens."""
     owed: tuple[Owed, ...] = ()
 
 
@@ -72,7 +76,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
             model=model,
             secret=await pool.secret_of(provider, lease.key_id),
             job=job,
-            max_tokens=max_tokens_to_send(job, model, provider),
+            max_tokens=max_tokens_to_send(job, lease),
             timeout_s=_timeout_s(job, provider.timeout_s, pool),
             now=pool.now,
         )
@@ -81,7 +85,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
     ended_at, answer = pool.now(), success.answer
     usage = answer.usage if answer.usage_reported else estimate_usage(job, model)
     cost_usd = model.price.cost_usd(usage)
-    charge = charge_of_answer(job, usage, model, provider)
+    charge = charge_of_answer(usage, lease)
     settled = used(
         lease.id,
         actual=charge,
@@ -89,12 +93,32 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
         sent_after_ms=sent_after_ms,
         observed=success.observed,
     )
-    return Answered(answer, usage, cost_usd, ended_at, settled, _holds(success.observed, lease, pool, now=ended_at))
+    return Answered(
+        answer,
+        usage,
+        cost_usd,
+        ended_at,
+        settled,
+        tokens_seen=_tokens_seen(job, model, answer),
+        owed=_holds(success.observed, lease, pool, now=ended_at),
+    )
 
 
 def abandoned(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> Failed:
     """A call that was broken off from our side: the provider may have done all of it."""
     return _failed(job, lease, pool, AbandonedError(charged=True), sent_after_ms=sent_after_ms)
+
+
+def _tokens_seen(job: Job, model: Model, answer: Answer) -> dict[str, float]:
+    if not answer.usage_reported:
+        return {}
+    return seen(
+        model.id,
+        job.agent,
+        estimated_input=estimate_usage(job, model).input_tokens,
+        input_tokens=answer.usage.input_tokens,
+        output_tokens=answer.usage.output_tokens,
+    )
 
 
 def _holds(observed: Iterable[Observed], lease: Lease, pool: Resources, *, now: datetime) -> tuple[Owed, ...]:
@@ -124,7 +148,7 @@ def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sen
     if error.status_code is None and not error.charged:
         ended = unused(lease.id)
     else:
-        charge, cost_micro_usd = charge_of(usage, model), micro_usd(cost_usd)
+        charge, cost_micro_usd = lease.candidate.charge if error.charged else Charge(), micro_usd(cost_usd)
         ended = used(lease.id, actual=charge, cost_micro_usd=cost_micro_usd, sent_after_ms=sent_after_ms, observed=error.observed)
     owed = (partial(settle, pool.redis, ended), partial(blame, pool.redis, error, lease, now=now))
     return Failed(error, usage, cost_usd, now, owed)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 
 from pool_client.job import Job, Usage
+from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
-from pool_worker.protocols.tokens import estimate_input_tokens, estimate_output_tokens
+from pool_worker.limits.token_history import TokenHistory
+from pool_worker.protocols.tokens import DEFAULT_OUTPUT_TOKENS, estimate_input_tokens, estimate_output_tokens
 from pool_worker.registry import Charges, Model, Provider
 from pool_worker.routing.choice import Choice
 
@@ -28,30 +30,46 @@ def charge_of(usage: Usage, model: Model) -> Charge:
     )
 
 
-def charge_of_answer(job: Job, usage: Usage, model: Model, provider: Provider) -> Charge:
+def charge_of_answer(usage: Usage, lease: Lease) -> Charge:
     """What windows count of a call that was answered: its usage; where the provider charges up front, the bound it was told."""
-    if provider.charges is Charges.UPFRONT:
-        bound = estimate_output_tokens(job, model)
+    candidate = lease.candidate
+    if candidate.provider.charges is Charges.UPFRONT:
+        bound = candidate.charge.output_tokens
         usage = Usage(input_tokens=usage.input_tokens, output_tokens=max(usage.output_tokens, bound))
-    return charge_of(usage, model)
+    return charge_of(usage, candidate.model)
 
 
-def charge_of_any(choices: Iterable[Choice]) -> Charge:
-    """The most that a call of any of these may use up: one reservation has to fit whichever is free."""
-    charges = [charge_of(choice.estimated_usage, choice.model) for choice in choices]
-    return Charge(
-        requests=1,
-        input_tokens=max(charge.input_tokens for charge in charges),
-        output_tokens=max(charge.output_tokens for charge in charges),
-        milli_units=max(charge.milli_units for charge in charges),
+def charge_to_reserve(choice: Choice, job: Job, provider: Provider, history: TokenHistory) -> Charge:
+    """What is enough for a call: the estimate, corrected by what calls of this kind have taken."""
+    model, usage = choice.model, choice.estimated_usage
+    expected = history.output_tokens(model.id, job.agent)
+    bound = _upfront_bound if provider.charges is Charges.UPFRONT else _expected_output
+    reserved = Usage(
+        input_tokens=math.ceil(usage.input_tokens * history.input_factor(model.id)),
+        output_tokens=usage.output_tokens if expected is None else bound(job, model, expected),
     )
+    return charge_of(reserved, model)
 
 
-def max_tokens_to_send(job: Job, model: Model, provider: Provider) -> int | None:
+def _expected_output(job: Job, model: Model, expected: int) -> int:
+    bounds = [bound for bound in (job.max_tokens, model.max_output_tokens) if bound is not None]
+    return min([expected, *bounds])
+
+
+def _upfront_bound(job: Job, model: Model, expected: int) -> int:
+    """What the provider is told, and counts whatever is used of it: the job's own bound, else room for twice what was seen."""
+    if job.max_tokens is not None:
+        return estimate_output_tokens(job, model)
+    roomy = max(2 * expected, DEFAULT_OUTPUT_TOKENS)
+    return roomy if model.max_output_tokens is None else min(roomy, model.max_output_tokens)
+
+
+def max_tokens_to_send(job: Job, lease: Lease) -> int | None:
     """The bound of the answer: the job's, never more than the model can write; None to leave it to the provider.
 
-    A provider that charges up front counts the bound itself, so it is always told one.
+    A provider that charges up front counts the bound itself, so it is always told one: what was reserved.
     """
-    if job.max_tokens is None and provider.charges is not Charges.UPFRONT:
-        return None
-    return estimate_output_tokens(job, model)
+    candidate = lease.candidate
+    if candidate.provider.charges is Charges.UPFRONT:
+        return candidate.charge.output_tokens
+    return None if job.max_tokens is None else estimate_output_tokens(job, candidate.model)

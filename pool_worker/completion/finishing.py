@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
@@ -28,8 +29,11 @@ async def finish(
     state: JobState,
     rows: Sequence[Entry],
     settlement: Settlement | None = None,
+    tokens_seen: Mapping[str, float] | None = None,
 ) -> None:
     """End a job: settle its lease, store its outcome, acknowledge, put the rows into the outbox, wake the caller.
+
+    `tokens_seen`: what its call adds to the history of tokens.
 
     Raises:
         LostClaimError: if the message is no longer ours or the job had ended; only settlement and the attempts' rows are kept.
@@ -45,6 +49,7 @@ async def finish(
             shared_keys.job(job_id),
             shared_keys.result(job_id),
             redis_keys.OUTBOX,
+            redis_keys.HISTORY,
             *settled.keys,
         ],
         arguments=[
@@ -53,6 +58,7 @@ async def finish(
             settled.lease_id,
             settled.ending,
             delivery.task_id,
+            json.dumps(tokens_seen or {}),
             *(part for row in rows for part in row),
         ],
     )

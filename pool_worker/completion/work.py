@@ -46,7 +46,8 @@ class Work:
         self._owed: list[Owed] = []
         """Of the last call, if it failed; see `_with_owed`."""
         self._settlement: Settlement | None = None
-        """Of the call that was answered; told with the job's end."""
+        self._tokens_seen: dict[str, float] = {}
+        """Both of the call that was answered; told with the job's end."""
 
     def is_late(self) -> bool:
         """Whether the caller has no use for an answer any more."""
@@ -146,7 +147,7 @@ class Work:
     def _result(self, done: Answered, leased: Leased, *, started_at: datetime) -> Result:
         model = leased.lease.candidate.model
         attempt = self._trail.answered(model, _made(done, leased.lease, started_at=started_at))
-        self._settlement = done.settlement
+        self._settlement, self._tokens_seen = done.settlement, done.tokens_seen
         self._owed.extend(done.owed)
         return Result(
             job_id=self.job.id,
@@ -188,7 +189,15 @@ class Work:
 
     async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Entry]) -> None:
         rows = [*rows, job_row(self.job, outcome, finished_at=self._pool.now()).to_entry()]
-        ended = finish(self._pool.redis, self.delivery, outcome, state=state, rows=rows, settlement=self._settlement)
+        ended = finish(
+            self._pool.redis,
+            self.delivery,
+            outcome,
+            state=state,
+            rows=rows,
+            settlement=self._settlement,
+            tokens_seen=self._tokens_seen,
+        )
         await self._with_owed(ended)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from pool_worker import redis_keys
-from pool_worker.limits.candidates import Candidate, Charge
+from pool_worker.limits.candidates import Candidate
 from pool_worker.limits.clock import as_argument, ask_with_calendars
 from pool_worker.limits.holds import key_scope
 from pool_worker.limits.settle import settle, unused
@@ -82,7 +82,6 @@ async def acquire(
     *,
     lease_id: str,
     job_id: str,
-    charge: Charge,
     ttl_ms: int,
     served_queues: frozenset[str],
     budgets: Sequence[BudgetWindow] = (),
@@ -106,8 +105,7 @@ async def acquire(
         "job_id": job_id,
         "ttl_ms": ttl_ms,
         "guard_ms": guard_ms,
-        "amounts": charge.amounts(),
-        "costs": [candidate.cost_micro_usd for candidate in candidates],
+        "amounts": [candidate.amounts() for candidate in candidates],
         "served": [candidate.queue in served_queues for candidate in candidates],
         "budgets": [budget_facts(budget) for budget in budgets],
         **_ALWAYS,

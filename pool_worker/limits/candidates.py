@@ -42,8 +42,15 @@ class Candidate:
     provider: Provider
     windows: tuple[Window, ...]
     queue: str
+    charge: Charge = Charge()
+    """What the job would use up here."""
     cost_micro_usd: int = 0
-    """What the job would cost here; a candidate that costs nothing needs no budget."""
+    """What it would cost; a candidate that costs nothing needs no budget."""
+
+    def amounts(self) -> list[int]:
+        """What the job would use up, in the order of `UNITS` in `acquire.lua`, which is that of `Unit`."""
+        amounts = self.charge.amounts(cost_micro_usd=self.cost_micro_usd)
+        return [amounts[unit.value] for unit in Unit]
 
     def counted(self) -> list[CountedWindow]:
         """The windows that a call is counted in."""
@@ -59,7 +66,7 @@ class Candidate:
         )
 
     def as_json(self) -> str:
-        """The candidate as `acquire.lua` reads it, but for its cost; written once per configuration, not once per job."""
+        """The candidate as `acquire.lua` reads it, but for its amounts; written once per configuration, not once per job."""
         return _as_json(self.model.id, self.queue, self.windows, Terms.of(self.model, self.provider))
 
 

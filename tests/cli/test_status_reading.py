@@ -149,7 +149,8 @@ def ask(url: str, registry: Registry, *, calls: int) -> None:
     """Enroll the keys, take leases on groq, and leave some scopes alone."""
     model = registry.models["groq_gpt_oss_120b"]
     provider = registry.provider_of(model)
-    candidate = Candidate(model=model, provider=provider, windows=registry.windows_of(model), queue=provider.queue)
+    charge = Charge(requests=1, input_tokens=100, output_tokens=50)
+    candidate = Candidate(model, provider, registry.windows_of(model), provider.queue, charge)
 
     async def work() -> None:
         async with redis.asyncio.Redis.from_url(url, **connection_options(asynchronous=True)) as client:
@@ -160,7 +161,6 @@ def ask(url: str, registry: Registry, *, calls: int) -> None:
                     [candidate],
                     lease_id=str(number),
                     job_id="j",
-                    charge=Charge(requests=1, input_tokens=100, output_tokens=50),
                     ttl_ms=60_000,
                     served_queues=frozenset({provider.queue}),
                 )

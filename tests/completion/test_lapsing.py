@@ -28,7 +28,6 @@ def leased(worker: SmallWorker, model_id: str, *, job_id: str) -> Lease:
             [Candidate(model, provider, provider.limits, provider.queue)],
             lease_id="of the dead",
             job_id=job_id,
-            charge=Charge(),
             ttl_ms=60_000,
             served_queues=worker.pool.served_queues,
         )

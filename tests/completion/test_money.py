@@ -99,7 +99,7 @@ def test_so_it_does_when_all_of_it_is_known_to_be_spent(worker: SmallWorker) -> 
     buy(worker)
     buy(worker)
     worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.5")))
-    worker.run(worker.pool.look_at_budgets())
+    worker.run(worker.pool.look_around())
     assert worker.pool.spent_fraction("log_analyzer") > 1
     assert buy(worker) == "parked: budget all: money per day"
 
@@ -144,7 +144,7 @@ def test_from_four_fifths_on_cheaper_models_come_first(worker: SmallWorker, jobs
     worker.configure(models={dear.id: dear, CHEAP.id: CHEAP}, budget=Budget(daily_usd=A_JOB * Decimal(jobs_a_day)))
     for _ in range(5):
         buy(worker)
-    worker.run(worker.pool.look_at_budgets())
+    worker.run(worker.pool.look_around())
     job = worker.submit(tier="paid", max_tokens=10)
     worker.complete()
     assert job.result(timeout=5).model_id == model
@@ -155,6 +155,6 @@ def test_the_agents_own_budget_counts_as_well(worker: SmallWorker) -> None:
         agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=A_JOB * 2)}, budget=Budget(daily_usd=A_JOB * 4)
     )
     buy(worker)
-    worker.run(worker.pool.look_at_budgets())
+    worker.run(worker.pool.look_around())
     assert worker.pool.spent_fraction("log_analyzer") == pytest.approx(Decimal("0.5"), abs=Decimal("0.1"))
     assert worker.pool.spent_fraction("somebody else") == pytest.approx(Decimal("0.25"), abs=Decimal("0.05"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
@@ -46,10 +46,15 @@ def keys_of(name: str, count: int, **facts: Any) -> tuple[Key, ...]:
     return tuple(Key(id=f"{name}#{number}", provider=name, **facts) for number in range(1, count + 1))
 
 
-def candidates_of(registry: Registry, *, cost_micro_usd: int = 0) -> list[Candidate]:
+def candidates_of(registry: Registry, charge: Charge = Charge(), *, cost_micro_usd: int = 0) -> list[Candidate]:  # noqa: B008 - frozen
     return [
         Candidate(
-            model, registry.provider_of(model), registry.windows_of(model), registry.provider_of(model).queue, cost_micro_usd
+            model,
+            registry.provider_of(model),
+            registry.windows_of(model),
+            registry.provider_of(model).queue,
+            charge,
+            cost_micro_usd,
         )
         for model in registry.models.values()
     ]
@@ -84,13 +89,15 @@ class Limits:
         ttl_ms: int = 60_000,
         candidates: list[Candidate] | None = None,
     ) -> Lease | Elsewhere | Exhausted | Unenrolled:
+        asked = candidates_of(self.registry, charge, cost_micro_usd=cost_micro_usd)
+        if candidates is not None:
+            asked = [replace(candidate, charge=charge) for candidate in candidates]
         answer: Lease | Elsewhere | Exhausted | Unenrolled = self.run(
             acquire(
                 self.redis,
-                candidates_of(self.registry, cost_micro_usd=cost_micro_usd) if candidates is None else candidates,
+                asked,
                 lease_id=lease_id or f"lease-{next(self.numbers)}",
                 job_id="job",
-                charge=charge,
                 ttl_ms=ttl_ms,
                 served_queues=frozenset(self.registry.queues()) if served is None else served,
                 budgets=budgets,

@@ -371,7 +371,6 @@ def test_who_is_cancelled_while_asking_leaves_nothing_reserved(limits: Limits, r
                 candidates_of(limits.registry),
                 lease_id="given-up",
                 job_id="job",
-                charge=Charge(),
                 ttl_ms=MINUTE_MS,
                 served_queues=frozenset(limits.registry.queues()),
                 now_ms=NOON_MS,

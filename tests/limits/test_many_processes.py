@@ -39,7 +39,6 @@ async def take_all(url: str) -> list[str]:
                 candidates,
                 lease_id=f"{os.getpid()}-{next(numbers)}",
                 job_id="job",
-                charge=Charge(),
                 ttl_ms=60_000,
                 served_queues=frozenset({"free.groq"}),
             )

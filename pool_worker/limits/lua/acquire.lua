@@ -4,7 +4,7 @@
 -- KEYS[3..] three for each candidate: pool:ready:* (string), pool:hold:* of its provider and of its model (strings)
 --   The others are named by the script, which picks them: pool:ready:*:* (sorted sets), pool:key:* (hash), pool:hold:* (string), pool:in_flight:* (sorted set),
 --   pool:window:* (by kind), pool:budget:*:* (string). One Redis node, or one slot.
--- ARGV[1] JSON of the call: {lease_id, job_id, ttl_ms, keep_ms, guard_ms, amounts: {unit: n}, costs: [micro-USD by candidate],
+-- ARGV[1] JSON of the call: {lease_id, job_id, ttl_ms, keep_ms, guard_ms, amounts: [[n by unit, see UNITS] by candidate],
 --   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, in_flight, key_hold (prefixes)}
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id}
@@ -37,8 +37,9 @@ local function blocked(at, who, what)
   end
 end
 
+local UNITS = {requests = 1, tokens = 2, input_tokens = 3, output_tokens = 4, units = 5, usd = 6}
 local function amount_for(w, c)
-  return w.unit == 'usd' and c.cost or call.amounts[w.unit] or 0
+  return c.amounts[UNITS[w.unit]]
 end
 
 -- Until when a scope is held, and the reason; 0 if it is not.
@@ -236,7 +237,8 @@ local facts = #KEYS > 2 and redis.call('MGET', unpack(KEYS, 3)) or {}
 local never_fits = {}
 for i = 2, #ARGV - 1 do
   local c = cjson.decode(ARGV[i])
-  c.cost = call.costs[i - 1]
+  c.amounts = call.amounts[i - 1]
+  c.cost = c.amounts[UNITS.usd]
   c.seen = {}
   local look, answer = find(c, unpack(facts, 3 * i - 5, 3 * i - 3))
   if answer then
