@@ -13,14 +13,13 @@ from decimal import Decimal
 from pool_client.job import Job, OnExhausted
 from pool_worker.budget import binding_budgets
 from pool_worker.completion.calling import LEASE_MARGIN_S, LONGEST_CALL_S
-from pool_worker.completion.estimates import charge_to_reserve
+from pool_worker.completion.estimates import charge_of, charge_to_reserve
 from pool_worker.completion.failures import is_locked_out, is_of_money, nobody_left
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.waiting import pause_s
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Unenrolled, acquire
-from pool_worker.limits.candidates import Candidate
+from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.settle import settle, unused
-from pool_worker.limits.token_history import TokenHistory
 from pool_worker.limits.windows import GUARD_MS
 from pool_worker.protocols.tokens import estimate_input_tokens
 from pool_worker.registry import Registry, micro_usd
@@ -29,8 +28,6 @@ from pool_worker.routing.route import Choice, Route, route
 
 NEARLY_ALL = Decimal("0.999")
 """The route is never told that all is spent: whether paid models are paused is decided with the lease, which knows until when."""
-
-NO_HISTORY = TokenHistory()
 
 BITS_OF_A_SIZE = 3
 """Sizes that differ less than eightfold are about the same: finer lanes would ask more often in vain, coarser ones let large jobs
@@ -122,16 +119,17 @@ def _rest(job: Job, trail: Trail, pool: Resources, candidates: Route) -> Rest:
 
 async def _acquire(choices: Sequence[Choice], job: Job, pool: Resources) -> Leased | Elsewhere | Exhausted:
     """With a reservation that is enough for nearly every such call; if that fits nowhere, with the plain estimate."""
-    place = await _reserve(choices, job, pool, history=pool.token_history)
+    enough = [charge_to_reserve(choice, job, pool.registry.provider_of(choice.model), pool.token_history) for choice in choices]
+    place = await _reserve(choices, enough, job, pool)
     if isinstance(place, Exhausted) and place.retry_at_ms is None:
-        return await _reserve(choices, job, pool, history=NO_HISTORY)
+        return await _reserve(choices, [charge_of(choice.estimated_usage, choice.model) for choice in choices], job, pool)
     return place
 
 
 async def _reserve(
-    choices: Sequence[Choice], job: Job, pool: Resources, *, history: TokenHistory
+    choices: Sequence[Choice], charges: Sequence[Charge], job: Job, pool: Resources
 ) -> Leased | Elsewhere | Exhausted:
-    candidates = [_candidate(choice, job, pool.registry, history) for choice in choices]
+    candidates = [_candidate(choice, charge, pool.registry) for choice, charge in zip(choices, charges, strict=True)]
     longest_s = min(max(candidate.provider.timeout_s for candidate in candidates), LONGEST_CALL_S)
     while True:
         asked_at = time.monotonic()
@@ -155,7 +153,7 @@ async def _reserve(
                 return place
 
 
-def _candidate(choice: Choice, job: Job, registry: Registry, history: TokenHistory) -> Candidate:
+def _candidate(choice: Choice, charge: Charge, registry: Registry) -> Candidate:
     model, provider = choice.model, registry.provider_of(choice.model)
     cost_micro_usd = micro_usd(choice.estimated_cost_usd)
     return Candidate(
@@ -163,7 +161,7 @@ def _candidate(choice: Choice, job: Job, registry: Registry, history: TokenHisto
         provider=provider,
         windows=registry.windows_of(model),
         queue=provider.queue,
-        charge=charge_to_reserve(choice, job, provider, history),
+        charge=charge,
         # Of an unknown price only so much is known: it is not free, and so is paused when the money is spent.
         cost_micro_usd=cost_micro_usd if model.price_known else max(1, cost_micro_usd),
     )

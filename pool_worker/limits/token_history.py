@@ -15,6 +15,8 @@ from pool_worker import redis_keys
 
 ENOUGH_CALLS = 20
 """Before so many calls of a kind were seen, nothing is said about them."""
+UNKNOWN_FACTOR = 1.5
+"""What is taken for enough meanwhile: a reservation that is too large only waits a little longer, one too small is refused."""
 LARGEST_FACTOR = 4.0
 """A prompt that took more than so many times its estimate had something in it (a picture) that others have not."""
 
@@ -27,8 +29,8 @@ class TokenHistory:
     """By field (see `input_field`, `output_field`)."""
 
     def input_factor(self, model_id: str) -> float:
-        """By what the estimate of a prompt is to be multiplied to be enough; 1 as long as nobody knows."""
-        return self.most.get(input_field(model_id), 1.0)
+        """By what the estimate of a prompt is to be multiplied to be enough."""
+        return self.most.get(input_field(model_id), UNKNOWN_FACTOR)
 
     def output_tokens(self, model_id: str, agent: str) -> int | None:
         """What is enough for an answer to this agent; None: nobody knows."""

@@ -37,9 +37,9 @@ def reserved(
 
 
 @pytest.mark.parametrize("provider", [GROQ, UPFRONT])
-def test_nothing_is_known_at_first(provider: Provider) -> None:
-    assert reserved(provider, 1000, TokenHistory()) == (100, 1000)
-    assert reserved(provider, None, TokenHistory()) == (100, 512)
+def test_as_long_as_nothing_is_known_half_as_much_again_is_reserved_for_the_prompt(provider: Provider) -> None:
+    assert reserved(provider, 1000, TokenHistory()) == (150, 1000)
+    assert reserved(provider, None, TokenHistory()) == (150, 512)
 
 
 def test_where_only_what_is_used_counts_what_was_used_is_expected() -> None:
