@@ -291,6 +291,11 @@ class Registry:
         """The limits that calls of this model count against, per quota group."""
         return self.provider_of(model).limits if model.limits is None else model.limits
 
+    def weight_of(self, agent: str) -> int:
+        """An agent's share when capacity is scarce; 1 for one that is not configured."""
+        known = self.agents.get(agent)
+        return 1 if known is None else known.weight
+
     def keys_of(self, provider: str) -> tuple[Key, ...]:
         """The active keys of a provider."""
         return tuple(key for key in self.keys if key.provider == provider and key.is_active)

@@ -116,6 +116,7 @@ class Jobs:
         reason: str,
         trail: Sequence[Attempt],
         lane: str = "",
+        weight: int = 1,
         deadline_ms: int | None = None,
     ) -> None:
         """Let the job wait, with the reason that `status` shows; it comes back by `bringing_back`.
@@ -127,6 +128,7 @@ class Jobs:
             reason: why it waits.
             trail: its attempts so far.
             lane: jobs of the same lane wait for the same capacity: who finds none tells it to the others.
+            weight: its agent's share among those that wait in the lane.
             deadline_ms: when it comes back whether or not there is capacity, by Redis's clock.
 
         Raises:
@@ -140,7 +142,8 @@ class Jobs:
         ]
         times: list[int | str] = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
         times.append("" if deadline_ms is None else deadline_ms)
-        arguments = [delivery.tag, job_id, *times, lane, reason, render_trail(trail), delivery.task_id, ""]
+        arguments = [delivery.tag, job_id, *times, lane, reason, render_trail(trail), delivery.task_id]
+        arguments += [weight, KOMBU_SEPARATOR, ""]
         parked = await self._park(keys=keys, args=arguments)
         reach("parked")
         if parked == _EARLIEST:

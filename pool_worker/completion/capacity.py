@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from pool_client import redis_keys as shared_keys
 from pool_client.job import Job, OnExhausted
+from pool_client.queues import CELERY_PRIORITY
+from pool_worker import redis_keys
 from pool_worker.budget import binding_budgets
 from pool_worker.completion.calling import LEASE_MARGIN_S, LONGEST_CALL_S
 from pool_worker.completion.estimates import charge_of, charge_to_reserve
 from pool_worker.completion.failures import is_locked_out, is_of_money, nobody_left
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.waiting import pause_s
-from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Unenrolled, acquire
+from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Line, Others, Unenrolled, acquire
 from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.settle import settle, unused
 from pool_worker.limits.windows import GUARD_MS
@@ -67,8 +70,9 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
     if not candidates.tiers:
         return _rest(job, trail, pool, candidates)
     exhausted = []
+    line = _line(job, trail, candidates)
     for choices in candidates.tiers:
-        place = await _acquire(_here_first(choices, pool) if trail.failed_since_pause else choices, job, pool)
+        place = await _acquire(_here_first(choices, pool) if trail.failed_since_pause else choices, job, pool, line=line)
         if not isinstance(place, Exhausted):
             return place
         exhausted.append(place)
@@ -83,7 +87,18 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
 
 def lane_of(job: Job, trail: Trail, pool: Resources) -> str:
     """The lane in which the job waits: that of all who wait for the same models, with about as many tokens."""
-    choices = _route(job, trail, pool).choices
+    return _lane(_route(job, trail, pool).choices)
+
+
+def _line(job: Job, trail: Trail, candidates: Route) -> Line | None:
+    """The line that this job would join. Who cannot wait passes all others, and so does who has lost time by a failed call."""
+    if job.on_exhausted is not OnExhausted.PARK or job.deadline_at is not None or trail.failed_since_pause:
+        return None
+    lane = _lane(candidates.choices)
+    return Line(redis_keys.parked_due(lane), shared_keys.job(job.id), lane, CELERY_PRIORITY[job.priority])
+
+
+def _lane(choices: Sequence[Choice]) -> str:
     models = " ".join(sorted(choice.model.id for choice in choices))
     tokens = max((choice.estimated_usage.total_tokens for choice in choices), default=0)
     return f"{hashlib.sha256(models.encode()).hexdigest()[:LANE_LETTERS]}.{tokens.bit_length() // BITS_OF_A_SIZE}"
@@ -117,17 +132,19 @@ def _rest(job: Job, trail: Trail, pool: Resources, candidates: Route) -> Rest:
     return Rest(pause_s(trail.pauses, random=pool.random()), "every candidate has failed")
 
 
-async def _acquire(choices: Sequence[Choice], job: Job, pool: Resources) -> Leased | Elsewhere | Exhausted:
+async def _acquire(
+    choices: Sequence[Choice], job: Job, pool: Resources, *, line: Line | None = None
+) -> Leased | Elsewhere | Exhausted:
     """With a reservation that is enough for nearly every such call; if that fits nowhere, with the plain estimate."""
     enough = [charge_to_reserve(choice, job, pool.registry.provider_of(choice.model), pool.token_history) for choice in choices]
-    place = await _reserve(choices, enough, job, pool)
+    place = await _reserve(choices, enough, job, pool, line=line)
     if isinstance(place, Exhausted) and place.retry_at_ms is None:
         return await _reserve(choices, [charge_of(choice.estimated_usage, choice.model) for choice in choices], job, pool)
     return place
 
 
 async def _reserve(
-    choices: Sequence[Choice], charges: Sequence[Charge], job: Job, pool: Resources
+    choices: Sequence[Choice], charges: Sequence[Charge], job: Job, pool: Resources, *, line: Line | None = None
 ) -> Leased | Elsewhere | Exhausted:
     candidates = [_candidate(choice, charge, pool.registry) for choice, charge in zip(choices, charges, strict=True)]
     longest_s = min(max(candidate.provider.timeout_s for candidate in candidates), LONGEST_CALL_S)
@@ -141,10 +158,13 @@ async def _reserve(
             ttl_ms=round((longest_s + LEASE_MARGIN_S) * 1000),
             served_queues=pool.served_queues,
             budgets=binding_budgets(pool.registry, job.agent),
+            line=line,
         )
         match place:
             case Unenrolled():
                 await pool.enroll()
+            case Others():
+                return Exhausted(round(pool.now().timestamp() * 1000), "others wait for the same and come first", "")
             case Lease() if time.monotonic() - asked_at > GUARD_MS / 1000:
                 await settle(pool.redis, unused(place.id))  # this process was held up: the provider would count it too late
             case Lease():

@@ -134,7 +134,14 @@ class Work:
         lane = lane_of(self.job, self._trail, self._pool)
         deadline_ms = None if self.job.deadline_at is None else _ms(self.job.deadline_at)
         await self._pool.jobs.park(
-            self.job.id, self.delivery, wait=wait, reason=reason, trail=self._trail.attempts, lane=lane, deadline_ms=deadline_ms
+            self.job.id,
+            self.delivery,
+            wait=wait,
+            reason=reason,
+            trail=self._trail.attempts,
+            lane=lane,
+            weight=self._pool.registry.weight_of(self.job.agent),
+            deadline_ms=deadline_ms,
         )
 
     def _seconds_until(self, at_ms: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from redis.asyncio import Redis
@@ -57,10 +57,31 @@ class Exhausted:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """The line in which a job would wait: it takes nothing from those that wait there already and are as urgent."""
+
+    due: str
+    """Redis key of who is due in it (`redis_keys.parked_due`)."""
+    record: str
+    """Redis key of the job's record, which tells whether it was let go from there."""
+    lane: str
+    priority: int
+    """Celery's number of the job's priority."""
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Others wait for the same capacity and come first. Nothing is reserved."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unenrolled:
     """Redis does not know the keys of a provider (it is new, or Redis was emptied): enroll, then ask again."""
 
     provider: str
+
+
+Answer = Lease | Elsewhere | Exhausted | Others | Unenrolled
 
 
 class LeaseEndedError(ValueError):
@@ -85,9 +106,10 @@ async def acquire(
     ttl_ms: int,
     served_queues: frozenset[str],
     budgets: Sequence[BudgetWindow] = (),
+    line: Line | None = None,
     guard_ms: int = GUARD_MS,
     now_ms: int | None = None,
-) -> Lease | Elsewhere | Exhausted | Unenrolled:
+) -> Answer:
     """Reserve one call on the first candidate that is free, or nothing. One round trip; asking again with the same id is safe.
 
     Who is cancelled meanwhile leaves nothing reserved, if `redis` carries commands out in the order in which they are asked.
@@ -110,6 +132,8 @@ async def acquire(
         "budgets": [budget_facts(budget) for budget in budgets],
         **_ALWAYS,
     }
+    if line is not None:
+        call["line"] = asdict(line)
     counted = {window for candidate in candidates for window in candidate.counted()}
 
     async def ask(clock_ms: int) -> Any:
@@ -135,7 +159,7 @@ async def acquire(
     return _answer(answer, candidates, lease_id=lease_id)
 
 
-def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str) -> Lease | Elsewhere | Exhausted | Unenrolled:
+def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str) -> Answer:
     kind, *facts = answer
     if kind == "lease":
         model_id, key_id, group, acquired_ms, deadline_ms, job_id = facts
@@ -144,6 +168,8 @@ def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str
     if kind == "elsewhere":
         candidate = candidates[facts[0]]
         return Elsewhere(candidate.queue, candidate)
+    if kind == "line":
+        return Others()
     if kind == "unenrolled":
         return Unenrolled(facts[0])
     if kind == "ended":

@@ -29,24 +29,40 @@ class Parking:
     # --- what a worker does
 
     def park(
-        self, job_id: str, due_in_ms: float = 0, *, lane: str = "lane", rests: bool = False, deadline_in_ms: float | None = None
+        self,
+        job_id: str,
+        due_in_ms: float = 0,
+        *,
+        lane: str = "lane",
+        weight: int = 1,
+        rests: bool = False,
+        deadline_in_ms: float | None = None,
     ) -> int:
         """A job that somebody works on finds no capacity before then (or `rests` until then)."""
         keys = [*redis_keys.MESSAGE_KEYS, shared_keys.job(job_id), *redis_keys.PARKED_KEYS, redis_keys.parked_lane(lane)]
         times = ["", int(due_in_ms)] if rests else [self.now_ms + int(due_in_ms), ""]
         deadline = "" if deadline_in_ms is None else self.now_ms + int(deadline_in_ms)
-        return self.run("park", keys, self._tag(job_id), job_id, *times, deadline, lane, "no quota", "[]", job_id, self.now_ms)
+        arguments = [self._tag(job_id), job_id, *times, deadline, lane, "no quota", "[]", job_id]
+        return self.run("park", keys, *arguments, weight, KOMBU_SEPARATOR, self.now_ms)
 
-    def begin(self, job_id: str, *, priority: int = 6) -> None:
+    def begin(self, job_id: str, *, priority: int = 6, agent: str = "agent") -> None:
         """A worker has claimed it."""
         message = json.dumps({"headers": {"id": job_id}})
-        self.client.hset(shared_keys.job(job_id), mapping={"state": "running", "spec": "{}"})
+        self.client.hset(shared_keys.job(job_id), mapping={"state": "running", "spec": "{}", "agent": agent})
         self.client.hset(redis_keys.UNACKED, self._tag(job_id), f"{list_name('free', priority)}\n{message}")
 
-    def begin_and_park(self, *job_ids: str, due_in_ms: float = 0, lane: str = "lane", priority: int = 6) -> None:
+    def begin_and_park(
+        self,
+        *job_ids: str,
+        due_in_ms: float = 0,
+        lane: str = "lane",
+        priority: int = 6,
+        agent: str = "agent",
+        weight: int = 1,
+    ) -> None:
         for job_id in job_ids:
-            self.begin(job_id, priority=priority)
-            self.park(job_id, due_in_ms, lane=lane)
+            self.begin(job_id, priority=priority, agent=agent)
+            self.park(job_id, due_in_ms, lane=lane, weight=weight)
 
     def take(self, limit: int = 1000) -> list[str]:
         """Claim and open what is in the queue, in order."""

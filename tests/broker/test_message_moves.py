@@ -77,7 +77,8 @@ class Broker:
     def park(self, tag: str, due_ms: int) -> int:
         job_id = self.held[tag]
         keys = [*MESSAGE_KEYS, shared_keys.job(job_id), *redis_keys.PARKED_KEYS, redis_keys.parked_lane("lane")]
-        return self.run("park", keys, tag, job_id, due_ms, "", "", "lane", "no quota", "[]", job_id, self.now_ms)
+        times = [due_ms, "", ""]
+        return self.run("park", keys, tag, job_id, *times, "lane", "why", "[]", job_id, 1, KOMBU_SEPARATOR, self.now_ms)
 
     def release_due(self) -> int:
         prefixes = [shared_keys.job(""), redis_keys.parked_lane(""), redis_keys.parked_due("")]
@@ -85,8 +86,14 @@ class Broker:
 
     def finish(self, tag: str) -> int:
         job_id = self.held[tag]
-        keys = [*MESSAGE_KEYS, shared_keys.job(job_id), shared_keys.result(job_id), redis_keys.OUTBOX, "no lease", "no leases"]
-        arguments = [tag, job_id, "succeeded", "{}", 60_000, "[]", "", self.now_ms, "", "{}", 0, "", job_id, "job", job_id, "{}"]
+        keys = [
+            *MESSAGE_KEYS,
+            shared_keys.job(job_id),
+            shared_keys.result(job_id),
+            redis_keys.OUTBOX,
+            *("none",) * 3,
+        ]
+        arguments = [tag, job_id, "succeeded", "{}", 60_000, "[]", "", self.now_ms, "", "{}", job_id, "{}", "job", job_id, "{}"]
         return self.client.register_script(read_script("pool_worker.completion", "finish"))(keys=keys, args=arguments)
 
     def queued(self) -> list[str]:

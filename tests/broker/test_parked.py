@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import redis
 from parking import FAR_MS, Parking
@@ -46,7 +48,7 @@ def test_whoever_parks_the_next_that_is_due_is_told(parking: Parking) -> None:
     assert parking.park("lost", 0) == 0
 
 
-def test_the_longest_due_comes_first_then_the_first_parked(parking: Parking) -> None:
+def test_who_was_parked_first_comes_first(parking: Parking) -> None:
     for job_id, due_in_ms in [("z", 200), ("b", 200), ("late", 300), ("a", 200), ("first", 100)]:
         parking.begin_and_park(job_id, due_in_ms=due_in_ms)
     parking.now_ms += 300
@@ -54,7 +56,7 @@ def test_the_longest_due_comes_first_then_the_first_parked(parking: Parking) -> 
     while taken := parking.let_go(within_ms=1000):
         parking.succeed(*taken)
         order += taken
-    assert order == ["first", "z", "b", "a", "late"]
+    assert order == ["z", "b", "late", "a", "first"]
 
 
 def test_the_most_urgent_comes_first_when_capacity_is_scarce(parking: Parking) -> None:
@@ -63,6 +65,68 @@ def test_the_most_urgent_comes_first_when_capacity_is_scarce(parking: Parking) -
     parking.now_ms += 1
     parking.begin_and_park("critical", priority=0)
     assert parking.let_go() == ["critical"]
+
+
+def all_let_go(parking: Parking) -> list[str]:
+    """Everybody finds capacity; who came after whom."""
+    order: list[str] = []
+    while taken := parking.let_go(within_ms=1000):
+        parking.succeed(*taken)
+        order += taken
+    return order
+
+
+def test_whoever_has_many_jobs_does_not_hold_up_the_others(parking: Parking) -> None:
+    parking.begin_and_park(*(f"many{number}" for number in range(100)), agent="many")
+    parking.begin_and_park("a", "b", agent="few")
+    assert {"a", "b"} < set(all_let_go(parking)[:5])
+
+
+def test_agents_share_a_lane_by_their_weights(parking: Parking) -> None:
+    for agent, weight in (("one", 1), ("two", 2), ("four", 4)):
+        parking.begin_and_park(*(f"{agent}-{number}" for number in range(80)), agent=agent, weight=weight)
+    first = Counter(job_id.partition("-")[0] for job_id in all_let_go(parking)[:70])
+    assert first == {"one": 10, "two": 20, "four": 40}
+
+
+def test_who_comes_later_gets_no_more_than_its_share_for_having_been_away(parking: Parking) -> None:
+    parking.begin_and_park(*(f"old-{number}" for number in range(50)), agent="old")
+    assert len(all_let_go(parking)) == 50
+    parking.begin_and_park(*(f"old-{number}" for number in range(50, 80)), agent="old")
+    parking.begin_and_park(*(f"new-{number}" for number in range(30)), agent="new")
+    first = Counter(job_id.partition("-")[0] for job_id in all_let_go(parking)[:20])
+    assert first == {"old": 10, "new": 10}
+
+
+def test_who_was_turned_away_keeps_its_turn(parking: Parking) -> None:
+    parking.begin_and_park("a", agent="one")
+    parking.begin_and_park("b", "c", agent="two")
+    assert parking.let_go() == ["a"]
+    parking.begin_and_park("d", agent="one")
+    parking.park("a", 100)
+    assert all_let_go(parking)[0] == "a"
+
+
+def test_an_urgent_lane_has_the_first_turn_and_a_start(parking: Parking) -> None:
+    parking.begin_and_park("low-1", "low-2", lane="low", priority=9)
+    parking.now_ms += 5
+    parking.begin_and_park("high-1", "high-2", lane="high", priority=3)
+    assert parking.let_go() == ["high-1"]
+    began_ms = parking.now_ms
+    parking.succeed("high-1")
+    order = parking.let_go(within_ms=100)
+    assert (order, parking.now_ms - began_ms) == (["high-2"], 10)
+    parking.succeed("high-2")
+    assert parking.let_go(within_ms=100) == ["low-1"]
+
+
+def test_an_urgent_lane_does_not_hold_up_another_for_long(parking: Parking) -> None:
+    parking.begin_and_park(*(f"high-{number}" for number in range(200)), lane="high", priority=0)
+    parking.begin_and_park("low", lane="low", priority=9)
+    until_ms = parking.now_ms + 100
+    while "low" not in (taken := parking.let_go(within_ms=10)):
+        parking.succeed(*taken)
+        assert parking.now_ms < until_ms
 
 
 def test_a_lane_lets_go_more_as_long_as_all_find_capacity(parking: Parking) -> None:

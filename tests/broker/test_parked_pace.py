@@ -54,8 +54,8 @@ class Run:
     scenario: Scenario
     parking: Parking
     due_ms: dict[str, int] = field(default_factory=dict)
-    place: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    """Priority, first due, number."""
+    place: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Priority, number."""
     undecided: dict[int, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """By lane: job → when it was let go."""
     done: set[str] = field(default_factory=set)
@@ -66,7 +66,7 @@ class Run:
             name = f"{job.lane}-{number:03}"
             self.parking.begin_and_park(name, due_in_ms=job.due_in_ms, lane=str(job.lane), priority=job.priority)
             self.due_ms[name] = self.began_ms + job.due_in_ms
-            self.place[name] = (job.priority, self.due_ms[name], number)
+            self.place[name] = (job.priority, number)
 
     def release(self, worker: int) -> int:
         """A worker asks; what it lets go is in order, and does not come on top of what has not found out yet."""

@@ -9,6 +9,14 @@ local NEVER = 9e15
 local SHUT_AT_MOST_MS = 5000 -- the jobs of a lane are much alike, not equal: another may fit where one did not
 local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 40, 160
 
+local LANE_TTL_MS = 35 * 86400000 -- nobody waits longer than for the next month
+
+-- The number of a list's priority: 0 is the most urgent.
+local function priority_of(list, separator)
+  local _, at = string.find(list, separator, 1, true)
+  return at and tonumber(string.sub(list, at + 1)) or 0
+end
+
 local function whole(number)
   return string.format('%.0f', number)
 end

@@ -9,14 +9,15 @@
 -- Returns: {how many were let go, ms until this worker is to ask again}
 -- include clock.lua
 -- include lanes.lua
+-- include line.lua
 -- include push.lua
 local MOST_AT_ONCE = 64  -- a lane's handful
 local GROWTH = 1.5
 local MOST_A_CALL = 100  -- timers, lanes, and jobs let go: bounds how long Redis is kept busy
 local PATIENCE_MS = 2000 -- for a handful that nobody takes: what is more urgent keeps the workers busy, or one has died
 local SHUT_LONG_MS = 250 -- less, and capacity comes in a stream
-local LANE_TTL_MS = 3600000
 local TURNS_MS = 16384   -- longer than lanes take turns; a score's fraction tells 4 ms apart then
+local YIELD_MS = 25 -- so long a job takes from being let go to its lease
 local SOON_MS, LATER_MS, LONGEST_MS, LATE_MS = 10, 100, 1000, 50
 
 local parked, messages, timers, lanes, pace = unpack(KEYS)
@@ -45,26 +46,21 @@ local function let_go(job_id, lane)
   end
 end
 
-local function priority_of(entry)
-  local list = string.sub(entry, 1, string.find(entry, '\n', 1, true) - 1)
-  local _, at = string.find(list, separator, 1, true)
-  return at and tonumber(string.sub(list, at + 1)) or 0
-end
-
--- A job's time has come: to stand in its lane, the most urgent first, then the longest due, then the first parked; or to go.
+-- A job's time has come: to stand in its lane, or to go.
 local function strike(job_id)
   redis.call('ZREM', timers, job_id)
   local entry = redis.call('HGET', messages, job_id)
   if not entry then return end
-  local known = redis.call('HMGET', records .. job_id, 'state', 'cancel', 'deadline_ms', 'lane', 'place_ms', 'place_no')
-  local state, cancelled, deadline_ms, lane, place_ms, place_no = unpack(known)
+  local known = redis.call('HMGET', records .. job_id, 'state', 'cancel', 'deadline_ms', 'lane', 'turn', 'place_no')
+  local state, cancelled, deadline_ms, lane, turn, place_no = unpack(known)
   deadline_ms = tonumber(deadline_ms or '') or NEVER
   if state ~= 'parked' or cancelled or deadline_ms <= now_ms then
     if lane then redis.call('ZREM', due_of .. lane, seat(place_no, job_id)) end
     return let_go(job_id, '')
   end
   if deadline_ms < NEVER then redis.call('ZADD', timers, deadline_ms, job_id) end
-  redis.call('ZADD', due_of .. lane, whole(priority_of(entry) * 1e13 + place_ms), seat(place_no, job_id))
+  local list = string.sub(entry, 1, string.find(entry, '\n', 1, true) - 1)
+  redis.call('ZADD', due_of .. lane, score_of(priority_of(list, separator), turn), seat(place_no, job_id))
   redis.call('ZADD', lanes, 'NX', now_ms, lane)
 end
 
@@ -95,27 +91,29 @@ local function judge(facts)
   return size, shut_ms
 end
 
--- A lane's turn. Returns when it has its next; nil when nobody is due in it.
+-- A lane's turn. Returns when it has its next (nil when nobody is due in it), and whether it has let somebody go.
 local function turn(lane)
   local facts, due = facts_of .. lane, due_of .. lane
   local size, not_before_ms = judge(facts)
   if not size or not_before_ms > now_ms then return not_before_ms end
-  local seats = redis.call('ZRANGE', due, 0, math.floor(size) - 1)
+  local seats = redis.call('ZRANGE', due, 0, math.floor(size) - 1, 'WITHSCORES')
   if #seats == 0 then return nil end
   if size == 1 then
     local quiet_until_ms = ahead(redis.call('HGET', pace, 'quiet_until_ms'), now_ms, LONGEST_PAUSE_MS)
     if quiet_until_ms > 0 then return quiet_until_ms end
     redis.call('HSET', pace, 'quiet_until_ms', whole(now_ms + 2 * SOON_MS))
   end
-  for i = #seats, 1, -1 do
+  local ids = {}
+  for i = #seats - 1, 1, -2 do
     redis.call('ZREM', due, seats[i])
-    seats[i] = string.match(seats[i], ':(.*)$')
-    let_go(seats[i], lane)
+    serve(facts, tonumber(seats[i + 1]))
+    ids[#ids + 1] = string.match(seats[i], ':(.*)$')
+    let_go(ids[#ids], lane)
   end
-  redis.call('HSET', facts, 'handful', size, 'out', table.concat(seats, ' '), 'since_ms', whole(now_ms))
+  redis.call('HSET', facts, 'handful', size, 'out', table.concat(ids, ' '), 'since_ms', whole(now_ms))
   redis.call('HDEL', facts, 'in_vain', 'shut_ms')
   redis.call('PEXPIRE', facts, LANE_TTL_MS)
-  return now_ms + SOON_MS
+  return now_ms + SOON_MS, true
 end
 
 -- When the first of a sorted set is to be looked at.
@@ -134,9 +132,27 @@ end
 for _, lane in ipairs(redis.call('ZRANGEBYSCORE', lanes, now_ms + 2 * SHUT_AT_MOST_MS, '+inf', 'LIMIT', 0, MOST_A_CALL)) do
   redis.call('ZADD', lanes, now_ms, lane) -- Redis's clock has gone back
 end
-for _, lane in ipairs(redis.call('ZRANGEBYSCORE', lanes, '-inf', now_ms, 'LIMIT', 0, MOST_A_CALL)) do
+-- The lane with the most urgent job has the first turn, and a start: the others yield to it, once.
+local due_lanes = redis.call('ZRANGEBYSCORE', lanes, '-inf', now_ms, 'LIMIT', 0, MOST_A_CALL)
+local urgency, order = {}, {}
+for i, lane in ipairs(due_lanes) do
+  urgency[lane], order[lane] = most_urgent(due_of .. lane) or NEVER, i
+end
+table.sort(due_lanes, function(a, b)
+  if urgency[a] ~= urgency[b] then return urgency[a] < urgency[b] end
+  return order[a] < order[b]
+end)
+local served = NEVER
+for _, lane in ipairs(due_lanes) do
   if released >= MOST_A_CALL then break end
-  local next_ms = turn(lane)
+  local next_ms, has_let_go
+  if urgency[lane] > served and redis.call('HSETNX', facts_of .. lane, 'yields', 1) == 1 then
+    next_ms = now_ms + YIELD_MS
+  else
+    redis.call('HDEL', facts_of .. lane, 'yields')
+    next_ms, has_let_go = turn(lane)
+    if has_let_go then served = math.min(served, urgency[lane]) end
+  end
   if next_ms then
     local since_ms = tonumber(redis.call('HGET', facts_of .. lane, 'since_ms') or 0)
     -- Of lanes with the same time, the one that let go longer ago is first.

@@ -5,12 +5,14 @@
 --   The others are named by the script, which picks them: pool:ready:*:* (sorted sets), pool:key:* (hash), pool:hold:* (string), pool:in_flight:* (sorted set),
 --   pool:window:* (by kind), pool:budget:*:* (string). One Redis node, or one slot.
 -- ARGV[1] JSON of the call: {lease_id, job_id, ttl_ms, keep_ms, guard_ms, amounts: [[n by unit, see UNITS] by candidate],
---   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, in_flight, key_hold (prefixes)}
+--   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, in_flight, key_hold (prefixes),
+--   line: {due, record, lane, priority} (see broker/line.lua), or nil: it asks whoever else waits}
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id}
 --   {'elsewhere', index of the candidate from 0, key id} · {'exhausted', ms or '', who, what, [indexes too large]}
---   {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
+--   {'line'}: others wait for the same, and come first · {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
 -- include windows.lua
+-- include broker/line.lua
 
 -- How many keys are looked at in one call, and for each candidate at least.
 local LOOKS = 32
@@ -24,6 +26,9 @@ if known[1] == 'open' then
   return {'lease', known[2], known[3], known[4], tonumber(known[5]), tonumber(known[6]), known[7]}
 elseif known[1] then
   return {'ended', known[1]}
+end
+if call.line and must_join(call.line.due, call.line.record, call.line.lane, call.line.priority) then
+  return {'line'}
 end
 if not calendars_hold(call.calendars, now, call.guard_ms) then
   return {'clock', now}
