@@ -108,8 +108,7 @@ def test_who_was_turned_away_keeps_its_turn(parking: Parking) -> None:
 
 
 def test_an_urgent_lane_has_the_first_turn_and_a_start(parking: Parking) -> None:
-    parking.begin_and_park("low-1", "low-2", lane="low", priority=9)
-    parking.now_ms += 5
+    parking.begin_and_park("low-1", "low-2", lane="a lane that would be the first by its name", priority=9)
     parking.begin_and_park("high-1", "high-2", lane="high", priority=3)
     assert parking.let_go() == ["high-1"]
     began_ms = parking.now_ms
