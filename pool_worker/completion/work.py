@@ -26,6 +26,7 @@ from pool_worker.failpoints import reach
 from pool_worker.ledger.rows import Entry, attempt_row, job_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease
 from pool_worker.limits.settle import Settlement
+from pool_worker.registry import WarningRules
 from pool_worker.resources import Resources
 
 MAX_HOPS = 16
@@ -167,6 +168,7 @@ class Work:
             cost_usd=self._trail.cost_usd,
             latency_ms=attempt.latency_ms,
             degraded=leased.degraded,
+            quota_warning=quota_warning(leased.lease, self._pool.registry.rules.warnings),
             attempts=self._trail.attempts,
         )
 
@@ -212,6 +214,13 @@ def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Entry:
     """The books' row of a job that its caller cancelled while it waited: nobody had it in hand then."""
     outcome = cancelled(job.id, at=at).model_copy(update={"attempts": list(trail)})
     return job_row(job, outcome, finished_at=at).to_entry()
+
+
+def quota_warning(lease: Lease, rules: WarningRules) -> str | None:
+    """What the caller is told when a quota of the key that served it is nearly used up."""
+    if not any(lease.percent_used >= 100 * threshold for threshold in rules.quota_thresholds):
+        return None
+    return f"{lease.key_id}: {lease.percent_used}% of its {lease.fullest_window} are used"
 
 
 def _made(done: Answered | Failed, lease: Lease, *, started_at: datetime) -> Call:

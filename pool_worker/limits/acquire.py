@@ -32,6 +32,10 @@ class Lease:
     acquired_ms: int
     """By Redis's clock. The request must be on its way within `GUARD_MS` of the acquire, else refund and ask again."""
     deadline_ms: int
+    percent_used: int = 0
+    """How full the fullest of the key's windows of a day or longer is with this call."""
+    fullest_window: str = ""
+    """Which one it is: `requests per day`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +166,9 @@ async def acquire(
 def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str) -> Answer:
     kind, *facts = answer
     if kind == "lease":
-        model_id, key_id, group, acquired_ms, deadline_ms, job_id = facts
+        model_id, key_id, group, acquired_ms, deadline_ms, job_id, percent, fullest = facts
         candidate = next(it for it in candidates if it.model.id == model_id)
-        return Lease(lease_id, job_id, candidate, key_id, group, acquired_ms, deadline_ms)
+        return Lease(lease_id, job_id, candidate, key_id, group, acquired_ms, deadline_ms, percent, fullest)
     if kind == "elsewhere":
         candidate = candidates[facts[0]]
         return Elsewhere(candidate.queue, candidate)

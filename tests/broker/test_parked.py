@@ -107,7 +107,7 @@ def test_who_was_turned_away_keeps_its_turn(parking: Parking) -> None:
     assert all_let_go(parking)[0] == "a"
 
 
-def test_an_urgent_lane_has_the_first_turn_and_a_start(parking: Parking) -> None:
+def test_an_urgent_lane_has_the_first_turn(parking: Parking) -> None:
     parking.begin_and_park("low-1", "low-2", lane="a lane that would be the first by its name", priority=9)
     parking.begin_and_park("high-1", "high-2", lane="high", priority=3)
     assert parking.let_go() == ["high-1"]

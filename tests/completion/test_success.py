@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
+import pytest
 import redis
-from small_worker import SmallWorker
+from small_worker import MODELS, SmallWorker
 
 from pool_client import JobState, Result
 from pool_client import redis_keys as shared_keys
 from pool_client.outcome import parse_outcome
 from pool_worker import redis_keys
 from pool_worker.ledger.rows import AttemptRow, JobRow
+from pool_worker.registry import Period, Unit, Window, WindowKind
 from pool_worker.simulator.answers import expected_digest
+
+MODEL = MODELS[0]
 
 
 def test_the_result_is_the_providers_answer_with_its_trail(worker: SmallWorker) -> None:
@@ -53,6 +58,31 @@ def test_the_books_have_the_attempt_and_the_job(worker: SmallWorker) -> None:
     assert ended.cost == attempt.cost == result.cost_usd
     assert (ended.input_tokens, ended.output_tokens) == (result.usage.input_tokens, result.usage.output_tokens)
     assert (ended.task_type, ended.priority, ended.model_id) == ("analysis", "high", "openai-small")
+
+
+@pytest.mark.parametrize(("limit", "warning"), [(5, None), (4, None), (1, "groq#1: 100% of its requests per day are used")])
+def test_the_caller_is_warned_of_a_quota_that_is_nearly_used_up(worker: SmallWorker, limit: int, warning: str | None) -> None:
+    day = Window(Unit.REQUESTS, limit, Period.DAY, WindowKind.FIXED)
+    (only,) = [key for key in worker.pool.registry.keys if key.id == "groq#1"]
+    worker.configure(models={MODEL.id: replace(MODEL, limits=(day,))}, keys=(only,))
+    job = worker.submit()
+    worker.complete()
+    assert job.result(timeout=5).quota_warning == warning
+
+
+def test_the_warning_begins_at_three_quarters(worker: SmallWorker) -> None:
+    day = Window(Unit.REQUESTS, 4, Period.DAY, WindowKind.FIXED)
+    (only,) = [key for key in worker.pool.registry.keys if key.id == "groq#1"]
+    worker.configure(models={MODEL.id: replace(MODEL, limits=(day,))}, keys=(only,))
+    jobs = [worker.submit() for _ in range(4)]
+    for _ in jobs:
+        worker.complete()
+    warned = [job.result(timeout=5).quota_warning for job in jobs]
+    assert warned[:2] == [None, None]
+    assert [warning and warning.partition(":")[2] for warning in warned[2:]] == [
+        " 75% of its requests per day are used",
+        " 100% of its requests per day are used",
+    ]
 
 
 def test_nothing_is_left_of_it_but_its_record_and_result_for_a_day(worker: SmallWorker) -> None:

@@ -17,7 +17,6 @@ local MOST_A_CALL = 100  -- timers, lanes, and jobs let go: bounds how long Redi
 local PATIENCE_MS = 2000 -- for a handful that nobody takes: what is more urgent keeps the workers busy, or one has died
 local SHUT_LONG_MS = 250 -- less, and capacity comes in a stream
 local TURNS_MS = 16384   -- longer than lanes take turns; a score's fraction tells 4 ms apart then
-local YIELD_MS = 25 -- so long a job takes from being let go to its lease
 local SOON_MS, LATER_MS, LONGEST_MS, LATE_MS = 10, 100, 1000, 50
 
 local parked, messages, timers, lanes, pace = unpack(KEYS)
@@ -91,7 +90,7 @@ local function judge(facts)
   return size, shut_ms
 end
 
--- A lane's turn. Returns when it has its next (nil when nobody is due in it), and whether it has let somebody go.
+-- A lane's turn. Returns when it has its next; nil when nobody is due in it.
 local function turn(lane)
   local facts, due = facts_of .. lane, due_of .. lane
   local size, not_before_ms = judge(facts)
@@ -113,7 +112,7 @@ local function turn(lane)
   redis.call('HSET', facts, 'handful', size, 'out', table.concat(ids, ' '), 'since_ms', whole(now_ms))
   redis.call('HDEL', facts, 'in_vain', 'shut_ms')
   redis.call('PEXPIRE', facts, LANE_TTL_MS)
-  return now_ms + SOON_MS, true
+  return now_ms + SOON_MS
 end
 
 -- When the first of a sorted set is to be looked at.
@@ -132,7 +131,7 @@ end
 for _, lane in ipairs(redis.call('ZRANGEBYSCORE', lanes, now_ms + 2 * SHUT_AT_MOST_MS, '+inf', 'LIMIT', 0, MOST_A_CALL)) do
   redis.call('ZADD', lanes, now_ms, lane) -- Redis's clock has gone back
 end
--- The lane with the most urgent job has the first turn, and a start: the others yield to it, once.
+-- The lane with the most urgent job has the first turn.
 local due_lanes = redis.call('ZRANGEBYSCORE', lanes, '-inf', now_ms, 'LIMIT', 0, MOST_A_CALL)
 local urgency, order = {}, {}
 for i, lane in ipairs(due_lanes) do
@@ -142,17 +141,9 @@ table.sort(due_lanes, function(a, b)
   if urgency[a] ~= urgency[b] then return urgency[a] < urgency[b] end
   return order[a] < order[b]
 end)
-local served = NEVER
 for _, lane in ipairs(due_lanes) do
   if released >= MOST_A_CALL then break end
-  local next_ms, has_let_go
-  if urgency[lane] > served and redis.call('HSETNX', facts_of .. lane, 'yields', 1) == 1 then
-    next_ms = now_ms + YIELD_MS
-  else
-    redis.call('HDEL', facts_of .. lane, 'yields')
-    next_ms, has_let_go = turn(lane)
-    if has_let_go then served = math.min(served, urgency[lane]) end
-  end
+  local next_ms = turn(lane)
   if next_ms then
     local since_ms = tonumber(redis.call('HGET', facts_of .. lane, 'since_ms') or 0)
     -- Of lanes with the same time, the one that let go longer ago is first.

@@ -8,7 +8,8 @@
 --   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, in_flight, key_hold (prefixes),
 --   line: {due, record, lane, priority} (see broker/line.lua), or nil: it asks whoever else waits}
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
--- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id}
+-- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id, how full in percent the fullest window of a day or
+--     longer is with this job, which one it is}
 --   {'elsewhere', index of the candidate from 0, key id} · {'exhausted', ms or '', who, what, [indexes too large]}
 --   {'line'}: others wait for the same, and come first · {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
 -- include windows.lua
@@ -17,13 +18,14 @@
 -- How many keys are looked at in one call, and for each candidate at least.
 local LOOKS = 32
 local LEAST_LOOKS = 2
+local DAY_MS = 86400000
 
 local now, fraction = clock(ARGV[#ARGV])
 local call = cjson.decode(ARGV[1])
 
 local known = redis.call('HMGET', KEYS[1], 'state', 'model_id', 'key_id', 'group', 'acquired_ms', 'deadline_ms', 'job_id')
 if known[1] == 'open' then
-  return {'lease', known[2], known[3], known[4], tonumber(known[5]), tonumber(known[6]), known[7]}
+  return {'lease', known[2], known[3], known[4], tonumber(known[5]), tonumber(known[6]), known[7], 0, ''}
 elseif known[1] then
   return {'ended', known[1]}
 end
@@ -59,19 +61,25 @@ local function hold_end(values)
   return latest, reason
 end
 
--- When this job, and when the smallest job, fits all windows of a group; and what is in the way longest.
+-- When this job, and when the smallest job, fits all windows of a group; what is in the way longest; and how full (0 to 1) the fullest
+-- of the long windows is with this job.
 local function windows_free_at(c, look)
   local at, small_at, what = now, now, ''
+  local fullest = {share = 0, what = ''}
   for _, w in ipairs(c.windows) do
     if bind(w, look.group, look.daily_limit, look.learned, now, call.guard_ms, call.calendars) then
-      local free, small_free = free_at(w, amount_for(w, c), now)
+      local free, small_free, used = free_at(w, amount_for(w, c), now)
+      local share = (used + amount_for(w, c)) / w.cap
+      if w.period_ms >= DAY_MS and share > fullest.share then
+        fullest = {share = share, what = w.what}
+      end
       if free > at then
         at, what = free, w.what
       end
       small_at = math.max(small_at, small_free)
     end
   end
-  return at, small_at, what
+  return at, small_at, what, fullest
 end
 
 -- Everything about one key: {at, small_at, what, group, daily_limit, learned}; nil if it is not enrolled.
@@ -92,7 +100,7 @@ local function look_at(c, key)
   if not c.seen[memo] then
     c.seen[memo] = {windows_free_at(c, look)}
   end
-  look.at, look.small_at, look.what = unpack(c.seen[memo])
+  look.at, look.small_at, look.what, look.fullest = unpack(c.seen[memo])
   if look.at <= now and redis.call('ZCOUNT', call.in_flight .. key, '(' .. whole(now), '+inf') >= c.concurrency then
     look.at, look.what = now + SOON_MS, c.concurrency .. ' calls in flight'
   end
@@ -235,7 +243,8 @@ local function reserve(c, look)
     'acquired_ms', now, 'deadline_ms', deadline, 'in_flight', in_flight, 'reserved', reserved
   )
   redis.call('PEXPIRE', KEYS[1], call.ttl_ms + call.keep_ms)
-  return {'lease', c.model_id, look.key, look.group, now, deadline, call.job_id}
+  local percent = math.min(math.floor(100 * look.fullest.share), 100)
+  return {'lease', c.model_id, look.key, look.group, now, deadline, call.job_id, percent, look.fullest.what}
 end
 
 local facts = #KEYS > 2 and redis.call('MGET', unpack(KEYS, 3)) or {}

@@ -62,7 +62,7 @@ function fixed.free_at(w, amount, now)
     end
     return wanted > spare - pending and now + SOON_MS or now
   end
-  return freed_at(amount), freed_at(1)
+  return freed_at(amount), freed_at(1), w.cap - spare + pending
 end
 
 function fixed.reserve(w, amount, now)

@@ -35,8 +35,9 @@ end
 
 function refill.free_at(w, amount, now)
   local bucket = read_bucket(w.name)
-  local spare = w.cap - owed_at(bucket, w, now)
-  return freed_at(w, amount - spare, bucket.pending, now), freed_at(w, 1 - spare, bucket.pending, now)
+  local owed = owed_at(bucket, w, now)
+  local spare = w.cap - owed
+  return freed_at(w, amount - spare, bucket.pending, now), freed_at(w, 1 - spare, bucket.pending, now), owed + bucket.pending
 end
 
 function refill.reserve(w, amount, now)

@@ -66,7 +66,7 @@ end
 function sliding.free_at(w, amount, now)
   local total = prune(w, total_of(w.name), w.cap - amount, now)
   local at = freed_at(w, total + amount - w.cap, now)
-  return at, amount > 1 and at > now and freed_at(w, total + 1 - w.cap, now) or at
+  return at, amount > 1 and at > now and freed_at(w, total + 1 - w.cap, now) or at, total
 end
 
 function sliding.reserve(w, amount, now, lease_id)

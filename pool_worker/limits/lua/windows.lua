@@ -1,5 +1,5 @@
 -- The window kinds, each with the same functions (times in ms; `w` is a bound window):
---   free_at(w, amount, now)            now if the amount fits, else the earliest time at which it may; and the same for 1
+--   free_at(w, amount, now)            now if the amount fits, else the earliest time at which it may; the same for 1; what is used
 --   reserve(w, amount, now, lease_id)  count it; returns what the kind itself must remember for the settlement
 --   settle(note, actual, call)         replace the reserved amount by the actual one
 --   used(w, now), resets_at(w, now)    read only: the amount counted now, and when it will be 0 again
@@ -70,8 +70,8 @@ end
 local function free_at(w, amount, now)
   amount = math.max(amount, 1)
   if w.cap < 1 then
-    return NEVER, NEVER
+    return NEVER, NEVER, 0
   end
-  local at, small_at = kinds[w.kind].free_at(w, amount, now)
-  return amount > w.cap and NEVER or at, small_at
+  local at, small_at, used = kinds[w.kind].free_at(w, amount, now)
+  return amount > w.cap and NEVER or at, small_at, used
 end
