@@ -71,6 +71,11 @@ def ready_keys(provider: str, model: str) -> str:
     return f"pool:ready:{provider}:{model}"
 
 
+def nobody_free(provider: str, model: str) -> str:
+    """String: until when no key is free for jobs of some size (see `limits/lua/nobody.lua`). TTL: until then."""
+    return f"{ready_keys(provider, model)}:nobody"
+
+
 def enrolled_models(provider: str) -> str:
     """Set: names of the models that have a ready index. *Lasting*."""
     return f"pool:enrolled:models:{provider}"

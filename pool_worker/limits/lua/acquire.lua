@@ -1,7 +1,7 @@
 -- Purpose: reserve one call on the first candidate, in route order, that is free: all of its windows, its budgets and a
 --   slot in flight, or nothing at all. Idempotent by lease id.
 -- KEYS[1] lease (hash)  KEYS[2] open leases (sorted set)
--- KEYS[3..] three for each candidate: pool:ready:* (string), pool:hold:* of its provider and of its model (strings)
+-- KEYS[3..] four for each candidate: pool:ready:* (string), pool:hold:* of its provider and of its model, pool:ready:*:nobody (strings)
 --   The others are named by the script, which picks them: pool:ready:*:* (sorted sets), pool:key:* (hash), pool:hold:* (string), pool:in_flight:* (sorted set),
 --   pool:window:* (by kind), pool:budget:*:* (string). One Redis node, or one slot.
 -- ARGV[1] JSON of the call: {lease_id, job_id, ttl_ms, keep_ms, guard_ms, amounts: [[n by unit, see UNITS] by candidate],
@@ -13,11 +13,12 @@
 --   {'elsewhere', index of the candidate from 0, key id} · {'exhausted', ms or '', who, what, [indexes too large]}
 --   {'line'}: others wait for the same, and come first · {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
 -- include windows.lua
+-- include nobody.lua
 -- include broker/line.lua
 
 -- How many keys are looked at in one call, and for each candidate at least.
-local LOOKS = 32
-local LEAST_LOOKS = 2
+local LOOKS = 12
+local LEAST_LOOKS = 1
 local DAY_MS = 86400000
 
 local now, fraction = clock(ARGV[#ARGV])
@@ -73,10 +74,11 @@ local function windows_free_at(c, look)
       if w.period_ms >= DAY_MS and share > fullest.share then
         fullest = {share = share, what = w.what}
       end
+      small_at = math.max(small_at, small_free)
       if free > at then
         at, what = free, w.what
+        break
       end
-      small_at = math.max(small_at, small_free)
     end
   end
   return at, small_at, what, fullest
@@ -114,7 +116,7 @@ local function look_through(c, page, moves)
   for i = 1, #page, 2 do
     local key, score = page[i], tonumber(page[i + 1])
     if score > now and score >= soonest.at then
-      c.may_fit = true
+      c.may_fit, c.is_whole = true, false
       return nil, true
     end
     local look = look_at(c, key)
@@ -125,6 +127,9 @@ local function look_through(c, page, moves)
       return look, true
     end
     c.may_fit = c.may_fit or look.at < NEVER
+    if look.at < c.first.at then
+      c.first = {at = look.at, who = key, what = look.what}
+    end
     blocked(look.at, key, look.what)
     moves[#moves + 1] = math.min(math.max(look.small_at, now), 9e15)
     moves[#moves + 1] = key
@@ -148,7 +153,7 @@ local function walk(c, ready)
     local cut_short = #page == 2 * (upto - from)
     from, upto = upto, upto + looks_left
     if not done and cut_short and looks_left <= 0 then
-      c.may_fit = true
+      c.may_fit, c.is_whole = true, false
       blocked(math.max(tonumber(page[#page]), now + SOON_MS), c.provider, 'more keys to look at')
     end
   until done or not cut_short or looks_left <= 0
@@ -185,7 +190,7 @@ local function too_large(c)
 end
 
 -- A free key of the candidate, of the best priority that has one; or nil, with an answer that ends the call.
-local function find(c, priorities, provider_hold, model_hold)
+local function find(c, priorities, provider_hold, model_hold, nobody)
   if not priorities then
     return nil, {'unenrolled', c.provider}
   end
@@ -201,6 +206,11 @@ local function find(c, priorities, provider_hold, model_hold)
   if not budgets_free(c) then
     return nil
   end
+  local nobody_at, who, what = nobody_until(nobody, c.amounts, now)
+  if nobody_at then
+    blocked(nobody_at, who, what)
+    return nil
+  end
   for priority in string.gmatch(priorities, '%S+') do
     local look = walk(c, c.ready .. ':' .. priority)
     if c.unenrolled then
@@ -210,6 +220,9 @@ local function find(c, priorities, provider_hold, model_hold)
     end
   end
   c.too_large = c.may_fit == false
+  if c.is_whole then
+    note_nobody(c.ready, c.amounts, c.first.at, c.first.who, c.first.what, now)
+  end
   return nil
 end
 
@@ -253,8 +266,8 @@ for i = 2, #ARGV - 1 do
   local c = cjson.decode(ARGV[i])
   c.amounts = call.amounts[i - 1]
   c.cost = c.amounts[UNITS.usd]
-  c.seen = {}
-  local look, answer = find(c, unpack(facts, 3 * i - 5, 3 * i - 3))
+  c.seen, c.first, c.is_whole = {}, {at = NEVER}, true
+  local look, answer = find(c, unpack(facts, 4 * i - 7, 4 * i - 4))
   if answer then
     return answer
   elseif look and call.served[i - 1] then

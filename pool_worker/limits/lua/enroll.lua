@@ -5,7 +5,7 @@
 -- ARGV[1] JSON {models: [name], keys: [{id, priority, group, daily_limit or ''}], priorities: "1 2", ready, facts, group (prefixes)}
 -- ARGV[2] now_ms or ''
 -- Returns: the number of keys enrolled
--- include clock.lua
+-- include nobody.lua
 local CHUNK = 500
 local now = clock(ARGV[2])
 local spec = cjson.decode(ARGV[1])
@@ -70,6 +70,7 @@ for _, model in ipairs(spec.models) do
 end
 for _, model in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   local ready = spec.ready .. model
+  redis.call('DEL', nobody_name(ready))
   if served[model] then
     for priority, ids in pairs(misplaced) do
       for some in chunks_of(ids, CHUNK) do

@@ -34,14 +34,15 @@ local function freed_at(w, excess, pending, now)
 end
 
 function refill.free_at(w, amount, now)
-  local bucket = read_bucket(w.name)
+  w.bucket = read_bucket(w.name)
+  local bucket = w.bucket
   local owed = owed_at(bucket, w, now)
   local spare = w.cap - owed
   return freed_at(w, amount - spare, bucket.pending, now), freed_at(w, 1 - spare, bucket.pending, now), owed + bucket.pending
 end
 
 function refill.reserve(w, amount, now)
-  local bucket = read_bucket(w.name)
+  local bucket = w.bucket or read_bucket(w.name)
   if w.late then
     write_bucket(w, bucket.owed, bucket.at, bucket.pending + amount)
   else

@@ -4,8 +4,10 @@
 --
 -- Redis key: hash pool:key:*, field "learned": JSON {window name: [limit, when it was said, ms]}.
 -- include windows.lua
+-- include nobody.lua
 
 local function learn(lease, name, limit, now)
+  redis.call('DEL', nobody_name(lease.ready .. lease.model))
   for _, key in ipairs(redis.call('SMEMBERS', lease.group_keys)) do
     local learned = cjson.decode(redis.call('HGET', lease.facts .. key, 'learned') or '{}')
     learned[name] = {limit, now}

@@ -28,7 +28,10 @@ local LEARNED_FOR_MS = 86400000
 -- Make the window that of one quota group; false if it limits nothing there. `learned`: JSON (see said.lua), or false.
 local function bind(w, group, daily_limit, learned, now, guard_ms, calendars)
   w.limit_in_force = w.own and daily_limit or w.limit
-  w.name = w.prefix .. group
+  local name = w.prefix .. group
+  if w.name ~= name then
+    w.name, w.bucket = name, nil
+  end
   local lower = learned and cjson.decode(learned)[w.name]
   w.is_learned = lower and w.limit_in_force and lower[1] < w.limit_in_force and now < lower[2] + LEARNED_FOR_MS
   if w.is_learned then
