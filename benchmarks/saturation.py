@@ -1,17 +1,19 @@
 """How much of the capacity that thirty-two keys offer is used, and whether a request more was ever sent than they allow.
 
-Run: `python benchmarks/saturation.py [--seconds 210] [--workers 1 2 4 8] [--apart 5] [--tokens]`; each count of workers takes so
-many seconds. There is always more to do than capacity. What is offered, admitted, refused and exceeded is the simulator's own
-count from the first call on: nothing is reset in between, so the first minute is as much a part of it as the last.
+Run: `python benchmarks/saturation.py [--seconds 210] [--workers 1 2 4 8] [--apart 5] [--tokens] [--keys 320]`; each count of
+workers takes so many seconds. There is always more to do than capacity. What is offered, admitted, refused and exceeded is the
+simulator's own count from the first call on: nothing is reset in between, so the first minute is as much a part of it as the last.
 
 `--apart S` sets the clocks of the workers S seconds ahead and behind in turn (with Debian's libfaketime); Redis and the simulator
 keep the true one. `--tokens` asks for prompts of 50 to 6,000 tokens, which the simulator counts as up to half more or half fewer.
+`--keys N` multiplies all keys but Cloudflare's; beyond 320 their requests a minute shrink, for this machine could not make the calls.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import yaml
 from throughput import Quiet
 
 from pool_client import Pool
@@ -33,9 +36,11 @@ from pool_worker.simulator.admin_client import SimulatorAdmin
 
 PROFILE = "thirty-two-keys"
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-CONCURRENT_DAY = 2_500
-"""Jobs for Cloudflare, whose only window is a day's; the others offer some ten calls a second."""
-JOBS_A_SECOND = 20
+DAY_ONLY, ITS_DAY = "cloudflare", 2_500
+"""A provider whose only window is a day's, and about so many calls."""
+CALLS_A_SECOND = 20
+"""Some more than 32 keys offer otherwise."""
+MOST_TIMES = 10
 SHORTEST, LONGEST = 50, 6_000
 """Tokens of a prompt."""
 OFF_BY = 0.5
@@ -70,23 +75,41 @@ def clock_of(number: int, *, apart_s: float) -> dict[str, str]:
     return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{sign}{apart_s}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
-def plan_of(workers: int, home: Path, *, apart_s: float) -> Plan:
+def config_of(keys: int, home: Path) -> Path:
+    """The shipped configuration, its profile with so many keys."""
+    config = home / "configs"
+    shutil.copytree("configs", config)
+    path = config / "profiles" / f"{PROFILE}.yaml"
+    profile = yaml.safe_load(path.read_text())
+    times = keys / sum(profile["keys"].values())
+    for provider in profile["keys"].keys() - {DAY_ONLY}:
+        profile["keys"][provider] = round(profile["keys"][provider] * times)
+        for window in profile["providers"][provider]["limits"]:
+            if window["per"] == "minute" and window["unit"] == "requests":
+                window["limit"] = max(1, round(window["limit"] * min(1, MOST_TIMES / times)))
+    path.write_text(yaml.safe_dump(profile))
+    return config
+
+
+def plan_of(workers: int, home: Path, *, apart_s: float, keys: int) -> Plan:
     """Workers that each serve every queue."""
-    plan = make_plan(Settings(home=home), simulate=PROFILE, redis_port=free_port())
+    settings = Settings(home=home / "home", config_dir=config_of(keys, home))
+    plan = make_plan(settings, simulate=PROFILE, redis_port=free_port())
     queues = (*plan.registry.queues(), MAINTENANCE_QUEUE)
     plans = (WorkerPlan(f"worker-{n}", queues, clock_of(n, apart_s=apart_s)) for n in range(1, workers + 1))
     return replace(plan, worker_plans=tuple(plans))
 
 
-def requests(seconds: float, *, by_tokens: bool) -> Iterator[dict[str, Any]]:
+def requests(seconds: float, *, by_tokens: bool, keys: int) -> Iterator[dict[str, Any]]:
     """More than can be done: short prompts, or some of every length."""
+    calls_a_second = CALLS_A_SECOND * min(keys / 32, MOST_TIMES)
     dice = Random(4)  # noqa: S311 - lengths, nothing secret
-    for number in range(CONCURRENT_DAY + round(JOBS_A_SECOND * seconds)):
+    for number in range(ITS_DAY + round(calls_a_second * seconds)):
         more = " and then?" * (dice.randint(SHORTEST, LONGEST) * 4 // 10) if by_tokens else ""
         yield {"prompt": f"Report {number}: what happened?{more}", "max_tokens": 60}
 
 
-def run(plan: Plan, seconds: float, *, by_tokens: bool) -> dict[str, Used]:
+def run(plan: Plan, seconds: float, *, by_tokens: bool, keys: int) -> dict[str, Used]:
     """One run; the jobs that are left in the end are forgotten with its home."""
     with ExitStack() as stack:
         system = System(plan, report=Quiet())
@@ -95,7 +118,7 @@ def run(plan: Plan, seconds: float, *, by_tokens: bool) -> dict[str, Used]:
         simulator = stack.enter_context(SimulatorAdmin(str(running.simulator_url)))
         simulator.options(tokens_off=OFF_BY if by_tokens else 0.0)
         pool = stack.enter_context(Pool(agent="log_analyzer", redis_url=running.redis_url))
-        pool.submit_many(requests(seconds, by_tokens=by_tokens))
+        pool.submit_many(requests(seconds, by_tokens=by_tokens, keys=keys))
         while not (began := simulator.counts()["began"]):
             time.sleep(0.01)
         time.sleep(max(0.0, began + seconds - time.time()))
@@ -110,13 +133,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--apart", type=float, default=0.0)
     parser.add_argument("--tokens", action="store_true")
+    parser.add_argument("--keys", type=int, default=32)
     asked = parser.parse_args()
     bound = ", prompts of every length" if asked.tokens else ""
-    print(f"{asked.seconds:.0f} s, {os.cpu_count()} cores, clocks {asked.apart:g} s apart{bound}")
+    print(f"{asked.keys} keys, {asked.seconds:.0f} s, {os.cpu_count()} cores, clocks {asked.apart:g} s apart{bound}")
     print("| workers | calls offered | made | used | refused | overshoot |\n|---|---|---|---|---|---|")
     for workers in asked.workers:
         with tempfile.TemporaryDirectory() as home:
-            found = run(plan_of(workers, Path(home), apart_s=asked.apart), asked.seconds, by_tokens=asked.tokens)
+            plan = plan_of(workers, Path(home), apart_s=asked.apart, keys=asked.keys)
+            found = run(plan, asked.seconds, by_tokens=asked.tokens, keys=asked.keys)
         sums = (sum(getattr(each, name) for each in found.values()) for name in ("offered", "made", "refused"))
         print(Used(*sums, max(each.overshoot for each in found.values())).row(str(workers)))
         for name, each in found.items():
