@@ -2,11 +2,11 @@
 
 Run: `python benchmarks/saturation.py [--seconds 210] [--workers 1 2 4 8] [--apart 5] [--tokens] [--keys 320]`; each count of
 workers takes so many seconds. There is always more to do than capacity. What is offered, admitted, refused and exceeded is the
-simulator's own count from the first call on: nothing is reset in between, so the first minute is as much a part of it as the last.
+simulator's own count from the first call on: nothing is reset in between, the first minute is as much a part of it as the last.
 
 `--apart S` sets the clocks of the workers S seconds ahead and behind in turn (with Debian's libfaketime); Redis and the simulator
 keep the true one. `--tokens` asks for prompts of 50 to 6,000 tokens, which the simulator counts as up to half more or half fewer.
-`--keys N` multiplies all keys but Cloudflare's; beyond 320 their requests a minute shrink, for this machine could not make the calls.
+`--keys N` multiplies all keys but Cloudflare's; beyond 320 their requests a minute shrink: this machine could not make the calls.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def be_due(worker: SmallWorker, job: JobHandle) -> None:
 
 
 def capacity_returns(worker: SmallWorker) -> None:
-    for name in worker.redis.scan_iter("pool:window:*"):
+    for name in (*worker.redis.scan_iter("pool:window:*"), redis_keys.nobody_free(MODEL.provider, MODEL.name)):
         worker.redis.delete(name)
 
 

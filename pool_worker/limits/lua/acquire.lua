@@ -33,7 +33,8 @@ end
 if call.line and must_join(call.line.due, call.line.record, call.line.lane, call.line.priority) then
   return {'line'}
 end
-if not calendars_hold(call.calendars, now, call.guard_ms) then
+local time = {now = now, guard_ms = call.guard_ms, calendars = call.calendars}
+if not calendars_hold(time) then
   return {'clock', now}
 end
 
@@ -68,7 +69,7 @@ local function windows_free_at(c, look)
   local at, small_at, what = now, now, ''
   local fullest = {share = 0, what = ''}
   for _, w in ipairs(c.windows) do
-    if bind(w, look.group, look.daily_limit, look.learned, now, call.guard_ms, call.calendars) then
+    if bind(w, look, time) then
       local free, small_free, used = free_at(w, amount_for(w, c), now)
       local share = (used + amount_for(w, c)) / w.cap
       if w.period_ms >= DAY_MS and share > fullest.share then
@@ -166,7 +167,7 @@ end
 local function budgets_free(c)
   local at, who, what = now, '', ''
   for _, w in ipairs(c.cost > 0 and call.budgets or {}) do
-    bind(w, '', nil, false, now, 0, call.calendars)
+    bind(w, {group = ''}, {now = now, guard_ms = 0, calendars = call.calendars})
     w.periods = {w.periods[now < w.periods[1][2] and 1 or 2]}
     local free = free_at(w, c.cost, now)
     if free > at then
@@ -234,7 +235,7 @@ end
 local function reserve(c, look)
   local notes = {}
   for _, w in ipairs(c.windows) do
-    if bind(w, look.group, look.daily_limit, look.learned, now, call.guard_ms, call.calendars) then
+    if bind(w, look, time) then
       reserve_window(notes, w, amount_for(w, c))
     end
   end

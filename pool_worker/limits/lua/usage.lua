@@ -6,14 +6,15 @@
 -- include windows.lua
 local now = clock(ARGV[2])
 local spec = cjson.decode(ARGV[1])
-if not calendars_hold(spec.calendars, now, spec.guard_ms) then
+local time = {now = now, guard_ms = spec.guard_ms, calendars = spec.calendars}
+if not calendars_hold(time) then
   return {'clock', now}
 end
 local answer = {}
 for _, w in ipairs(spec.windows) do
   local used, limit, resets_at = 0, -1, now
   local learned = w.key_facts and redis.call('HGET', w.key_facts, 'learned')
-  if bind(w, w.group, w.daily_limit, learned, now, spec.guard_ms, spec.calendars) then
+  if bind(w, {group = w.group, daily_limit = w.daily_limit, learned = learned}, time) then
     used = math.ceil(kinds[w.kind].used(w, now) / grains_of(w.unit))
     limit, resets_at = w.limit_in_force, kinds[w.kind].resets_at(w, now)
   end

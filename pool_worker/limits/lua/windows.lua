@@ -25,28 +25,29 @@ end
 -- A limit that a provider did not repeat for so long is asked for anew.
 local LEARNED_FOR_MS = 86400000
 
--- Make the window that of one quota group; false if it limits nothing there. `learned`: JSON (see said.lua), or false.
-local function bind(w, group, daily_limit, learned, now, guard_ms, calendars)
-  w.limit_in_force = w.own and daily_limit or w.limit
-  local name = w.prefix .. group
+-- Make the window that of one account; false if it limits nothing there.
+-- `account`: {group, daily_limit or nil, learned: JSON (see said.lua) or nil or false}; `time`: {now, guard_ms, calendars}
+local function bind(w, account, time)
+  w.limit_in_force = w.own and account.daily_limit or w.limit
+  local name = w.prefix .. account.group
   if w.name ~= name then
     w.name, w.bucket = name, nil
   end
-  local lower = learned and cjson.decode(learned)[w.name]
-  w.is_learned = lower and w.limit_in_force and lower[1] < w.limit_in_force and now < lower[2] + LEARNED_FOR_MS
+  local lower = account.learned and cjson.decode(account.learned)[name]
+  w.is_learned = lower and w.limit_in_force and lower[1] < w.limit_in_force and time.now < lower[2] + LEARNED_FOR_MS
   if w.is_learned then
     w.limit_in_force = lower[1]
   end
   w.cap = w.limit_in_force and w.limit_in_force * grains_of(w.unit)
-  w.guard_ms = guard_ms
-  w.periods = w.calendar and calendars[w.calendar]
+  w.guard_ms = time.guard_ms
+  w.periods = w.calendar and time.calendars[w.calendar]
   return w.cap ~= nil
 end
 
 -- Whether the periods that the caller's clock chose contain Redis's now, with the guard.
-local function calendars_hold(calendars, now, guard_ms)
-  for _, periods in pairs(calendars) do
-    if now < periods[1][1] or now + guard_ms >= periods[#periods][2] then
+local function calendars_hold(time)
+  for _, periods in pairs(time.calendars) do
+    if time.now < periods[1][1] or time.now + time.guard_ms >= periods[#periods][2] then
       return false
     end
   end
