@@ -6,7 +6,7 @@ simulator's own count from the first call on: nothing is reset in between, the f
 
 `--apart S` sets the clocks of the workers S seconds ahead and behind in turn (with Debian's libfaketime); Redis and the simulator
 keep the true one. `--tokens` asks for prompts of 50 to 6,000 tokens, which the simulator counts as up to half more or half fewer.
-`--keys N` multiplies all keys but Cloudflare's; beyond 320 their requests a minute shrink: this machine could not make the calls.
+`--keys N` shares the same requests a minute out among more keys (all but Cloudflare's), at least one to each.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 DAY_ONLY, ITS_DAY = "cloudflare", 2_500
 """A provider whose only window is a day's, and about so many calls."""
 CALLS_A_SECOND = 20
-"""Some more than 32 keys offer otherwise."""
-MOST_TIMES = 10
+"""Some more than the other providers offer."""
 SHORTEST, LONGEST = 50, 6_000
 """Tokens of a prompt."""
 OFF_BY = 0.5
@@ -86,7 +85,7 @@ def config_of(keys: int, home: Path) -> Path:
         profile["keys"][provider] = round(profile["keys"][provider] * times)
         for window in profile["providers"][provider]["limits"]:
             if window["per"] == "minute" and window["unit"] == "requests":
-                window["limit"] = max(1, round(window["limit"] * min(1, MOST_TIMES / times)))
+                window["limit"] = max(1, round(window["limit"] / times))
     path.write_text(yaml.safe_dump(profile))
     return config
 
@@ -102,9 +101,9 @@ def plan_of(workers: int, home: Path, *, apart_s: float, keys: int) -> Plan:
 
 def requests(seconds: float, *, by_tokens: bool, keys: int) -> Iterator[dict[str, Any]]:
     """More than can be done: short prompts, or some of every length."""
-    calls_a_second = CALLS_A_SECOND * min(keys / 32, MOST_TIMES)
+    calls_a_second = max(CALLS_A_SECOND, keys / 60)
     dice = Random(4)  # noqa: S311 - lengths, nothing secret
-    for number in range(ITS_DAY + round(calls_a_second * seconds)):
+    for number in range(ITS_DAY + round(calls_a_second * (seconds + 60))):
         more = " and then?" * (dice.randint(SHORTEST, LONGEST) * 4 // 10) if by_tokens else ""
         yield {"prompt": f"Report {number}: what happened?{more}", "max_tokens": 60}
 
