@@ -25,6 +25,7 @@ from pool_client.errors import ConfigurationError, JobCancelledError
 from pool_client.redis_connection import DEFAULT_URL, async_pool, connect
 from pool_worker import redis_keys
 from pool_worker.batching_redis import BatchingRedis
+from pool_worker.beside import running_beside
 from pool_worker.broker.jobs import Jobs
 from pool_worker.budget import EVERYBODY, agent_scope, spent_fractions
 from pool_worker.errors import SecretMissingError
@@ -43,7 +44,6 @@ from pool_worker.vault import Vault, master_keys
 HEARTBEAT_S = 10.0
 SECRET_MISSING_FOR = timedelta(seconds=10)
 LOOK_EVERY_S = 2.0
-STOP_AGAIN_S = 0.1
 READY_AT_ONCE = 4
 """Two keep Redis waiting (half the jobs per second); eight make a job that fails over wait twice as long behind new ones."""
 REDIS_CONNECTIONS = 64
@@ -200,7 +200,7 @@ async def open_resources(
         facts = json.dumps({"pid": os.getpid(), "queues": sorted(served_queues), "since": datetime.now(UTC).isoformat()})
         await _say_alive(client, worker, facts)
         for background in (_stay_alive(client, worker, facts), _listen_for_cancels(resources), _keep_looking(resources)):
-            stack.push_async_callback(_stop, asyncio.create_task(background))
+            await stack.enter_async_context(running_beside(background))
         yield resources
 
 
@@ -270,12 +270,3 @@ async def _listen_for_cancels(resources: Resources) -> None:
         except redis.RedisError as error:
             logger.warning("not listening for cancels for a moment: %s", error)
             await asyncio.sleep(1)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    """Cancel it until it ends: redis-py waits by `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=STOP_AGAIN_S)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

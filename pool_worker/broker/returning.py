@@ -5,29 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import redis
 
+from pool_worker.beside import running_beside
 from pool_worker.broker.jobs import Jobs
 
 TRY_AGAIN_S = 1.0
-STOP_AGAIN_S = 0.1
 
 logger = logging.getLogger(__name__)
 
 
-@asynccontextmanager
-async def bringing_back(jobs: Jobs) -> AsyncIterator[None]:
+def bringing_back(jobs: Jobs) -> AbstractAsyncContextManager[None]:
     """Meanwhile parked jobs come back, here or by another worker."""
-    task = asyncio.create_task(_bring_back(jobs))
-    try:
-        yield
-    finally:
-        while not task.done():  # redis-py waits by `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation
-            task.cancel()
-            await asyncio.wait([task], timeout=STOP_AGAIN_S)
+    return running_beside(_bring_back(jobs))
 
 
 async def _bring_back(jobs: Jobs) -> None:

@@ -1,0 +1,24 @@
+"""Work that goes on beside something else, and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+
+STOP_AGAIN_S = 0.1
+
+
+@asynccontextmanager
+async def running_beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Meanwhile this is done; in the end it is cancelled. What it raised itself, if anything, is raised then."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        while not task.done():  # redis-py waits by `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation
+            task.cancel()
+            await asyncio.wait([task], timeout=STOP_AGAIN_S)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
