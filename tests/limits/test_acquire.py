@@ -386,3 +386,13 @@ def test_who_is_cancelled_while_asking_leaves_nothing_reserved(limits: Limits, r
 
     limits.run(ask_and_leave())
     assert limits.take().id != "given-up"
+
+
+def test_the_load_is_spread_by_how_much_of_each_key_is_used(limits: Limits) -> None:
+    limits.use(provider("groq", window("fixed", limit=100, unit="tokens", per="day")), keys=keys_of("groq", 2))
+    used_much = limits.take(tokens(60))
+    limits.now_ms += 1_000
+    others = [limits.take(tokens(10)).key_id for _ in range(5)]
+    assert set(others) == {"groq#1", "groq#2"} - {used_much.key_id}
+    limits.now_ms += 60_000
+    assert limits.take(tokens(10)).key_id == used_much.key_id, "it is not forgotten"

@@ -20,6 +20,8 @@
 local LOOKS = 12
 local LEAST_LOOKS = 1
 local DAY_MS = 86400000
+-- An unused key counts as not used for so much longer than a wholly used one: the least used come first, then the least recently used.
+local SPREAD_MS = 60000
 
 local now, fraction = clock(ARGV[#ARGV])
 local call = cjson.decode(ARGV[1])
@@ -63,29 +65,29 @@ local function hold_end(values)
   return latest, reason
 end
 
--- When this job, and when the smallest job, fits all windows of a group; what is in the way longest; and how full (0 to 1) the fullest
--- of the long windows is with this job.
-local function windows_free_at(c, look)
-  local at, small_at, what = now, now, ''
-  local fullest = {share = 0, what = ''}
+-- Look at the windows of an account: `at`, when this job fits them all, or the first that is in the way (`what`); `small_at`, the same
+-- for the smallest job; `share`, how full (0 to 1) the fullest is with this job; `fullest`, the fullest of those of a day or longer.
+local function look_at_windows(c, account)
+  local seen = {at = now, small_at = now, what = '', share = 0, fullest = {share = 0, what = ''}}
   for _, w in ipairs(c.windows) do
-    if bind(w, look, time) then
+    if bind(w, account, time) then
       local free, small_free, used = free_at(w, amount_for(w, c), now)
-      local share = (used + amount_for(w, c)) / w.cap
-      if w.period_ms >= DAY_MS and share > fullest.share then
-        fullest = {share = share, what = w.what}
+      local share = math.min((used + amount_for(w, c)) / w.cap, 1)
+      seen.share = math.max(seen.share, share)
+      if w.period_ms >= DAY_MS and share > seen.fullest.share then
+        seen.fullest = {share = share, what = w.what}
       end
-      small_at = math.max(small_at, small_free)
-      if free > at then
-        at, what = free, w.what
+      seen.small_at = math.max(seen.small_at, small_free)
+      if free > now then
+        seen.at, seen.what = free, w.what
         break
       end
     end
   end
-  return at, small_at, what, fullest
+  return seen
 end
 
--- Everything about one key: {at, small_at, what, group, daily_limit, learned}; nil if it is not enrolled.
+-- Everything about one key: {group, daily_limit, learned, priority} and what look_at_windows tells; nil if it is not enrolled.
 local function look_at(c, key)
   local facts = redis.call('HMGET', call.facts .. key, 'group', 'daily_limit', 'priority', 'learned')
   local group = facts[1]
@@ -101,9 +103,11 @@ local function look_at(c, key)
   end
   local memo = group .. '/' .. facts[2]
   if not c.seen[memo] then
-    c.seen[memo] = {windows_free_at(c, look)}
+    c.seen[memo] = look_at_windows(c, look)
   end
-  look.at, look.small_at, look.what, look.fullest = unpack(c.seen[memo])
+  for name, value in pairs(c.seen[memo]) do
+    look[name] = value
+  end
   if look.at <= now and redis.call('ZCOUNT', call.in_flight .. key, '(' .. whole(now), '+inf') >= c.concurrency then
     look.at, look.what = now + SOON_MS, c.concurrency .. ' calls in flight'
   end
@@ -246,7 +250,7 @@ local function reserve(c, look)
   local in_flight = call.in_flight .. look.key
   redis.call('ZADD', in_flight, deadline, call.lease_id)
   redis.call('PEXPIRE', in_flight, call.keep_ms)
-  redis.call('ZADD', c.ready .. ':' .. look.priority, 'XX', now + fraction, look.key)
+  redis.call('ZADD', c.ready .. ':' .. look.priority, 'XX', now + fraction - (1 - look.share) * SPREAD_MS, look.key)
   redis.call('ZADD', KEYS[2], deadline, call.lease_id)
   local reserved = cjson.encode({
     notes = notes, acquired_ms = now, model = c.model, ready = c.ready_prefix, models = c.models,
@@ -257,7 +261,7 @@ local function reserve(c, look)
     'acquired_ms', now, 'deadline_ms', deadline, 'in_flight', in_flight, 'reserved', reserved
   )
   redis.call('PEXPIRE', KEYS[1], call.ttl_ms + call.keep_ms)
-  local percent = math.min(math.floor(100 * look.fullest.share), 100)
+  local percent = math.floor(100 * look.fullest.share)
   return {'lease', c.model_id, look.key, look.group, now, deadline, call.job_id, percent, look.fullest.what}
 end
 
