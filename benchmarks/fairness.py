@@ -1,7 +1,7 @@
 """How long a job of one agent waits when another agent has thousands in line, and what a more urgent one waits.
 
-Run: `python benchmarks/fairness.py [JOBS]`. Two workers, the 32-key profile without Cloudflare. One agent submits JOBS jobs, far more than
-there is capacity for; a second later two others submit twenty each, one of the same priority and one of a higher.
+Run: `python benchmarks/fairness.py [JOBS]`. Two workers, the 32-key profile without Cloudflare. One agent submits JOBS jobs, far
+more than there is capacity for; a second later two others submit twenty each, one of the same priority and one of a higher.
 """
 
 from __future__ import annotations
@@ -59,9 +59,8 @@ def main() -> None:
         }
         for name, handles in asked.items():
             waited = waits_s(handles, began)
-            print(
-                f"{name:18} {NEWCOMERS[name]:8} first {waited[0]:6.1f} s, median {waited[EACH // 2]:6.1f} s, last {waited[-1]:6.1f} s"
-            )
+            first, median, last = waited[0], waited[EACH // 2], waited[-1]
+            print(f"{name:18} {NEWCOMERS[name]:8} first {first:6.1f} s, median {median:6.1f} s, last {last:6.1f} s")
         print(f"calls made by then: {simulator.counts()['totals']['admitted']} of {jobs + EACH * len(NEWCOMERS)}")
 
 

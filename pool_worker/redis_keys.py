@@ -118,9 +118,9 @@ def budget(scope: str) -> str:
     return f"pool:budget:{scope}"
 
 
-def in_flight(key_id: str) -> str:
-    """Sorted set: lease id → its deadline. TTL: the longest lease."""
-    return f"pool:in_flight:{key_id}"
+def in_flight(provider: str, group: str) -> str:
+    """Sorted set: lease id → its deadline, of a quota group's calls. TTL: the longest lease."""
+    return f"pool:in_flight:{provider}:{group}"
 
 
 def lease(lease_id: str) -> str:

@@ -113,7 +113,7 @@ class Provider:
     tier: Tier = Tier.FREE
     priority: int = 50
     concurrency: int = 16
-    """Calls in flight per key."""
+    """Calls in flight per quota group."""
     timeout_s: float = 60.0
     limits: tuple[Window, ...] = ()
     """Per quota group and model, unless `limits_shared` says that all models share them."""

@@ -95,7 +95,6 @@ class LeaseEndedError(ValueError):
 _ALWAYS = {
     "keep_ms": LONGEST_LEASE_MS * 24,
     "facts": redis_keys.key_facts(""),
-    "in_flight": redis_keys.in_flight(""),
     "key_hold": redis_keys.hold(key_scope("")),
 }
 """What the script is told in every call: names of redis keys, and how long it keeps a lease that nobody ends."""

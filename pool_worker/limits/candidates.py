@@ -84,6 +84,7 @@ def _as_json(model_id: str, queue: str, windows: tuple[Window, ...], terms: Term
             "ready": redis_keys.ready_keys(provider, model),
             "ready_prefix": redis_keys.ready_keys(provider, ""),
             "models": redis_keys.enrolled_models(provider),
+            "in_flight": redis_keys.in_flight(provider, ""),
             "group_keys": redis_keys.group_keys(provider, ""),
             "group_holds": [
                 redis_keys.hold(group_scope(provider, "", model=model)),

@@ -47,7 +47,7 @@ def test_a_dead_workers_lease_ends_at_its_estimate(worker: SmallWorker, caplog: 
     with caplog.at_level(logging.WARNING):
         assert end(worker) == 1
     assert [record.getMessage() for record in caplog.records] == ["the lease on groq#1 for job its job ended without its worker"]
-    assert worker.redis.zcard(redis_keys.in_flight("groq#1")) == 0
+    assert worker.redis.zcard(redis_keys.in_flight("groq", "groq#1")) == 0
     assert not worker.run(settle(worker.pool.redis, used(lease.id, actual=Charge()))), "it is over"
     assert worker.rows(AttemptRow) == [], "nothing is known of such a job"
     assert end(worker) == 0

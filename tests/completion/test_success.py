@@ -93,7 +93,7 @@ def test_nothing_is_left_of_it_but_its_record_and_result_for_a_day(worker: Small
     assert (record["state"], record["model_id"], record["worker"]) == ("succeeded", "groq-small", "small@test")
     for name in (shared_keys.job(job.id), shared_keys.result(job.id)):
         assert shared_keys.RESULT_TTL_MS - 10_000 < worker.redis.pttl(name) <= shared_keys.RESULT_TTL_MS
-    assert worker.redis.zcard(redis_keys.in_flight("groq#1")) == 0
+    assert worker.redis.zcard(redis_keys.in_flight("groq", "groq#1")) == 0
 
 
 def test_who_waits_is_woken(worker: SmallWorker) -> None:

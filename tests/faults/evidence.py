@@ -210,5 +210,5 @@ async def _end_leases(lab: Lab) -> None:
 
 def _leaks(client: redis.Redis) -> list[str]:
     """What is left when the time of every reservation has passed would be left for ever."""
-    in_flight = {name: client.zrange(name, 0, -1) for name in client.scan_iter(redis_keys.in_flight("*"))}
+    in_flight = {name: client.zrange(name, 0, -1) for name in client.scan_iter(redis_keys.in_flight("*", "*"))}
     return [f"{name}: {', '.join(leases)}" for name, leases in in_flight.items() if leases]

@@ -82,7 +82,7 @@ async def _calls_in_flight(client: Redis, keys: list[Key]) -> dict[str, int]:
         some = keys[start : start + MANY]
         async with client.pipeline(transaction=False) as pipe:
             for key in some:
-                pipe.zcount(redis_keys.in_flight(key.id), now_ms, "+inf")
+                pipe.zcount(redis_keys.in_flight(key.provider, key.group), now_ms, "+inf")
             counts |= zip((key.id for key in some), await pipe.execute(), strict=True)
     return counts
 

@@ -5,7 +5,7 @@
 --   The others are named by the script, which picks them: pool:ready:*:* (sorted sets), pool:key:* (hash), pool:hold:* (string), pool:in_flight:* (sorted set),
 --   pool:window:* (by kind), pool:budget:*:* (string). One Redis node, or one slot.
 -- ARGV[1] JSON of the call: {lease_id, job_id, ttl_ms, keep_ms, guard_ms, amounts: [[n by unit, see UNITS] by candidate],
---   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, in_flight, key_hold (prefixes),
+--   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, key_hold (prefixes),
 --   line: {due, record, lane, priority} (see broker/line.lua), or nil: it asks whoever else waits}
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id, how full in percent the fullest window of a day or
@@ -108,7 +108,7 @@ local function look_at(c, key)
   for name, value in pairs(c.seen[memo]) do
     look[name] = value
   end
-  if look.at <= now and redis.call('ZCOUNT', call.in_flight .. key, '(' .. whole(now), '+inf') >= c.concurrency then
+  if look.at <= now and redis.call('ZCOUNT', c.in_flight .. group, '(' .. whole(now), '+inf') >= c.concurrency then
     look.at, look.what = now + SOON_MS, c.concurrency .. ' calls in flight'
   end
   return look
@@ -247,7 +247,7 @@ local function reserve(c, look)
     reserve_window(notes, w, c.cost)
   end
   local deadline = now + call.ttl_ms
-  local in_flight = call.in_flight .. look.key
+  local in_flight = c.in_flight .. look.group
   redis.call('ZADD', in_flight, deadline, call.lease_id)
   redis.call('PEXPIRE', in_flight, call.keep_ms)
   redis.call('ZADD', c.ready .. ':' .. look.priority, 'XX', now + fraction - (1 - look.share) * SPREAD_MS, look.key)
