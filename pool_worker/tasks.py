@@ -13,7 +13,7 @@ from pool_worker.broker.claims import claims
 from pool_worker.broker.delivery import current_delivery, departures
 from pool_worker.completion import complete as complete_job
 from pool_worker.completion import end_lapsed
-from pool_worker.maintenance import books, probes, watch
+from pool_worker.maintenance import books, probes, quotas, watch
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +78,8 @@ async def probe_health() -> str:
 
 @app.task(name="pool.check_quotas", send_events=False)
 async def check_quotas() -> str:
-    """Warn of quotas that are nearly used up."""
-    return f"{await watch.check_quotas(app.resources)} near their limit"
+    """Warn of quotas that are nearly used up, or less than was configured."""
+    return f"{await quotas.check_quotas(app.resources)} near their limit"
 
 
 @app.task(name="pool.check_budgets", send_events=False)

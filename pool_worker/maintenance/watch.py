@@ -1,54 +1,16 @@
-"""Looking at quotas, budgets and dead letters from time to time, and telling of what a person should know."""
+"""Looking at budgets and dead letters from time to time, and telling of what a person should know."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from pool_worker import redis_keys
 from pool_worker.alerts import resolve, tell
 from pool_worker.budget import all_budgets
-from pool_worker.limits.usage import ALL_MODELS, KeyWindowUse, spent_now, usage_now
+from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
-from pool_worker.registry import Period
 from pool_worker.resources import Resources
-
-_LONG = frozenset({Period.DAY, Period.MONTH})
-"""Only these are worth a person's attention: a minute's window is full many times an hour."""
-
-
-async def check_quotas(pool: Resources) -> int:
-    """Tell of daily and monthly windows that have reached a warning threshold; returns how many have.
-
-    Windows themselves roll over by the clock, each at its provider's own time; the next period is another cause.
-    """
-    uses = [use for use in await usage_now(pool.redis, pool.registry) if use.per in _LONG and use.limit]
-    warned = [(use, reached) for use in uses if (reached := _reached(use, pool.registry.rules.warnings.quota_thresholds))]
-    for use, reached in warned:
-        resets_at = datetime.fromtimestamp(use.resets_at_ms / 1000, UTC)
-        await tell(
-            pool.redis,
-            severity="warning",
-            source="quota",
-            title=f"{use.key_id}: {use.used / (use.limit or 1):.0%} of its {use.unit} per {use.per} are used",
-            message=f"{use.used:,} of {use.limit:,}{_on(use.model)}; resets at {resets_at:%Y-%m-%d %H:%M} UTC",
-            cause=f"quota:{use.key_id}:{use.model}:{use.unit}:{use.per}:{reached}:{resets_at:%Y-%m-%d}",
-            now=pool.now(),
-        )
-    return len(warned)
-
-
-def _on(model: str) -> str:
-    """Which model's window it is; a window of all models needs no word."""
-    return "" if model == ALL_MODELS else f" on {model}"
-
-
-def _reached(use: KeyWindowUse, thresholds: Sequence[Decimal]) -> Decimal | None:
-    """The highest threshold that this use has reached."""
-    share = Decimal(use.used) / Decimal(use.limit or 1)
-    return max((threshold for threshold in thresholds if share >= threshold), default=None)
 
 
 async def check_budgets(pool: Resources) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,6 +34,8 @@ from pool_worker.limits.acquire import Lease, acquire
 from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.enroll import enroll
 from pool_worker.limits.holds import group_scope, hold, key_scope, provider_scope
+from pool_worker.limits.settle import settle, used
+from pool_worker.observed import Observed
 from pool_worker.registry import Period, Registry, Unit
 
 WIDTH = 80
@@ -145,8 +147,8 @@ def test_whose_time_has_come_is_back_in_turn(reader: StatusReader, redis_client:
     assert re.search(r"(?m)^ *2  no reason given +in turn +in \d", page(reader.read()))
 
 
-def ask(url: str, registry: Registry, *, calls: int) -> None:
-    """Enroll the keys, take leases on groq, and leave some scopes alone."""
+def ask(url: str, registry: Registry, *, calls: int, said: Sequence[Observed] = ()) -> None:
+    """Enroll the keys, take leases on groq, end the last with what the provider said, and leave some scopes alone."""
     model = registry.models["groq_gpt_oss_120b"]
     provider = registry.provider_of(model)
     charge = Charge(requests=1, input_tokens=100, output_tokens=50)
@@ -165,6 +167,8 @@ def ask(url: str, registry: Registry, *, calls: int) -> None:
                     served_queues=frozenset({provider.queue}),
                 )
                 assert isinstance(lease, Lease)
+            if said:
+                await settle(client, used(lease.id, actual=charge, observed=said))
             await hold(client, provider_scope("cerebras"), reason="ProviderOverloadedError: 503", ttl_ms=20_000)
             await hold(client, key_scope("groq#2"), reason="AuthenticationFailedError: no", ttl_ms=3_600_000)
             await hold(client, group_scope("groq", "groq#3", model=model.name), reason="WindowSpentError: tokens", ttl_ms=5_000)
@@ -195,6 +199,16 @@ def test_keys_windows_and_holds_as_the_workers_have_them(reader: StatusReader, r
     assert next(line.split()[2:4] for line in text.splitlines() if line.startswith("groq ×7")) == ["9", "requests/min"]
     assert next(line.split()[2] for line in text.splitlines() if line.startswith("openrouter ×7")) == "–"
     assert all(f"groq#{number}" in page(status, each_key=True) for number in range(1, 8))
+
+
+def test_a_limit_lower_than_configured_is_shown_with_the_configured_one(
+    reader: StatusReader, registry: Registry, redis_url: str
+) -> None:
+    ask(redis_url, registry, calls=1, said=[Observed(Unit.TOKENS, Period.MINUTE, 6000)])
+    status = reader.read()
+    assert re.search(r"tokens/min .* 54,000 \(of 56,000\) ", page(status))
+    assert re.search(r"tokens/min .* 6,000 \(of 8,000\) ", page(status, each_key=True))
+    assert page(status, each_key=True).count("(of 8,000)") == 1
 
 
 def test_money_spent_today(reader: StatusReader, redis_url: str, registry: Registry) -> None:

@@ -1,9 +1,8 @@
-"""People are warned of quotas and budgets that run out: once for each threshold, and again in the next period."""
+"""People are warned of budgets that run out, once for each threshold and again on the next day, and of dead letters."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,10 +10,8 @@ from small_worker import SmallWorker
 
 from pool_worker import redis_keys
 from pool_worker.ledger.rows import AlertRow
-from pool_worker.maintenance.watch import check_budgets, check_dead_letters, check_quotas
-from pool_worker.registry import Agent, Budget, Period, Unit, Window, WindowKind
-
-TWENTY_A_DAY = Window(Unit.REQUESTS, 20, Period.DAY, WindowKind.FIXED)
+from pool_worker.maintenance.watch import check_budgets, check_dead_letters
+from pool_worker.registry import Agent, Budget
 
 
 def warned(worker: SmallWorker) -> list[str]:
@@ -22,60 +19,6 @@ def warned(worker: SmallWorker) -> list[str]:
     titles = [f"{row.severity}: {row.title}" for row in worker.rows(AlertRow)]
     worker.redis.delete(redis_keys.OUTBOX)
     return titles
-
-
-@pytest.fixture
-def twenty_a_day(worker: SmallWorker) -> SmallWorker:
-    registry = worker.pool.registry
-    minute = Window(Unit.REQUESTS, 20, Period.MINUTE, WindowKind.SLIDING)
-    worker.configure(
-        providers={"groq": replace(registry.providers["groq"], limits=(TWENTY_A_DAY, minute))},
-        models={"groq-small": registry.models["groq-small"]},
-        keys=tuple(key for key in registry.keys if key.id == "groq#1"),
-    )
-    return worker
-
-
-def call(worker: SmallWorker, times: int) -> None:
-    for _ in range(times):
-        worker.submit()
-        assert worker.complete().startswith("succeeded")
-
-
-def test_a_daily_quota_is_warned_of_once_at_each_threshold(twenty_a_day: SmallWorker) -> None:
-    worker = twenty_a_day
-    told = []
-    for calls in (14, 1, 1, 2, 1):
-        call(worker, calls)
-        for _ in range(2):
-            worker.run(check_quotas(worker.pool))
-            told.append(warned(worker))
-    assert told == [
-        *([], []),
-        *(["warning: groq#1: 75% of its requests per day are used"], []),
-        *([], []),
-        *(["warning: groq#1: 90% of its requests per day are used"], []),
-        *([], []),
-    ]
-
-
-def test_a_minutes_quota_is_nobodys_business(twenty_a_day: SmallWorker) -> None:
-    worker = twenty_a_day
-    registry = worker.pool.registry
-    only_minute = tuple(window for window in registry.providers["groq"].limits if window.per is Period.MINUTE)
-    worker.configure(providers={"groq": replace(registry.providers["groq"], limits=only_minute)})
-    call(worker, 19)
-    assert worker.run(check_quotas(worker.pool)) == 0
-    assert warned(worker) == []
-
-
-def test_the_warning_says_how_much_is_left_and_until_when(twenty_a_day: SmallWorker) -> None:
-    call(twenty_a_day, 15)
-    assert twenty_a_day.run(check_quotas(twenty_a_day.pool)) == 1
-    (alert,) = twenty_a_day.rows(AlertRow)
-    midnight = (datetime.now(UTC) + timedelta(days=1)).replace(hour=0, minute=0)
-    assert alert.message == f"15 of 20 on small; resets at {midnight:%Y-%m-%d %H:%M} UTC"
-    assert alert.source == "quota"
 
 
 def spend(worker: SmallWorker, jobs: int) -> Decimal:

@@ -65,6 +65,8 @@ class WindowUse:
     per: Period
     used: int
     limit: int
+    configured: int
+    """What the limit would be if the provider had not said that it is lower."""
     resets_at: datetime
     """When nothing of it will be used any more, unless more is used by then."""
 
@@ -72,6 +74,11 @@ class WindowUse:
     def share(self) -> float:
         """Of the limit; above 1 when more was used than a corrected limit now allows."""
         return self.used / self.limit if self.limit else 1.0
+
+    @property
+    def is_lowered(self) -> bool:
+        """Whether the provider has said that the limit is lower than configured."""
+        return self.limit < self.configured
 
     @property
     def words(self) -> str:

@@ -51,5 +51,6 @@ def _sum(one: WindowUse, other: WindowUse) -> WindowUse:
         per=one.per,
         used=one.used + other.used,
         limit=one.limit + other.limit,
+        configured=one.configured + other.configured,
         resets_at=max(one.resets_at, other.resets_at),
     )

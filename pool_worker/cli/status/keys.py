@@ -46,17 +46,17 @@ async def read_key_use(client: Redis, registry: Registry) -> tuple[KeyUse, ...]:
     """
     windows: defaultdict[str, list[ModelWindowUse]] = defaultdict(list)
     for use in await usage_now(client, registry):
-        if use.limit is not None:
-            windows[use.key_id].append(
-                ModelWindowUse(
-                    model=use.model,
-                    unit=use.unit,
-                    per=use.per,
-                    used=use.used,
-                    limit=use.limit,
-                    resets_at=datetime.fromtimestamp(use.resets_at_ms / 1000, UTC),
-                )
+        windows[use.key_id].append(
+            ModelWindowUse(
+                model=use.model,
+                unit=use.unit,
+                per=use.per,
+                used=use.used,
+                limit=use.limit,
+                configured=use.configured,
+                resets_at=datetime.fromtimestamp(use.resets_at_ms / 1000, UTC),
             )
+        )
     enabled = [provider for provider in registry.providers.values() if provider.enabled]
     enrolled = {key.id for key in registry.keys}
     keys = [key for each in enabled for key in keys_for(registry, each) if key.id in enrolled or windows[key.id]]

@@ -140,7 +140,7 @@ def _keys(status: PoolStatus, *, each_key: bool) -> Table | None:
         return None
     one_by_one = each_key or len(keys) <= FEW_KEYS
     table = _table(
-        "key" if one_by_one else "provider", "in flight", "window", "", "used", "of", "", "all back in", right=(1, 4, 5, 6, 7)
+        "key" if one_by_one else "provider", "calls", "window", "", "used", "of", "", "all back in", right=(1, 4, 5, 6, 7)
     )
     table.padding = (0, 1, 0, 0)
     for group in by_key(keys) if one_by_one else by_provider(keys):
@@ -150,17 +150,22 @@ def _keys(status: PoolStatus, *, each_key: bool) -> Table | None:
 
 
 def _rows(group: GroupUse, status: PoolStatus, *, least: float) -> Iterator[tuple[str | Text, ...]]:
-    """The windows of which more than `least` is used, and the tightest one in any case."""
+    """The windows of which more than `least` is used or the limit is lowered, and the tightest one in any case."""
     name, calls = f"{group.name}" + (f" ×{group.keys}" if group.keys > 1 else ""), f"{group.calls_in_flight or NOTHING}"
     for window in group.windows or (None,):
         if window is None:
             yield Text(name), calls, *[""] * 6
-        elif window.share > least or window is group.tightest:
+        elif window.share > least or window.is_lowered or window is group.tightest:
             left_s = (window.resets_at - status.at).total_seconds()
             back_in = span(max(0.0, left_s)) if window.used else ""
-            figures = (f"{window.used:,}", f"{window.limit:,}", percent(window.share))
+            figures = (f"{window.used:,}", _limit(window), percent(window.share))
             yield Text(name), calls, window.words, _bar(window), *figures, back_in
             name = calls = ""
+
+
+def _limit(window: WindowUse) -> str:
+    """Its limit, with the configured one where the provider has said that it is lower."""
+    return f"{window.limit:,}" + (f" (of {window.configured:,})" if window.is_lowered else "")
 
 
 def _bar(window: WindowUse) -> Text:
