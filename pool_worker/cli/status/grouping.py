@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pool_worker.cli.status.facts import KeyUse, Use, WindowUse
+from pool_worker.overview.facts import KeyUse, Use, WindowUse
 from pool_worker.registry import Period, Unit
 
 

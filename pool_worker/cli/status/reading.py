@@ -18,9 +18,9 @@ from pool_client.redis_connection import connection_options, redis_errors, shown
 from pool_worker import redis_keys
 from pool_worker.cli.status.budgets import read_budgets
 from pool_worker.cli.status.facts import PoolStatus, QueueDepth, Worker
-from pool_worker.cli.status.holds import read_holds
-from pool_worker.cli.status.keys import enrolled_keys, read_key_use
 from pool_worker.cli.status.parked import read_parked
+from pool_worker.overview.holds import read_holds
+from pool_worker.overview.keys import enrolled_keys, read_key_use
 from pool_worker.registry import Registry
 
 SCAN_STEP = 5000
@@ -84,7 +84,7 @@ async def read_status(client: redis.asyncio.Redis, registry: Registry) -> PoolSt
         workers=workers,
         beat_is_active=bool(beat),
         keys=await read_key_use(client, registry),
-        holds=await read_holds(client, registry),
+        holds=tuple((await read_holds(client, registry)).values()),
         budgets=await read_budgets(client, registry),
         outbox_rows=rows,
         dead_letters=dead,

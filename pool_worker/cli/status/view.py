@@ -13,9 +13,10 @@ from pool_client.job import Priority
 from pool_worker.cli.figures import NOTHING, bar, count_of, load_colour, percent, span, until, usd
 from pool_worker.cli.job.view import outcome_words
 from pool_worker.cli.reasons import reason_words
-from pool_worker.cli.status.facts import BudgetUse, PoolStatus, WindowUse
+from pool_worker.cli.status.facts import BudgetUse, PoolStatus
 from pool_worker.cli.status.grouping import GroupUse, by_key, by_provider
 from pool_worker.cli.terminal import as_typed
+from pool_worker.overview.facts import WindowUse
 
 FEW_KEYS = 8
 """So many are shown one by one."""

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from redis.asyncio import Redis
 
 from pool_worker import redis_keys
-from pool_worker.cli.status.facts import KeyUse, ModelWindowUse
 from pool_worker.limits.enroll import keys_for
 from pool_worker.limits.usage import usage_now
+from pool_worker.overview.facts import KeyUse, ModelWindowUse
 from pool_worker.registry import Key, Registry
 
 MANY = 2000
