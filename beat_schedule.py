@@ -11,7 +11,8 @@ CADENCE_S: dict[str, float] = {
     "pool.check_budgets": 30,  # alerts at 80 % and 100 %
     "pool.check_dead_letters": 30,  # a person has to decide about them
     "pool.check_quotas": 30,  # warnings at 75 % and 90 %, and the roll-over of days
-    "pool.summarise_days": 60,  # daily_usage_summary
+    "pool.publish_stats": 15,  # Pool.get_all_stats, Pool.get_health_status
+    "pool.summarise_days": 60,  # daily_usage_summary, and today by key
 }
 
 SHORTEST_LIFE_S = 30.0

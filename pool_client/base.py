@@ -14,6 +14,7 @@ from pool_client.errors import InvalidRequestError
 from pool_client.handle import JobHandle
 from pool_client.job import Failure, Job, JobState, Message, Progress, Result, Status
 from pool_client.options import AgentDefaults, JobOptions
+from pool_client.stats import PoolHealth, PoolStats
 
 
 class BasePool(ABC):
@@ -89,6 +90,19 @@ class BasePool(ABC):
             InvalidRequestError: if there are none.
             PoolUnavailableError: Redis cannot be reached.
         """
+
+    @abstractmethod
+    def get_all_stats(self) -> PoolStats:
+        """How much of every limit of every key is used, calls in flight, and what was called today: some seconds ago.
+
+        Raises:
+            StatsUnavailableError: nobody has published it lately: beat does not run.
+            PoolUnavailableError: Redis cannot be reached.
+        """
+
+    @abstractmethod
+    def get_health_status(self) -> PoolHealth:
+        """Which providers and keys could be called some seconds ago, or why not and until when. Raises as `get_all_stats`."""
 
     @abstractmethod
     def trouble(self) -> str | None:

@@ -32,6 +32,7 @@ from pool_client.queues import entry_queue
 from pool_client.record import parse_status
 from pool_client.redis_connection import DEFAULT_URL, connect, shown
 from pool_client.scripts import Scripts
+from pool_client.stats import PoolHealth, PoolStats, Snapshot, parse_snapshot
 
 CHUNK = 500
 
@@ -130,6 +131,14 @@ class Pool(BasePool):
             raise unknown_batch(batch)
         return Progress.model_validate(counts)
 
+    def get_all_stats(self) -> PoolStats:
+        """How full all limits are; see `BasePool.get_all_stats`."""
+        return self._snapshot().stats
+
+    def get_health_status(self) -> PoolHealth:
+        """Who can be called; see `BasePool.get_health_status`."""
+        return self._snapshot().health
+
     def trouble(self) -> str | None:
         """Why nothing can be heard of any job at present, if so."""
         return self._listener.trouble
@@ -141,6 +150,17 @@ class Pool(BasePool):
 
     def _defaults(self) -> AgentDefaults:
         return self._patience.ask(self._published.current, aftermath=_NOTHING_SENT)
+
+    def _snapshot(self) -> Snapshot:
+        def ask() -> tuple[str | None, tuple[int, int]]:
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.get(redis_keys.STATS)
+                pipe.time()
+                text, now = pipe.execute()
+            return text, now
+
+        text, (seconds, _) = self._patience.ask(ask)
+        return parse_snapshot(text, now=datetime.fromtimestamp(seconds, UTC))
 
     def _send_chunk(self, jobs: Sequence[Job], specs: Sequence[str]) -> list[str]:
         """Safe to do again: the ids are the jobs' own, and what Redis has accepted it accepts no second time."""

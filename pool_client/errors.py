@@ -6,6 +6,7 @@
     ├── InvalidRequestError      the job itself is wrong: nothing was sent
     ├── ConfigurationError       the pool is set up wrongly
     ├── PoolUnavailableError     Redis cannot be reached, or refuses to write
+    ├── StatsUnavailableError    nobody has published the pool's figures lately
     ├── JobTimeoutError          the wait ended, the job goes on
     ├── JobCancelledError        somebody cancelled the job
     ├── DeadlineExceededError    the job's own deadline passed
@@ -52,6 +53,12 @@ class ConfigurationError(PoolError):
 
 class PoolUnavailableError(PoolError):
     """Redis cannot be reached or refuses writes."""
+
+    retryable = True
+
+
+class StatsUnavailableError(PoolError):
+    """Nobody has published the pool's figures lately."""
 
     retryable = True
 

@@ -13,6 +13,11 @@ AGENTS = "pool:agents"
 TASK_TYPES = "pool:task_types"
 """Set: the task types that the workers know, published like the agents. No TTL."""
 
+STATS = "pool:stats"
+"""String: JSON of `stats.Snapshot`, published by beat's task every 15 s. TTL `STATS_TTL_MS`."""
+STATS_TTL_MS = 5 * 60_000
+"""Long enough that a client can say how old the last one is."""
+
 CANCEL_CHANNEL = "pool:cancel"
 """Channel: ids of running jobs whose caller asked to cancel them."""
 

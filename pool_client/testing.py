@@ -22,6 +22,7 @@ from pool_client.options import AgentDefaults
 from pool_client.outcome import cancelled, parse_outcome, render_outcome
 from pool_client.queues import entry_queue
 from pool_client.record import parse_status
+from pool_client.stats import PoolHealth, PoolStats
 from pool_client.waiting import Waiting
 
 Answer: TypeAlias = str | Result | Failure | PoolError
@@ -54,6 +55,8 @@ class InMemoryPool(BasePool):
         super().__init__(agent=agent)
         self.jobs: list[Job] = []
         """Every job accepted, in order."""
+        self.stats = PoolStats(taken_at=datetime.now(UTC))
+        self.health = PoolHealth(taken_at=datetime.now(UTC))
         self._answer = answers if callable(answers) else _one_after_another(answers)
         self._agent_defaults = defaults or AgentDefaults()
         self._paused = paused
@@ -112,6 +115,14 @@ class InMemoryPool(BasePool):
             raise unknown_batch(batch)
         ended = {state: states[state] for state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)}
         return Progress.model_validate({"jobs": states.total(), **ended})
+
+    def get_all_stats(self) -> PoolStats:
+        """What the test has put into `stats`; no provider by default."""
+        return self.stats
+
+    def get_health_status(self) -> PoolHealth:
+        """What the test has put into `health`; no provider by default."""
+        return self.health
 
     def trouble(self) -> None:
         """Nothing can go away here."""

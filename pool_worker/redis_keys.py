@@ -154,6 +154,12 @@ OUTBOX_REJECTED = "pool:outbox:rejected"
 """Stream: entries of the outbox that are no rows, after their `reason` and `entry` id. *Lasting*: the newest ~10,000."""
 
 
+TODAY = "pool:stats:today"
+"""String: JSON of what was called in the present UTC day, by key, as the ledger said a minute ago. TTL `TODAY_TTL_MS`."""
+TODAY_TTL_MS = 10 * 60_000
+"""After that it is no longer today's: the ledger's database is away."""
+
+
 def alert_told(cause: str) -> str:
     """String "1": this cause was told. TTL: for as long as it is not to be told again."""
     return f"pool:alert:told:{cause}"

@@ -13,7 +13,7 @@ from pool_worker.broker.claims import claims
 from pool_worker.broker.delivery import current_delivery, departures
 from pool_worker.completion import complete as complete_job
 from pool_worker.completion import end_lapsed
-from pool_worker.maintenance import books, probes, quotas, watch
+from pool_worker.maintenance import books, figures, probes, quotas, watch
 
 logger = logging.getLogger(__name__)
 
@@ -92,3 +92,9 @@ async def check_budgets() -> str:
 async def check_dead_letters() -> str:
     """Tell of messages on which no worker could work."""
     return f"{await watch.check_dead_letters(app.resources)} kept"
+
+
+@app.task(name="pool.publish_stats", send_events=False)
+async def publish_stats() -> str:
+    """Publish what clients ask of quotas and health."""
+    return f"{await figures.publish_stats(app.resources)} keys"

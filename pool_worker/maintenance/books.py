@@ -7,6 +7,7 @@ from functools import partial
 from pool_worker.ledger.summaries import summarize_recent
 from pool_worker.ledger.writer import drain
 from pool_worker.maintenance.clerk import Clerk
+from pool_worker.maintenance.figures import sum_up_today
 from pool_worker.resources import Resources
 
 DRAIN_AT_ONCE = 1000
@@ -32,5 +33,11 @@ def _drain(pool: Resources) -> int:
 
 
 async def summarise_days(pool: Resources) -> int:
-    """Renew the summaries of today and yesterday; returns how many."""
-    return await _SUMMARIST.do(partial(summarize_recent, pool.books.engine, now=pool.now()))
+    """Renew the summaries of today and yesterday, and what is published of today; returns how many summaries."""
+    return await _SUMMARIST.do(partial(_summarise, pool))
+
+
+def _summarise(pool: Resources) -> int:
+    now = pool.now()
+    sum_up_today(pool.books.engine, pool.books.redis, now=now)
+    return summarize_recent(pool.books.engine, now=now)

@@ -27,6 +27,11 @@ class WindowUse:
         return self.used / self.limit if self.limit else 1.0
 
     @property
+    def remaining(self) -> int:
+        """What is left of the limit; never below 0."""
+        return max(0, self.limit - self.used)
+
+    @property
     def is_lowered(self) -> bool:
         """Whether the provider has said that the limit is lower than configured."""
         return self.limit < self.configured
