@@ -75,6 +75,11 @@ def bar(share: float, *, width: int = 10) -> str:
     return FULL * filled + EMPTY * (width - filled)
 
 
+def limit_words(limit: int, configured: int) -> str:
+    """A limit, with the configured one where it is lower: `6,000 (of 8,000)`."""
+    return f"{limit:,}" + (f" (of {configured:,})" if limit < configured else "")
+
+
 def load_colour(share: float) -> str:
     """Green while there is room, yellow from three quarters, red from nine tenths."""
     return "red" if share >= 0.9 else "yellow" if share >= 0.75 else "green"  # noqa: PLR2004 - the pool's own thresholds

@@ -19,6 +19,7 @@ COMMANDS = {
     "result": ("pool_worker.cli.result:result", "Print the answer of one job, now or when it comes."),
     "cancel": ("pool_worker.cli.cancel:cancel", "Cancel one job."),
     "status": ("pool_worker.cli.status:status", "Show what the pool is doing now; --watch: each second."),
+    "capacity": ("pool_worker.cli.capacity:capacity", "Show what the pool can do per minute and day, and what is left."),
     "usage": ("pool_worker.cli.usage:usage", "Show calls, tokens, latencies and costs from the ledger."),
     "costs": ("pool_worker.cli.usage:costs", "Show what was spent, the dearest first."),
     "alerts": ("pool_worker.cli.alerts:app", "List alerts, acknowledge one."),

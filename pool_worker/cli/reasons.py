@@ -1,4 +1,7 @@
-"""Why a parked job waits, in words: `groq#3: requests per minute` becomes `groq has no requests left this minute`."""
+"""Why a parked job waits, or somebody is left alone, in words.
+
+`groq#3: requests per minute` becomes `groq has no requests left this minute`.
+"""
 
 from __future__ import annotations
 
@@ -30,3 +33,15 @@ def reason_words(reason: str) -> str:
     if hold := HOLD.fullmatch(what):
         return f"{who} is left alone: {hold['story']}"
     return reason.rstrip(".")
+
+
+def outcome_words(outcome: str) -> str:
+    """`ProviderFailedError` as people say it: `provider failed`."""
+    name = outcome.removesuffix("Error")
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
+
+
+def plain_reason(reason: str) -> str:
+    """The reason of a hold, `WindowSpentError: …`, without the name of a class."""
+    kind, colon, words = reason.partition(": ")
+    return f"{outcome_words(kind)}{colon}{words}" if kind.endswith("Error") else reason

@@ -7,6 +7,7 @@ import os
 
 import typer
 from rich.console import Console, RenderableType
+from rich.table import Table
 
 from pool_worker.cli.terminal import out
 
@@ -21,6 +22,15 @@ def show(view: RenderableType, *, width: int = WIDTH_OF_FILES) -> None:
     columns = os.environ.get("COLUMNS", "")
     for line in as_text(view, width=int(columns) if columns.isdigit() else width).splitlines():
         typer.echo(line.rstrip())
+
+
+def plain_table(*titles: str, right: tuple[int, ...] | None = None) -> Table:
+    """A table without lines; all but the first column to the right, unless `right` says which."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
+    for place, title in enumerate(titles):
+        to_the_right = place > 0 if right is None else place in right
+        table.add_column(title, justify="right" if to_the_right else "left", overflow="fold")
+    return table
 
 
 def as_text(view: RenderableType, *, width: int) -> str:

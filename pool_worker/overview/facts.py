@@ -8,6 +8,11 @@ from datetime import datetime
 from pool_worker.registry import Period, Unit
 
 
+def window_words(unit: Unit, per: Period) -> str:
+    """A sort of window, in short: `requests/min`, `tokens/day`."""
+    return f"{unit.value.replace('_', ' ')}/{'min' if per is Period.MINUTE else per.value}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowUse:
     """How much of a window is used, or of several of one sort together."""
@@ -39,7 +44,7 @@ class WindowUse:
     @property
     def words(self) -> str:
         """Its sort: `requests/min`, `tokens/day`."""
-        return f"{self.unit.value.replace('_', ' ')}/{'min' if self.per is Period.MINUTE else self.per.value}"
+        return window_words(self.unit, self.per)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from pool_worker.registry import Provider, Registry
 
 _OF_QUOTA = re.compile(rf"{WindowSpentError.__name__}: |no \w+ per \w+ remain$")
 """The reasons of holds which mean that a quota is spent: the provider refused, or said that nothing is left."""
-_NEVER = datetime.max.replace(tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""For comparisons, where nobody knows when something ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Obstacle:
     @property
     def ends_at(self) -> datetime:
         """`until`, to compare."""
-        return self.until or _NEVER
+        return self.until or NEVER
 
 
 @dataclass(frozen=True, slots=True)

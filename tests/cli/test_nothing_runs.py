@@ -23,7 +23,7 @@ def test_it_is_said_how_to_start(cli: CommandLine) -> None:
     assert "model-pool up --simulate" in ended.stderr
 
 
-@pytest.mark.parametrize("command", ["submit", "status"])
+@pytest.mark.parametrize("command", ["submit", "status", "capacity"])
 def test_a_redis_that_does_not_answer_is_named(cli: CommandLine, command: str) -> None:
     port = free_port()
     ended = cli.run(command, *(["Hello"] if command == "submit" else []), "--redis", f"redis://:secret@127.0.0.1:{port}/0")

@@ -176,6 +176,24 @@ def test_status_says_who_works_and_what_is_used(shown: Shown) -> None:
     assert "gemini#7" in shown.run("status", "--keys")[0]
 
 
+def test_capacity_is_what_is_configured_less_what_is_used(shown: Shown) -> None:
+    shown.pool.submit(PROMPT, model="github_gpt_4_1").result(timeout=20)
+    *providers, total = shown.json("capacity")
+    github = next(it for it in providers if it["provider"] == "github")["requests"]
+    assert github["usable_now"]["counted"] < github["per_minute"]["counted"] == 15
+    assert github["left_today"]["counted"] < github["per_day"]["counted"] == 150
+    assert total["keys"] == 32
+    text, _ = shown.run("capacity")
+    assert all(words in text for words in ("requests", "tokens", "left today", "total"))
+
+
+def test_beat_publishes_the_figures_that_programs_ask_for(shown: Shown) -> None:
+    wait_until(lambda: shown.redis.exists(shared_keys.STATS))
+    stats, health = shown.pool.get_all_stats(), shown.pool.get_health_status()
+    assert len(stats.providers["groq"].keys) == health.providers["groq"].keys_total == 7
+    assert health.providers["anthropic"].status == "disabled"
+
+
 def test_the_ledger_knows_what_was_called_and_redis_may_forget(shown: Shown) -> None:
     shown.pool.submit(PROMPT, model="gemini_flash").result(timeout=20)
     job = shown.pool.submit(PROMPT, model="mistral_small", max_tokens=20)

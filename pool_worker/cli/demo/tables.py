@@ -12,7 +12,7 @@ from rich.text import Text
 from pool_worker.cli.demo.account import Account, Check, ProviderAccount, UsageShare
 from pool_worker.cli.demo.waits import WaitAccount
 from pool_worker.cli.figures import NOTHING, bar, count_of, milliseconds, percent, usd
-from pool_worker.cli.job.view import outcome_words
+from pool_worker.cli.reasons import outcome_words
 from pool_worker.registry import Model
 
 WIDTH = 80

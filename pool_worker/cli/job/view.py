@@ -12,6 +12,7 @@ from pool_client.job import Attempt, JobState, Step
 from pool_client.redis_keys import RESULT_TTL_MS
 from pool_worker.cli.figures import NOTHING, count_of, milliseconds, moment, usd
 from pool_worker.cli.job.facts import JobFacts, Source
+from pool_worker.cli.reasons import outcome_words
 
 KEPT = f"{RESULT_TTL_MS // 3_600_000} hours"
 """For how long an answer can be had."""
@@ -119,9 +120,3 @@ def _reasons(attempts: tuple[Attempt, ...]) -> Table:
         if attempt.reason:
             grid.add_row(str(attempt.number), Text(attempt.reason))
     return grid
-
-
-def outcome_words(outcome: str) -> str:
-    """`ProviderFailedError` as people say it: `provider failed`."""
-    name = outcome.removesuffix("Error")
-    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()

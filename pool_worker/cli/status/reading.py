@@ -21,6 +21,7 @@ from pool_worker.cli.status.facts import PoolStatus, QueueDepth, Worker
 from pool_worker.cli.status.parked import read_parked
 from pool_worker.overview.holds import read_holds
 from pool_worker.overview.keys import enrolled_keys, read_key_use
+from pool_worker.overview.reading import Overview, read_overview
 from pool_worker.registry import Registry
 
 SCAN_STEP = 5000
@@ -43,6 +44,11 @@ class StatusReader:
         """
         with redis_errors(self._url):
             return replace(self._runner.run(read_status(self._client, self._registry)), redis=shown(self._url))
+
+    def overview(self) -> Overview:
+        """How every provider and key stands now. Raises as `read` does."""
+        with redis_errors(self._url):
+            return self._runner.run(read_overview(self._client, self._registry))
 
     def close(self) -> None:
         """Close the connection."""

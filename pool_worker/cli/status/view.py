@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pool_client.job import Priority
-from pool_worker.cli.figures import NOTHING, bar, count_of, load_colour, percent, span, until, usd
-from pool_worker.cli.job.view import outcome_words
-from pool_worker.cli.reasons import reason_words
+from pool_worker.cli.figures import NOTHING, bar, count_of, limit_words, load_colour, percent, span, until, usd
+from pool_worker.cli.reasons import plain_reason, reason_words
+from pool_worker.cli.screen import plain_table
 from pool_worker.cli.status.facts import BudgetUse, PoolStatus
 from pool_worker.cli.status.grouping import GroupUse, by_key, by_provider
 from pool_worker.cli.terminal import as_typed
@@ -89,7 +89,7 @@ def _queues(status: PoolStatus) -> Table | None:
     if not waiting:
         return None
     order = list(reversed(Priority))
-    table = _table("queue", *(priority.value for priority in order))
+    table = plain_table("queue", *(priority.value for priority in order))
     for queue in waiting:
         name = Text(queue.queue)
         if queue.queue in status.unserved_queues:
@@ -102,7 +102,7 @@ def _parked(status: PoolStatus) -> Table | None:
     parked = status.parked
     if not parked.jobs:
         return None
-    table = _table("parked", "because", "first back", "last back", right=(0,))
+    table = plain_table("parked", "because", "first back", "last back", right=(0,))
     for wait in parked.waits[:MOST_WAITS]:
         back = (_back(due, now=status.at) for due in (wait.first_due_at, wait.last_due_at))
         table.add_row(f"{wait.jobs:,}", Text(reason_words(wait.reason)), *back)
@@ -120,19 +120,13 @@ def _back(due_at: datetime, *, now: datetime) -> str:
 def _holds(status: PoolStatus) -> Table | None:
     if not status.holds:
         return None
-    table = _table("left alone", "for", "because", right=())
+    table = plain_table("left alone", "for", "because", right=())
     for hold in status.holds[:MOST_HOLDS]:
         left_s = max(0.0, (hold.until - status.at).total_seconds())
-        table.add_row(Text(f"{hold.kind} {hold.name}"), span(left_s), Text(_plain(hold.reason)))
+        table.add_row(Text(f"{hold.kind} {hold.name}"), span(left_s), Text(plain_reason(hold.reason)))
     if len(status.holds) > MOST_HOLDS:
         table.add_row(Text(f"and {len(status.holds) - MOST_HOLDS:,} more", style="dim"), "", "")
     return table
-
-
-def _plain(reason: str) -> str:
-    """`WindowSpentError: …` without the name of a class."""
-    kind, colon, words = reason.partition(": ")
-    return f"{outcome_words(kind)}{colon}{words}" if kind.endswith("Error") else reason
 
 
 def _keys(status: PoolStatus, *, each_key: bool) -> Table | None:
@@ -140,7 +134,7 @@ def _keys(status: PoolStatus, *, each_key: bool) -> Table | None:
     if not keys:
         return None
     one_by_one = each_key or len(keys) <= FEW_KEYS
-    table = _table(
+    table = plain_table(
         "key" if one_by_one else "provider", "calls", "window", "", "used", "of", "", "all back in", right=(1, 4, 5, 6, 7)
     )
     table.padding = (0, 1, 0, 0)
@@ -159,14 +153,9 @@ def _rows(group: GroupUse, status: PoolStatus, *, least: float) -> Iterator[tupl
         elif window.share > least or window.is_lowered or window is group.tightest:
             left_s = (window.resets_at - status.at).total_seconds()
             back_in = span(max(0.0, left_s)) if window.used else ""
-            figures = (f"{window.used:,}", _limit(window), percent(window.share))
+            figures = (f"{window.used:,}", limit_words(window.limit, window.configured), percent(window.share))
             yield Text(name), calls, window.words, _bar(window), *figures, back_in
             name = calls = ""
-
-
-def _limit(window: WindowUse) -> str:
-    """Its limit, with the configured one where the provider has said that it is lower."""
-    return f"{window.limit:,}" + (f" (of {window.configured:,})" if window.is_lowered else "")
 
 
 def _bar(window: WindowUse) -> Text:
@@ -178,12 +167,3 @@ def _grid() -> Table:
     grid.add_column(style="dim")
     grid.add_column()
     return grid
-
-
-def _table(*titles: str, right: tuple[int, ...] | None = None) -> Table:
-    """Without lines; all but the first column to the right, unless `right` says which."""
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
-    for place, title in enumerate(titles):
-        to_the_right = place > 0 if right is None else place in right
-        table.add_column(title, justify="right" if to_the_right else "left", overflow="fold")
-    return table
