@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
 from small_worker import SmallWorker
 from stand_in_worker import StandInWorker
 
-from pool_client import Job, RateLimitError
+from pool_client import (
+    HealthStatus,
+    Job,
+    KeyHealth,
+    KeyStats,
+    PoolHealth,
+    PoolStats,
+    ProviderHealth,
+    ProviderStats,
+    RateLimitError,
+    WindowStats,
+    redis_keys,
+)
+from pool_client.stats import Snapshot, render_snapshot
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +42,24 @@ def workers(redis_client: redis.Redis) -> Iterator[None]:
             raise RateLimitError
         return f"You said: {heard}"
 
+    publish_figures(redis_client)
     with StandInWorker(redis_client).serving(answer):
         yield
+
+
+def publish_figures(client: redis.Redis) -> None:
+    """As beat has it done, of a provider with one key."""
+    at = datetime.fromtimestamp(client.time()[0], UTC)
+    window = WindowStats(
+        model="*", unit="requests", per="day", used=750, limit=1000, configured=1000, resets_at=at + timedelta(days=1)
+    )
+    stats = ProviderStats(keys={"groq#1": KeyStats(quota_group="groq#1", calls_in_flight=0, windows=(window,))})
+    well = HealthStatus.HEALTHY
+    health = ProviderHealth(status=well, keys_usable=1, keys={"groq#1": KeyHealth(status=well)})
+    snapshot = Snapshot(
+        stats=PoolStats(taken_at=at, providers={"groq": stats}), health=PoolHealth(taken_at=at, providers={"groq": health})
+    )
+    client.set(redis_keys.STATS, render_snapshot(snapshot), px=redis_keys.STATS_TTL_MS)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ PRINTED = [
     NOBODY_WORKS,
     ["True"],
     ["3 of 3 have ended, 0 failed"],
+    ["groq is healthy: 1 of 1 keys can be called", "groq#1: 75.0 % of 1000 requests per day are used"],
     [],
 ]
 
