@@ -102,7 +102,7 @@ class ProviderStats(_Record):
 
 
 class PoolStats(_Record):
-    """What `Pool.get_all_stats` returns: every enabled provider by its id."""
+    """What `Pool.get_all_stats` returns: every provider that is in use, by its id."""
 
     taken_at: AwareDatetime
     """By Redis's clock."""

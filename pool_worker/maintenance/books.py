@@ -39,5 +39,6 @@ async def summarise_days(pool: Resources) -> int:
 
 def _summarise(pool: Resources) -> int:
     now = pool.now()
+    summaries = summarize_recent(pool.books.engine, now=now)
     sum_up_today(pool.books.engine, pool.books.redis, now=now)
-    return summarize_recent(pool.books.engine, now=now)
+    return summaries

@@ -87,10 +87,17 @@ def _reached(use: KeyWindowUse, thresholds: Sequence[Decimal]) -> Decimal | None
 
 async def _tell_of_limits(uses: Sequence[KeyWindowUse], pool: Resources) -> None:
     """Tell of each limit that is lower than configured now and was not told, and of each that was told and no longer is."""
-    for start in range(0, len(uses), AT_ONCE):
-        some = uses[start : start + AT_ONCE]
-        told = await pool.redis.mget([redis_keys.alert_told(_cause_of_limit(use)) for use in some])
-        for use, was_told in zip(some, cast("list[str | None]", told), strict=True):
+    sorts: dict[str, KeyWindowUse] = {}  # windows of different kinds may have the same words: the lowered one speaks for them
+    for use in uses:
+        cause = _cause_of_limit(use)
+        if cause not in sorts or use.limit < use.configured:
+            sorts[cause] = use
+    causes = list(sorts)
+    for start in range(0, len(causes), AT_ONCE):
+        some = causes[start : start + AT_ONCE]
+        told = await pool.redis.mget([redis_keys.alert_told(cause) for cause in some])
+        for cause, was_told in zip(some, cast("list[str | None]", told), strict=True):
+            use = sorts[cause]
             if use.limit < use.configured and not was_told:
                 await _tell_lower(use, pool)
             elif use.limit >= use.configured and was_told:

@@ -137,3 +137,14 @@ def test_it_is_told_for_longer_than_it_is_believed(worker: SmallWorker) -> None:
     alert = worker.rows(AlertRow)[-1]
     assert (alert.source, alert.severity) == ("quota", "warning")
     assert alert.message.startswith("cerebras says so on small, and the pool keeps to it")
+
+
+def test_windows_of_two_kinds_are_told_of_as_one(worker: SmallWorker) -> None:
+    registry = worker.pool.registry
+    limits = tuple(
+        Window(Unit.REQUESTS, limit, Period.MINUTE, kind) for limit, kind in ((30, WindowKind.REFILL), (20, WindowKind.SLIDING))
+    )
+    worker.configure(providers={**registry.providers, "cerebras": replace(registry.providers["cerebras"], limits=limits)})
+    hear(worker, per_minute=25)
+    assert check(worker) == ["warning: cerebras#1 has 25 requests per minute, not 30"]
+    assert check(worker) == [], "the other is not lower, and does not say that it is over"
