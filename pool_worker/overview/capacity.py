@@ -48,7 +48,7 @@ class Capacity:
     usable_now: Amount = Amount()
     """What is left of it now."""
     per_day: Amount = Amount()
-    """At most in any one day: of minutes and hours as many as a day has, unless anything is limited by the day or month."""
+    """At most in any one day, which has so many minutes and hours. Unlimited where a day or month limits something else alone."""
     left_today: Amount = Amount()
     """What is left in the windows of days and months."""
 
@@ -169,7 +169,7 @@ def _of_place(place: Place, limits: Sequence[_Limit]) -> Capacity:
     return Capacity(
         per_minute=_least(limit.limit for limit in limits),
         usable_now=Amount() if place.obstacle else _least(limit.remaining for limit in limits),
-        per_day=_least(limit.limit * _PER_DAY[limit.per] for limit in (long if all_long else limits)),
+        per_day=_least(limit.limit * _PER_DAY[limit.per] for limit in (limits if long or not all_long else ())),
         left_today=Amount() if any(window.remaining < 1 for window in all_long) else _least(limit.remaining for limit in long),
     )
 

@@ -113,6 +113,7 @@ def test_the_tightest_window_limits() -> None:
         ([window(0, 2)], Amount(2880)),
         ([window(0, 2), window(0, 10, per=Period.HOUR)], Amount(240)),
         ([window(0, 2), window(0, 70, per=Period.MONTH)], Amount(70)),
+        ([window(0, 2, per=Period.HOUR), window(0, 70, per=Period.DAY)], Amount(48)),
         ([window(0, 2), window(0, 9, Unit.TOKENS, Period.DAY)], NO_LIMIT),
         ([], NO_LIMIT),
     ],
