@@ -91,6 +91,36 @@ def test_what_has_left_since_it_was_said_does_not_count_as_used_by_others(limits
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_what_left_long_ago_does_not_hide_what_others_use(limits: Limits, kind: str) -> None:
+    limits.use(provider("groq", window(kind, limit=5)))
+    for _ in range(4):
+        call(limits)
+    limits.now_ms += 2 * MINUTE_MS
+    call(limits, requests(0))
+    limits.refused()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_calls_of_the_same_millisecond_are_not_taken_for_others(limits: Limits, kind: str) -> None:
+    limits.use(provider("groq", window(kind, limit=5)))
+    first, second = limits.take(), limits.take()
+    limits.settle(first, observed=[requests(3)])
+    limits.settle(second)
+    assert uses(limits)[0].used == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nor_are_later_calls_in_flight(limits: Limits, kind: str) -> None:
+    limits.use(provider("groq", window(kind, limit=1_000, unit="tokens")))
+    first = limits.take(Charge(input_tokens=10))
+    limits.now_ms += 1
+    second = limits.take(Charge(input_tokens=500))
+    limits.settle(first, Charge(input_tokens=10), observed=[tokens(490, limit=1_000)])
+    limits.settle(second, Charge(input_tokens=500))
+    assert uses(limits)[0].used == 510
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_calls_in_flight_may_take_more_than_was_reserved_without_being_taken_for_others(limits: Limits, kind: str) -> None:
     limits.use(provider("groq", window(kind, limit=1_000, unit="tokens")))
     other = limits.take(Charge(input_tokens=100))

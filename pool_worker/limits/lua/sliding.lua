@@ -1,7 +1,7 @@
 -- Windows of kind `sliding`: at most `cap` in any period.
 --
--- Redis key: sorted set, one member "amount:lease id" per call, scored by the time it counts from; and the member "=",
--- whose score is minus the running total (negative, so that it sorts first and no range by time touches it).
+-- Redis key: sorted set, one member "amount:lease id" per call, scored by the time it counts from; and the members "=", whose score is
+-- minus the running total, and "+", minus all that was ever reserved (negative, so that no range by time touches them).
 --
 -- The provider counts a request when it arrives, 0 to guard_ms after our acquire. Counted from the acquire and kept for
 -- period + guard, it outlives the provider's own count whenever it arrived, and the next acquire, which arrives later
@@ -11,7 +11,7 @@
 -- so it cannot leave the window before the provider has counted it. Its entry is made at the settlement, which comes
 -- after the provider's count: no guard is needed.
 local sliding = {}
-local TOTAL = '='
+local TOTAL, EVER = '=', '+'
 local PAGE = 50
 
 local function amount_of(member)
@@ -22,8 +22,8 @@ local function lifetime_ms(w)
   return w.late and w.period_ms or w.period_ms + w.guard_ms
 end
 
-local function total_of(name)
-  return -tonumber(redis.call('ZSCORE', name, TOTAL) or 0)
+local function sum_of(name, sum)
+  return -tonumber(redis.call('ZSCORE', name, sum) or 0)
 end
 
 -- The total after as many left entries were dropped as it takes to come down to `wanted` (or all of them).
@@ -46,9 +46,9 @@ end
 
 -- When so many entries have left that `excess` is gone.
 local function freed_at(w, excess, now)
-  local first = 1
+  local first = 0
   while excess > 0 do
-    local page = redis.call('ZRANGE', w.name, first, first + math.min(excess, PAGE) - 1, 'WITHSCORES')
+    local page = redis.call('ZRANGE', w.name, '(0', '+inf', 'BYSCORE', 'LIMIT', first, math.min(excess, PAGE), 'WITHSCORES')
     if #page == 0 then
       return now + SOON_MS
     end
@@ -64,18 +64,22 @@ local function freed_at(w, excess, now)
 end
 
 function sliding.free_at(w, amount, now)
-  local total = prune(w, total_of(w.name), w.cap - amount, now)
+  local total = prune(w, sum_of(w.name, TOTAL), w.cap - amount, now)
   local at = freed_at(w, total + amount - w.cap, now)
   return at, amount > 1 and at > now and freed_at(w, total + 1 - w.cap, now) or at, total
 end
 
+local ALL = -math.huge
+
 function sliding.reserve(w, amount, now, lease_id)
+  local counted = prune(w, sum_of(w.name, TOTAL), ALL, now) + amount
   if not w.late then
     redis.call('ZADD', w.name, now, whole(amount) .. ':' .. lease_id)
   end
-  local counted = -redis.call('ZINCRBY', w.name, -amount, TOTAL)
+  redis.call('ZINCRBY', w.name, -amount, TOTAL)
+  local ever = -redis.call('ZINCRBY', w.name, -amount, EVER)
   redis.call('PEXPIRE', w.name, w.keep_ms)
-  return {counted = counted}
+  return {counted = counted, ever = ever}
 end
 
 function sliding.settle(note, actual, call)
@@ -100,7 +104,7 @@ function sliding.settle(note, actual, call)
 end
 
 function sliding.used(w, now)
-  local used = total_of(w.name)
+  local used = sum_of(w.name, TOTAL)
   for _, member in ipairs(redis.call('ZRANGE', w.name, '(0', now - lifetime_ms(w), 'BYSCORE')) do
     used = used - amount_of(member)
   end
@@ -112,18 +116,17 @@ function sliding.resets_at(w, now)
   return #last > 0 and last[1] ~= TOTAL and last[2] + lifetime_ms(w) or now
 end
 
--- All that the provider can have counted of ours was counted here at the acquire, or has come since. Entries that have left meanwhile may
--- be gone, so what is counted now would be too little to compare with.
+-- All that the provider can have counted of ours was counted here at the acquire, or was reserved since. Entries that have left meanwhile
+-- may be gone, so what is counted now would be too little to compare with.
 function sliding.count_at_least(note, used, since, call)
   if call.now - call.acquired_ms >= note.period_ms then
     return
   end
-  local counted = note.counted
-  for _, member in ipairs(redis.call('ZRANGE', note.name, '(' .. call.acquired_ms, '+inf', 'BYSCORE')) do
-    counted = counted + amount_of(member)
-  end
+  local counted = note.counted + math.max(0, sum_of(note.name, EVER) - note.ever)
   local missing = used - (note.late and DOUBT or 1) * counted
   if missing > 0 then
-    sliding.reserve({name = note.name, keep_ms = note.keep_ms}, missing, call.now, 'said:' .. call.lease_id)
+    redis.call('ZADD', note.name, call.now, whole(missing) .. ':said:' .. call.lease_id)
+    redis.call('ZINCRBY', note.name, -missing, TOTAL)
+    redis.call('PEXPIRE', note.name, note.keep_ms)
   end
 end

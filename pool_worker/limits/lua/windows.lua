@@ -59,6 +59,7 @@ local function pack_note(w, amount, extra)
   return {
     w.kind, w.name, w.unit, amount, w.cap, w.period_ms, w.late, w.shared, w.guard_ms, w.keep_ms,
     extra.periods or false, extra.both or false, w.is_learned or false, extra.counted or false,
+    extra.ever or false,
   }
 end
 
@@ -66,7 +67,7 @@ local function unpack_note(packed)
   return {
     kind = packed[1], name = packed[2], unit = packed[3], amount = packed[4], cap = packed[5], period_ms = packed[6],
     late = packed[7], shared = packed[8], guard_ms = packed[9], keep_ms = packed[10], periods = packed[11], both = packed[12],
-    is_learned = packed[13], counted = packed[14],
+    is_learned = packed[13], counted = packed[14], ever = packed[15],
   }
 end
 
