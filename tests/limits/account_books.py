@@ -63,7 +63,7 @@ class Book:
         return at_ms - at_ms % MINUTE_MS if self.kind == "fixed" else at_ms - MINUTE_MS + 1
 
     def _spans(self, from_ms: int) -> Iterator[tuple[int, int, float]]:
-        """Every span that ends with a call of ours at `from_ms` or later: its first and last moment, and how much is allowed in it."""
+        """Every span that ends with a call of ours at `from_ms` or later: first and last moment, and what is allowed in it."""
         starts = {it.at_ms for it in (*self.ours, *self.told) if it.at_ms > from_ms - 3 * MINUTE_MS}
         for last_ms in {it.at_ms for it in self.ours if it.at_ms >= from_ms}:
             if self.kind == "refill":

@@ -20,9 +20,10 @@ KEYS = {f"groq#{number}": GROUPS[number % 2] for number in range(4)}
 CONCURRENCY = 3
 
 SLIDING_COMPARES_WITH_THE_WHOLE = False
-"""What a provider tells of a sliding window is compared with less, or more, than what was counted when it was true: calls of the same
-millisecond and later ones in flight are missing, and calls that have left long ago are there. Until that is otherwise, less is asked
-of sliding windows here: that what was told of others is kept to when nothing was there before, and no bound of what is counted."""
+"""What a provider tells of a sliding window is compared with more, or less, than what was counted when it was true: calls that
+left long ago are there, those of the same millisecond and later ones in flight are missing. Until that is otherwise, less is
+asked of sliding windows: that what was told of others is kept to where nothing was counted before, and no upper bound.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ class Job:
 
 
 ARRIVALS = ((0, 0), (0, 250), (250, 250), (0, GUARD_MS), (GUARD_MS, GUARD_MS))
-FATES = {"every call is made": (True,), "some are not": (True, True, False)}
-TELLINGS = {"nothing is told": ("",), "everything is told": ("arrival", "end")}
-SIZES = (((1, 0),), ((1, 0), (10, 0), (10, 15)), ((1, 0), (0, 40), (40, 60)))
+IS_SENT = (True, True, True, False)
+TELLINGS = {"nothing is told": ("",), "some answers tell": ("", "arrival", "end"), "all answers tell": ("arrival", "end")}
+SIZES = (((1, 0),), ((0, 40), (0, 50)), ((1, 0), (10, 0), (10, 15)), ((1, 0), (0, 40), (40, 60)))
 DURATIONS = ((0, 1, 700), (20_000, 61_000), (0, 700, 20_000, TTL_MS - GUARD_MS))
 
 
@@ -63,12 +64,11 @@ class Setup:
     charged_at_arrival: bool
     sizes: tuple[tuple[int, int], ...]
     durations: tuple[int, ...]
-    fates: str
     tellings: str
 
     def jobs(self) -> list[Job]:
-        used = (0.0, 0.3, 1.0, 1.0) if self.charges is Charges.ACTUAL else (1.0,)
-        parts = itertools.product(self.sizes, used, ARRIVALS, self.durations, FATES[self.fates], TELLINGS[self.tellings])
+        used = (0.0, 0.3, 1.0, 1.0, 1.0) if self.charges is Charges.ACTUAL else (1.0,)
+        parts = itertools.product(self.sizes, used, ARRIVALS, self.durations, IS_SENT, TELLINGS[self.tellings])
         return [Job(size, share, *arrival, takes, sent, tells) for size, share, arrival, takes, sent, tells in parts]
 
     def is_late(self, unit: str) -> bool:
@@ -165,9 +165,9 @@ class Model:
     def most(self, group: str, unit: str) -> float:
         """The most that the limiter may count."""
         book = self.books[group, unit]
-        if book.kind == "sliding" and not SLIDING_COMPARES_WITH_THE_WHOLE:
-            if any(told_ms > self.now_ms - MINUTE_MS - GUARD_MS for told_ms, _ in self.told_at_ms[group]):
-                return float("inf")
+        was_told = any(told_ms > self.now_ms - MINUTE_MS - GUARD_MS for told_ms, _ in self.told_at_ms[group])
+        if book.kind == "sliding" and was_told and not SLIDING_COMPARES_WITH_THE_WHOLE:
+            return math.inf
         drains_what_was_reserved = book.kind == "refill" and not self.setup.is_late(unit)
         ours = sum(
             it.job.reserved.amounts()[unit] if drains_what_was_reserved else it.counts(unit)
@@ -175,6 +175,8 @@ class Model:
             if self.may_count(it, unit)
         )
         drains_before_it_arrives = math.ceil(GUARD_MS * book.limit / MINUTE_MS) if drains_what_was_reserved else 0
+        if not self.told_at_ms[group] and (book.kind != "sliding" or self.setup.is_late(unit)):
+            ours = min(ours, book.limit)  # a sliding window counts a call anew that is settled when another has taken its place
         return ours + drains_before_it_arrives + self._told_before(group, unit, of_the_last_ms=5 * MINUTE_MS)
 
     def _told_before(self, group: str, unit: str, *, of_the_last_ms: int) -> float:
@@ -190,7 +192,10 @@ class Model:
         group = it.lease.group
         for unit, remaining in left.items():
             book = self.books[group, unit]
-            most_ours = self._compared_with(it, unit) + self._told_before(group, unit, of_the_last_ms=1 << 60)
+            kept_ms = {"fixed": self.now_ms % MINUTE_MS + 1, "refill": 3 * MINUTE_MS, "sliding": 3 * MINUTE_MS}[book.kind]
+            if book.kind == "sliding" and not SLIDING_COMPARES_WITH_THE_WHOLE:
+                kept_ms = self.now_ms
+            most_ours = self._compared_with(it, unit) + self._told_before(group, unit, of_the_last_ms=kept_ms)
             used = book.limit - remaining
             if book.kind == "refill":
                 used -= (self.now_ms - it.counts_from_ms()) * book.limit / MINUTE_MS

@@ -50,6 +50,7 @@ class Asked:
     job: Job | None = None
     until_ms: int = 0
     tells: tuple[int, dict[str, int]] | None = None
+    ends_all: bool = False
 
 
 class RacingPool:
@@ -91,6 +92,8 @@ class RacingPool:
             return now_ms + wait
         if wait == "until somebody is free":
             return self.free_at_ms
+        if wait == "until 1 ms before that":
+            return self.free_at_ms - 1
         if wait == "until a call ends":
             return min((it.end_ms for it in calls if it.end_ms > now_ms), default=now_ms)
         if wait == "until a lease lapses":
@@ -153,7 +156,7 @@ class RacingPool:
 
     def sweep_up(self, pick: int) -> list[Asked]:
         limit = (1, 100)[pick % 2]
-        return [Asked("sweep", "", partial(sweep, limit=limit, now_ms=self.model.now_ms))] * 2
+        return [Asked("sweep", "", partial(sweep, limit=limit, now_ms=self.model.now_ms), ends_all=limit == 100)] * 2
 
     def leave_alone(self, pick: int) -> list[Asked]:
         scope, until_ms = list(SCOPES)[pick % len(SCOPES)], self.model.now_ms + HOLDS_MS[pick // len(SCOPES) % len(HOLDS_MS)]
@@ -192,28 +195,26 @@ class RacingPool:
     def _leases_end(self, told: list[tuple[Asked, Any]], before: set[str]) -> None:
         model = self.model
         ends: dict[str, list[Asked]] = defaultdict(list)
-        tried = {one.about for one, _ in told if one.what in {"settled", "refunded"}}
-        sweeps = [(one, answer) for one, answer in told if one.what == "sweep"]
         for one, answer in told:
             if one.what == "sweep":
                 for lease_id in answer:
+                    assert lease_id in before
+                    assert model.taken[lease_id].lease.deadline_ms <= model.now_ms
                     ends[lease_id].append(replace(one, what="expired"))
-            elif one.what in {"settled", "refunded"} and answer is not False:
-                assert answer is True, answer
-                ends[one.about].append(one)
-        for lease_id in tried | set(ends):
-            it = model.taken.get(lease_id)
-            can_end = it is not None and it.state == "open"
-            assert len(ends[lease_id]) == int(can_end), (lease_id, it, ends[lease_id])
-            if it is not None and can_end:
-                (ending,) = ends[lease_id]
-                it.state, it.ended_ms = ending.what, model.now_ms
-                assert ending.what != "expired" or (lease_id in before and it.lease.deadline_ms <= model.now_ms), it
+            elif one.what in {"settled", "refunded"}:
+                assert answer in {True, False}, answer
+                ends[one.about] += [one] * answer
         for lease_id, endings in ends.items():
-            for ending in endings:
-                if ending.tells:
-                    model.tell(model.taken[lease_id], *ending.tells)
-        if any("limit" in one.command.keywords and one.command.keywords["limit"] == 100 for one, _ in sweeps):
+            it = model.taken.get(lease_id)
+            if it is None or it.state != "open":
+                assert endings == [], (it, endings)
+                continue
+            (ending,) = endings
+            it.state, it.ended_ms = ending.what, model.now_ms
+        for lease_id, endings in ends.items():
+            for tells in (ending.tells for ending in endings if ending.tells):
+                model.tell(model.taken[lease_id], *tells)
+        if any(one.what == "sweep" and one.ends_all for one, _ in told):
             assert [it for it in model.open().values() if it.lease.deadline_ms <= model.now_ms] == []
 
     def _asking_again_changes_nothing(self, told: list[tuple[Asked, Any]], before: set[str]) -> None:
@@ -277,6 +278,6 @@ class RacingPool:
         asked = [self._acquire(f"last{number}", smallest) for number in range(2 * len(GROUPS) * LIMITS["requests"])]
         answers = self.racers.together([one.command for one in asked])
         granted = [answer.group for answer in answers if isinstance(answer, Lease)]
-        # A bucket is taken to be as full as if the calls on their way came last of all: there is never room for its very last call.
+        # A bucket counts calls on their way as if they came last of all: there is never room for its very last call.
         expected = LIMITS["requests"] - (self.setup.kinds[0] == "refill")
         assert {group: granted.count(group) for group in GROUPS} == dict.fromkeys(GROUPS, expected)
