@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from account_books import MINUTE_MS, Book, Entry
 
@@ -50,29 +51,29 @@ class Job:
 
 ARRIVALS = ((0, 0), (0, 250), (250, 250), (0, GUARD_MS), (GUARD_MS, GUARD_MS))
 IS_SENT = (True, True, True, False)
-TELLINGS = {"nothing is told": ("",), "some answers tell": ("", "arrival", "end"), "all answers tell": ("arrival", "end")}
+TELLS = ("", "arrival", "end")
 SIZES = (((1, 0),), ((0, 40), (0, 50)), ((1, 0), (10, 0), (10, 15)), ((1, 0), (0, 40), (40, 60)))
 DURATIONS = ((0, 1, 700), (20_000, 61_000), (0, 700, 20_000, TTL_MS - GUARD_MS))
 
 
 @dataclass(frozen=True)
 class Setup:
-    """The windows of the provider, when it charges, and what the calls of a life are like."""
+    """The windows of the provider, and when it charges."""
 
     kinds: tuple[str, ...]
     charges: Charges
     charged_at_arrival: bool
-    sizes: tuple[tuple[int, int], ...]
-    durations: tuple[int, ...]
-    tellings: str
-
-    def jobs(self) -> list[Job]:
-        used = (0.0, 0.3, 1.0, 1.0, 1.0) if self.charges is Charges.ACTUAL else (1.0,)
-        parts = itertools.product(self.sizes, used, ARRIVALS, self.durations, IS_SENT, TELLINGS[self.tellings])
-        return [Job(size, share, *arrival, takes, sent, tells) for size, share, arrival, takes, sent, tells in parts]
 
     def is_late(self, unit: str) -> bool:
         return self.charges is Charges.ACTUAL and unit == "tokens"
+
+
+@cache
+def jobs_of(charges: Charges, sizes: tuple[tuple[int, int], ...], durations: tuple[int, ...]) -> list[Job]:
+    """Calls of these sizes that take so long, in every way in which they may go."""
+    used = (0.0, 0.3, 1.0, 1.0, 1.0) if charges is Charges.ACTUAL else (1.0,)
+    parts = itertools.product(sizes, used, ARRIVALS, durations, IS_SENT, TELLS)
+    return [Job(size, share, *arrival, takes, sent, tells) for size, share, arrival, takes, sent, tells in parts]
 
 
 @dataclass
@@ -175,7 +176,8 @@ class Model:
             if self.may_count(it, unit)
         )
         drains_before_it_arrives = math.ceil(GUARD_MS * book.limit / MINUTE_MS) if drains_what_was_reserved else 0
-        if not self.told_at_ms[group] and (book.kind != "sliding" or self.setup.is_late(unit)):
+        is_ours_alone = all(it.at_ms <= self.now_ms - 5 * MINUTE_MS for it in book.others)
+        if is_ours_alone and (book.kind != "sliding" or self.setup.is_late(unit)):
             ours = min(ours, book.limit)  # a sliding window counts a call anew that is settled when another has taken its place
         return ours + drains_before_it_arrives + self._told_before(group, unit, of_the_last_ms=5 * MINUTE_MS)
 

@@ -59,7 +59,7 @@ class RacingPool:
     def __init__(self, limits: Limits, racers: Racers, setup: Setup) -> None:
         limits.run(limits.redis.flushall())
         self.limits, self.racers, self.setup = limits, racers, setup
-        self.jobs = setup.jobs()
+        self.jobs: list[Job] = []
         self.model = Model(setup, NOON_MS)
         self.free_at_ms = NOON_MS
         self.numbers = iter(range(1, 1 << 20))
@@ -71,8 +71,9 @@ class RacingPool:
 
     # --- one step ----------------------------------------------------------------------------------------------------------
 
-    def happen(self, wait: int | str, actions: Iterable[Action]) -> None:
-        """Let time pass, then have all of this done at the same moment."""
+    def happen(self, wait: int | str, jobs: list[Job], actions: Iterable[Action]) -> None:
+        """Let time pass, then have all of this done at the same moment, with jobs like these."""
+        self.jobs = jobs
         model = self.model
         model.step += 1
         model.now_ms = max(model.now_ms, self._time(wait))
@@ -269,9 +270,9 @@ class RacingPool:
     def come_to_rest(self) -> None:
         """All is ended, time passes, nothing is left over; then exactly what the limits allow is to be had."""
         model = self.model
-        self.happen(TTL_MS + 1, [Action("sweep_up", 1)])
+        self.happen(TTL_MS + 1, [], [Action("sweep_up", 1)])
         assert model.open() == {}
-        self.happen(4 * MINUTE_MS, [])
+        self.happen(4 * MINUTE_MS, [], [])
         assert {it.used for it in self.uses()} == {0}
         assert self.limits.run(self.limits.redis.keys("pool:in_flight:*")) == []
         smallest = Job((1, 0), 1.0, 0, 0, 0, is_sent=True, tells="")
