@@ -97,8 +97,9 @@ class RacingPool:
             return self.free_at_ms - 1
         if wait == "until a call ends":
             return min((it.end_ms for it in calls if it.end_ms > now_ms), default=now_ms)
-        if wait == "until a lease lapses":
-            return min((it.lease.deadline_ms for it in calls if it.lease.deadline_ms > now_ms), default=now_ms)
+        if wait in {"until a lease lapses", "until 1 ms before a lease lapses"}:
+            lapses_ms = min((it.lease.deadline_ms for it in calls if it.lease.deadline_ms > now_ms), default=now_ms)
+            return lapses_ms - ("before" in str(wait))
         return now_ms - now_ms % MINUTE_MS + MINUTE_MS - int(wait.split()[0])
 
     # --- what is asked -------------------------------------------------------------------------------------------------------
