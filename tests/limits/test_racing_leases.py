@@ -1,4 +1,21 @@
-"""The limits under several processes that act at the same moment, against a model that takes any order of what they did."""
+"""The limits under several processes that act at the same moment, against a model that takes any order of what they did.
+
+After every step: no window of a provider that counts by itself (`account_books.py`) was ever above its limit; what is counted is
+neither less than what the provider has charged and told, nor more than what can still be there; each lease ended once; no key
+has too many calls in flight; nobody held is asked; holds only grew. At the end nothing is left, and all is to be had again.
+
+Wrong scripts that this test was shown, and caught: requests or tokens reserved without a look at their window; a lease that ends
+twice, early, or whose slot stays taken; an expiry that gives back what was reserved; a lease that is granted again, or after its
+refund; sliding entries kept for the period without the guard, left a millisecond early, offered a millisecond early, or never
+given back; a call within the guard of a period's end counted in one period only; a refill charged as of now; a refund of what
+has drained; tokens of calls in flight not counted (each kind), never let go, or charged in one period only where they may be of
+two; one call too many at once; a hold that can be made shorter, or of a quota group that is not looked at; accounts mixed up;
+what was said ignored or lowering a count (each kind), counted twice, taken for the next period, or with what has drained since
+or calls in flight taken for others'.
+
+Not looked at: limits that a provider says are lower, budgets, daily limits of keys, models that share windows.
+`FAULTS=full` tries more and longer lives, new ones each time; `FAULTS_SEED=n` repeats them.
+"""
 
 from __future__ import annotations
 
