@@ -198,9 +198,9 @@ class Model:
             if book.kind == "sliding" and not SLIDING_COMPARES_WITH_THE_WHOLE:
                 kept_ms = self.now_ms
             most_ours = self._compared_with(it, unit) + self._told_before(group, unit, of_the_last_ms=kept_ms)
-            used = book.limit - remaining
+            used: float = book.limit - remaining
             if book.kind == "refill":
-                used -= (self.now_ms - it.counts_from_ms()) * book.limit / MINUTE_MS
+                used -= (self.now_ms - it.counts_from_ms() + GUARD_MS) * book.limit / MINUTE_MS  # our own come last of all
             others = used - (2 if self.setup.is_late(unit) else 1) * most_ours
             if others >= 1 and self._is_of_now(it, book.kind):
                 book.told.append(Entry(self.now_ms, others, self.step))

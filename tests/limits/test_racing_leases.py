@@ -14,6 +14,11 @@ what was said ignored or lowering a count (each kind), counted twice, taken for 
 or calls in flight taken for others'.
 
 Not looked at: limits that a provider says are lower, budgets, daily limits of keys, models that share windows.
+One of them, where requests are reserved without a look at their window (one call too many is to be had at the end)::
+
+    state.happens(like=0, together=[Action(what='take', pick=0)], wait='until somebody is free')
+    state.teardown()
+
 `FAULTS=full` tries more and longer lives, new ones each time; `FAULTS_SEED=n` repeats them.
 """
 
