@@ -18,13 +18,7 @@ GUARD_MS, TTL_MS = 500, 90_000
 LIMITS = {"requests": 4, "tokens": 100, "input_tokens": 60}
 GROUPS = ("one", "two")
 KEYS = {f"groq#{number}": GROUPS[number % 2] for number in range(4)}
-CONCURRENCY = 3
-
-SLIDING_COMPARES_WITH_THE_WHOLE = False
-"""What a provider tells of a sliding window is compared with more, or less, than what was counted when it was true: calls that
-left long ago are there, those of the same millisecond and later ones in flight are missing. Until that is otherwise, less is
-asked of sliding windows: that what was told of others is kept to where nothing was counted before, and no upper bound.
-"""
+CONCURRENCY = 4
 
 
 @dataclass(frozen=True)
@@ -128,8 +122,8 @@ class Model:
     def open(self) -> dict[str, Taken]:
         return {lease_id: it for lease_id, it in self.taken.items() if it.state == "open"}
 
-    def in_flight(self, key_id: str) -> dict[str, Taken]:
-        return {lease_id: it for lease_id, it in self.open().items() if it.lease.key_id == key_id}
+    def in_flight(self, group: str) -> dict[str, Taken]:
+        return {lease_id: it for lease_id, it in self.open().items() if it.lease.group == group}
 
     def _of(self, group: str) -> Iterable[Taken]:
         return (it for it in self.taken.values() if it.lease.group == group)
@@ -166,9 +160,6 @@ class Model:
     def most(self, group: str, unit: str) -> float:
         """The most that the limiter may count."""
         book = self.books[group, unit]
-        was_told = any(told_ms > self.now_ms - MINUTE_MS - GUARD_MS for told_ms, _ in self.told_at_ms[group])
-        if book.kind == "sliding" and was_told and not SLIDING_COMPARES_WITH_THE_WHOLE:
-            return math.inf
         drains_what_was_reserved = book.kind == "refill" and not self.setup.is_late(unit)
         ours = sum(
             it.job.reserved.amounts()[unit] if drains_what_was_reserved else it.counts(unit)
@@ -195,8 +186,6 @@ class Model:
         for unit, remaining in left.items():
             book = self.books[group, unit]
             kept_ms = {"fixed": self.now_ms % MINUTE_MS + 1, "refill": 3 * MINUTE_MS, "sliding": 3 * MINUTE_MS}[book.kind]
-            if book.kind == "sliding" and not SLIDING_COMPARES_WITH_THE_WHOLE:
-                kept_ms = self.now_ms
             most_ours = self._compared_with(it, unit) + self._told_before(group, unit, of_the_last_ms=kept_ms)
             used: float = book.limit - remaining
             if book.kind == "refill":
@@ -223,6 +212,6 @@ class Model:
                 continue
             counted_ms = it.ended_ms if self.setup.is_late(unit) else it.lease.acquired_ms + it.job.sent_after_ms
             twice = it.lease.acquired_ms <= acquired_ms < counted_ms
-            has_left = SLIDING_COMPARES_WITH_THE_WHOLE and it.state != "open" and counted_ms <= acquired_ms - MINUTE_MS - GUARD_MS
+            has_left = it.state != "open" and counted_ms <= acquired_ms - MINUTE_MS - GUARD_MS
             total += 0 if has_left else reserved * (2 if twice else 1)
         return total

@@ -258,14 +258,14 @@ class RacingPool:
         pipeline = self.limits.redis.pipeline(transaction=False)
         pipeline.zrange(redis_keys.LEASES, 0, -1)
         pipeline.mget([redis_keys.hold(scope) for scope in SCOPES])
-        for key in KEYS:
-            pipeline.zrange(redis_keys.in_flight(key), 0, -1)
+        for group in GROUPS:
+            pipeline.zrange(redis_keys.in_flight("groq", group), 0, -1)
         leases, holds, *in_flight = self.limits.run(pipeline.execute())
         assert set(leases) == set(model.open())
         assert [int((value or "0").split()[0]) for value in holds] == [model.holds.get(scope, 0) for scope in SCOPES]
-        for key, found in zip(KEYS, in_flight, strict=True):
-            assert set(found) == set(model.in_flight(key))
-            running = [it for it in model.in_flight(key).values() if it.lease.deadline_ms > model.now_ms]
+        for group, found in zip(GROUPS, in_flight, strict=True):
+            assert set(found) == set(model.in_flight(group))
+            running = [it for it in model.in_flight(group).values() if it.lease.deadline_ms > model.now_ms]
             assert len(running) <= CONCURRENCY, running
 
     def come_to_rest(self) -> None:

@@ -152,7 +152,7 @@ def test_what_a_killed_worker_held_ends_once_at_what_was_reserved(limits: Limits
     assert Counter(lease_id for ended in sweeps for lease_id in ended) == Counter(it.id for it in leases)
     assert limits.run(limits.redis.xlen(redis_keys.OUTBOX)) == LEASES
     assert limits.run(limits.redis.zcard(redis_keys.LEASES)) == 0
-    assert limits.run(limits.redis.keys(redis_keys.in_flight("*"))) == []
+    assert limits.run(limits.redis.keys(redis_keys.in_flight("*", "*"))) == []
     assert uses(limits) == each_key(AFTER_A_MINUTE)
 
     late = racers.together([partial(settle_late, leases=leases, now_ms=limits.now_ms)] * 2)

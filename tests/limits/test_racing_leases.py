@@ -54,10 +54,10 @@ EVERY_DAY = settings(
     deadline=None,
     derandomize=False,
     database=None,
-    phases=[Phase.generate, Phase.shrink],
+    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-FULL = settings(EVERY_DAY, max_examples=30, stateful_step_count=60, print_blob=True)
+FULL = settings(EVERY_DAY, max_examples=30, stateful_step_count=60, phases=[Phase.generate, Phase.shrink], print_blob=True)
 
 KINDS = ("sliding", "refill", "fixed")
 WAITS = {

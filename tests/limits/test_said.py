@@ -58,6 +58,15 @@ def test_saying_it_again_counts_nothing_again(limits: Limits, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_two_calls_that_tell_of_the_same_use_count_it_once(limits: Limits, kind: str) -> None:
+    limits.use(provider("groq", window(kind, limit=100)))
+    leases = [limits.take(), limits.take()]
+    for lease in leases:
+        limits.settle(lease, observed=[requests(40)])
+    assert uses(limits)[0].used == 60
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_provider_that_has_counted_less_is_not_believed(limits: Limits, kind: str) -> None:
     limits.use(provider("groq", window(kind, limit=3)))
     limits.take()

@@ -54,9 +54,8 @@ def test_every_window_of_every_key_is_published(worker: SmallWorker) -> None:
 
 def test_calls_in_flight_are_counted_and_those_of_dead_workers_are_not(worker: SmallWorker) -> None:
     now_ms = round(worker.redis_now_s() * 1000)
-    worker.redis.zadd(
-        worker_keys.in_flight("groq", "groq#1"), {"a": now_ms + 60_000, "b": now_ms + 60_000, "dead": now_ms - 60_000}
-    )
+    leases = {"a": now_ms + 60_000, "b": now_ms + 60_000, "dead": now_ms - 60_000}
+    worker.redis.zadd(worker_keys.in_flight("groq", "groq#1"), leases)
     groq = published_stats(worker).providers["groq"]
     assert ({name: key.calls_in_flight for name, key in groq.keys.items()}, groq.calls_in_flight) == (
         {"groq#1": 2, "groq#2": 0},

@@ -1,7 +1,7 @@
 -- Windows of kind `sliding`: at most `cap` in any period.
 --
 -- Redis key: sorted set, one member "amount:lease id" per call, scored by the time it counts from; and the members "=", whose score is
--- minus the running total, and "+", minus all that was ever reserved (negative, so that no range by time touches them).
+-- minus the running total, and "+", minus all that was ever taken (negative, so that no range by time touches them).
 --
 -- The provider counts a request when it arrives, 0 to guard_ms after our acquire. Counted from the acquire and kept for
 -- period + guard, it outlives the provider's own count whenever it arrived, and the next acquire, which arrives later
@@ -71,15 +71,20 @@ end
 
 local ALL = -math.huge
 
+-- Add to both sums; returns all that was ever taken.
+local function take(w, amount)
+  redis.call('ZINCRBY', w.name, -amount, TOTAL)
+  local ever = -redis.call('ZINCRBY', w.name, -amount, EVER)
+  redis.call('PEXPIRE', w.name, w.keep_ms)
+  return ever
+end
+
 function sliding.reserve(w, amount, now, lease_id)
   local counted = prune(w, sum_of(w.name, TOTAL), ALL, now) + amount
   if not w.late then
     redis.call('ZADD', w.name, now, whole(amount) .. ':' .. lease_id)
   end
-  redis.call('ZINCRBY', w.name, -amount, TOTAL)
-  local ever = -redis.call('ZINCRBY', w.name, -amount, EVER)
-  redis.call('PEXPIRE', w.name, w.keep_ms)
-  return {counted = counted, ever = ever}
+  return {counted = counted, ever = take(w, amount)}
 end
 
 function sliding.settle(note, actual, call)
@@ -126,7 +131,6 @@ function sliding.count_at_least(note, used, since, call)
   local missing = used - (note.late and DOUBT or 1) * counted
   if missing > 0 then
     redis.call('ZADD', note.name, call.now, whole(missing) .. ':said:' .. call.lease_id)
-    redis.call('ZINCRBY', note.name, -missing, TOTAL)
-    redis.call('PEXPIRE', note.name, note.keep_ms)
+    take(note, missing)
   end
 end
