@@ -38,12 +38,12 @@ PARKED_KEYS = (PARKED, PARKED_MESSAGES, shared_keys.PARKED_TIMERS, PARKED_LANES,
 
 
 def parked_lane(lane: str) -> str:
-    """Hash: the pace of a lane (see `broker/lua/lanes.lua`). TTL: an hour after its last use."""
+    """Hash: a lane's pace and the turns in it (see `broker/lua/lanes.lua`, `line.lua`). TTL: 35 days after its last use."""
     return f"pool:parked:lane:{lane}"
 
 
 def parked_due(lane: str) -> str:
-    """Sorted set: "place:job id" → priority and place, of the jobs of a lane that are due. *Lasting*."""
+    """Sorted set: "place:job id" → priority and turn, of the jobs of a lane that are due. *Lasting*."""
     return f"pool:parked:due:{lane}"
 
 
@@ -92,7 +92,10 @@ def group_keys(provider: str, group: str) -> str:
 
 
 def key_facts(key_id: str) -> str:
-    """Hash: priority, group and daily_limit ("" = none) of an API key. *Lasting*, rebuilt from the vault."""
+    """Hash: priority, group and daily_limit ("" = none) of an API key, rebuilt from the vault; and learned. *Lasting*.
+
+    For learned see `limits/lua/said.lua`.
+    """
     return f"pool:key:{key_id}"
 
 

@@ -291,6 +291,10 @@ class Registry:
         """The limits that calls of this model count against, per quota group."""
         return self.provider_of(model).limits if model.limits is None else model.limits
 
+    def kind_of_agent(self, agent: str) -> str:
+        """The agent, if it is configured; else `other`: callers may use any number of names."""
+        return agent if agent in self.agents else "other"
+
     def weight_of(self, agent: str) -> int:
         """An agent's share when capacity is scarce; 1 for one that is not configured."""
         known = self.agents.get(agent)

@@ -22,7 +22,7 @@ from pool_worker.limits.windows import LONGEST_LEASE_MS
 from pool_worker.observed import Observed
 from pool_worker.protocols.answer import Answer
 from pool_worker.providers.attempt import attempt
-from pool_worker.registry import Model, micro_usd
+from pool_worker.registry import Model, Registry, micro_usd
 from pool_worker.resources import Resources
 
 LEASE_MARGIN_S = 30.0
@@ -99,7 +99,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
         cost_usd,
         ended_at,
         settled,
-        tokens_seen=_tokens_seen(job, model, answer),
+        tokens_seen=_tokens_seen(job, model, answer, pool.registry),
         owed=_holds(success.observed, lease, pool, now=ended_at),
     )
 
@@ -109,12 +109,12 @@ def abandoned(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) ->
     return _failed(job, lease, pool, AbandonedError(charged=True), sent_after_ms=sent_after_ms)
 
 
-def _tokens_seen(job: Job, model: Model, answer: Answer) -> dict[str, float]:
+def _tokens_seen(job: Job, model: Model, answer: Answer, registry: Registry) -> dict[str, float]:
     if not answer.usage_reported:
         return {}
     return seen(
         model.id,
-        job.agent,
+        registry.kind_of_agent(job.agent),
         estimated_input=estimate_usage(job, model).input_tokens,
         input_tokens=answer.usage.input_tokens,
         output_tokens=answer.usage.output_tokens,

@@ -8,10 +8,11 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 
 from pool_client import redis_keys as shared_keys
-from pool_client.job import Job, OnExhausted
+from pool_client.job import Job, OnExhausted, Usage
 from pool_client.queues import CELERY_PRIORITY
 from pool_worker import redis_keys
 from pool_worker.budget import binding_budgets
@@ -31,6 +32,9 @@ from pool_worker.routing.route import Choice, Route, route
 
 NEARLY_ALL = Decimal("0.999")
 """The route is never told that all is spent: whether paid models are paused is decided with the lease, which knows until when."""
+
+IMPATIENT = timedelta(minutes=2)
+"""Whose deadline is nearer does not join a line, nor who might have to go on to another tier to meet it."""
 
 BITS_OF_A_SIZE = 3
 """Sizes that differ less than eightfold are about the same: finer lanes would ask more often in vain, coarser ones let large jobs
@@ -70,7 +74,7 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
     if not candidates.tiers:
         return _rest(job, trail, pool, candidates)
     exhausted = []
-    line = _line(job, trail, candidates)
+    line = _line(job, trail, candidates, pool)
     for choices in candidates.tiers:
         place = await _acquire(_here_first(choices, pool) if trail.failed_since_pause else choices, job, pool, line=line)
         if not isinstance(place, Exhausted):
@@ -82,7 +86,11 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
         place = await _acquire(candidates.fallback, job, pool)
         if not isinstance(place, Exhausted):
             return replace(place, degraded=True) if isinstance(place, Leased) else place
-    return min(exhausted, key=lambda place: math.inf if place.retry_at_ms is None else place.retry_at_ms)
+    return min(exhausted, key=_retry_at_ms)
+
+
+def _retry_at_ms(place: Exhausted) -> float:
+    return math.inf if place.retry_at_ms is None else place.retry_at_ms
 
 
 def lane_of(job: Job, trail: Trail, pool: Resources) -> str:
@@ -90,9 +98,11 @@ def lane_of(job: Job, trail: Trail, pool: Resources) -> str:
     return _lane(_route(job, trail, pool).choices)
 
 
-def _line(job: Job, trail: Trail, candidates: Route) -> Line | None:
+def _line(job: Job, trail: Trail, candidates: Route, pool: Resources) -> Line | None:
     """The line that this job would join. Who cannot wait passes all others, and so does who has lost time by a failed call."""
-    if job.on_exhausted is not OnExhausted.PARK or job.deadline_at is not None or trail.failed_since_pause:
+    if job.on_exhausted is not OnExhausted.PARK or trail.failed_since_pause:
+        return None
+    if job.deadline_at is not None and (len(candidates.tiers) > 1 or job.deadline_at - pool.now() < IMPATIENT):
         return None
     lane = _lane(candidates.choices)
     return Line(redis_keys.parked_due(lane), shared_keys.job(job.id), lane, CELERY_PRIORITY[job.priority])
@@ -136,11 +146,13 @@ async def _acquire(
     choices: Sequence[Choice], job: Job, pool: Resources, *, line: Line | None = None
 ) -> Leased | Elsewhere | Exhausted:
     """With a reservation that is enough for nearly every such call; if that fits nowhere, with the plain estimate."""
-    enough = [charge_to_reserve(choice, job, pool.registry.provider_of(choice.model), pool.token_history) for choice in choices]
+    enough = [charge_to_reserve(choice, job, pool.registry, pool.token_history) for choice in choices]
     place = await _reserve(choices, enough, job, pool, line=line)
-    if isinstance(place, Exhausted) and place.retry_at_ms is None:
-        return await _reserve(choices, [charge_of(choice.estimated_usage, choice.model) for choice in choices], job, pool)
-    return place
+    if not isinstance(place, Exhausted) or not place.too_large:
+        return place
+    rest = [choice for choice in choices if choice.model.id in place.too_large]
+    other = await _reserve(rest, [charge_of(choice.estimated_usage, choice.model) for choice in rest], job, pool)
+    return min(place, other, key=_retry_at_ms) if isinstance(other, Exhausted) else other
 
 
 async def _reserve(
@@ -164,7 +176,7 @@ async def _reserve(
             case Unenrolled():
                 await pool.enroll()
             case Others():
-                return Exhausted(round(pool.now().timestamp() * 1000), "others wait for the same and come first", "")
+                return Exhausted(place.now_ms, "others wait for the same and come first", "")
             case Lease() if time.monotonic() - asked_at > GUARD_MS / 1000:
                 await settle(pool.redis, unused(place.id))  # this process was held up: the provider would count it too late
             case Lease():
@@ -175,7 +187,8 @@ async def _reserve(
 
 def _candidate(choice: Choice, charge: Charge, registry: Registry) -> Candidate:
     model, provider = choice.model, registry.provider_of(choice.model)
-    cost_micro_usd = micro_usd(choice.estimated_cost_usd)
+    reserved = Usage(input_tokens=charge.input_tokens, output_tokens=charge.output_tokens)
+    cost_micro_usd = micro_usd(max(choice.estimated_cost_usd, model.price.cost_usd(reserved)))
     return Candidate(
         model=model,
         provider=provider,

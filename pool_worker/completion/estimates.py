@@ -9,7 +9,7 @@ from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.token_history import TokenHistory
 from pool_worker.protocols.tokens import DEFAULT_OUTPUT_TOKENS, estimate_input_tokens, estimate_output_tokens
-from pool_worker.registry import Charges, Model, Provider
+from pool_worker.registry import Charges, Model, Registry
 from pool_worker.routing.choice import Choice
 
 
@@ -39,10 +39,11 @@ def charge_of_answer(usage: Usage, lease: Lease) -> Charge:
     return charge_of(usage, candidate.model)
 
 
-def charge_to_reserve(choice: Choice, job: Job, provider: Provider, history: TokenHistory) -> Charge:
+def charge_to_reserve(choice: Choice, job: Job, registry: Registry, history: TokenHistory) -> Charge:
     """What is enough for a call: the estimate, corrected by what calls of this kind have taken."""
     model, usage = choice.model, choice.estimated_usage
-    expected = history.output_tokens(model.id, job.agent)
+    provider, agent = registry.provider_of(model), registry.kind_of_agent(job.agent)
+    expected = history.output_tokens(model.id, agent)
     bound = _upfront_bound if provider.charges is Charges.UPFRONT else _expected_output
     reserved = Usage(
         input_tokens=math.ceil(usage.input_tokens * history.input_factor(model.id)),

@@ -77,6 +77,9 @@ class Line:
 class Others:
     """Others wait for the same capacity and come first. Nothing is reserved."""
 
+    now_ms: int
+    """By Redis's clock."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unenrolled:
@@ -172,7 +175,7 @@ def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str
         candidate = candidates[facts[0]]
         return Elsewhere(candidate.queue, candidate)
     if kind == "line":
-        return Others()
+        return Others(facts[0])
     if kind == "unenrolled":
         return Unenrolled(facts[0])
     if kind == "ended":

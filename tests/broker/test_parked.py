@@ -98,6 +98,17 @@ def test_who_comes_later_gets_no_more_than_its_share_for_having_been_away(parkin
     assert first == {"old": 10, "new": 10}
 
 
+def test_jobs_that_were_cancelled_while_they_waited_took_no_turn(parking: Parking) -> None:
+    parking.begin_and_park(*(f"many-{number}" for number in range(90)), agent="many")
+    cancel = Scripts(parking.client).cancel
+    for number in range(90):
+        cancel(job_id=f"many-{number}", outcome="{}", now_ms=str(parking.now_ms))
+    assert len(all_let_go(parking)) == 90
+    parking.begin_and_park(*(f"other-{number}" for number in range(20)), agent="other")
+    parking.begin_and_park("many", agent="many")
+    assert "many" in all_let_go(parking)[:5]
+
+
 def test_who_was_turned_away_keeps_its_turn(parking: Parking) -> None:
     parking.begin_and_park("a", agent="one")
     parking.begin_and_park("b", "c", agent="two")

@@ -10,8 +10,9 @@ from small_worker import MODELS, PROVIDERS, SmallWorker
 from pool_client.job import Job, Message, Usage
 from pool_worker import redis_keys
 from pool_worker.completion.estimates import charge_to_reserve
+from pool_worker.limits.holds import hold, model_scope
 from pool_worker.limits.token_history import ENOUGH_CALLS, TokenHistory, input_field, output_field, read_token_history
-from pool_worker.registry import Charges, Period, Provider, Unit, Window, WindowKind
+from pool_worker.registry import Agent, Charges, Period, Provider, Registry, Unit, Window, WindowKind
 from pool_worker.routing.choice import Choice
 
 GROQ, MODEL = PROVIDERS[0], MODELS[0]
@@ -32,7 +33,9 @@ def reserved(
 ) -> tuple[int, int]:
     model = replace(MODEL, max_output_tokens=model_writes)
     estimated = Usage(input_tokens=100, output_tokens=max_tokens or 512)
-    charge = charge_to_reserve(Choice(model, MODEL.price.cost_usd(estimated), estimated), job(max_tokens), provider, known)
+    choice = Choice(model, MODEL.price.cost_usd(estimated), estimated)
+    registry = Registry({provider.id: provider}, {model.id: model}, {AGENT: Agent(AGENT)})
+    charge = charge_to_reserve(choice, job(max_tokens), registry, known)
     return charge.input_tokens, charge.output_tokens
 
 
@@ -60,6 +63,7 @@ def test_where_the_bound_counts_it_is_the_jobs_own_else_room_for_twice_what_was_
 
 
 def test_every_answer_teaches_and_all_workers_learn(worker: SmallWorker) -> None:
+    worker.configure(agents={AGENT: Agent(AGENT)})
     for number in range(ENOUGH_CALLS):
         assert worker.run(read_token_history(worker.pool.redis)).most == {}
         worker.submit(f"What does report {number} say?", max_tokens=1000, model=MODEL.id)
@@ -69,11 +73,19 @@ def test_every_answer_teaches_and_all_workers_learn(worker: SmallWorker) -> None
     used = [row["output_tokens"] for row in worker.simulator.counts()["providers"]["groq"]["keys"].values()]
     assert max(used) / ENOUGH_CALLS < (learned.output_tokens(MODEL.id, AGENT) or 0) <= 161
     assert 0.5 < learned.input_factor(MODEL.id) < 1.5
-    assert learned.output_tokens(MODEL.id, "somebody else") is None
+    assert learned.output_tokens(MODEL.id, "other") is None
+
+
+def test_agents_that_are_not_configured_are_one(worker: SmallWorker) -> None:
+    """Callers may use any number of names: what is kept of them must not grow."""
+    for _ in range(2):
+        worker.submit(model=MODEL.id)
+        worker.complete()
+    assert set(worker.redis.hkeys(redis_keys.HISTORY)) == {input_field(MODEL.id), output_field(MODEL.id, "other")}
 
 
 def test_what_was_long_ago_is_forgotten(worker: SmallWorker) -> None:
-    field = output_field(MODEL.id, AGENT)
+    field = output_field(MODEL.id, "other")
     worker.redis.hset(redis_keys.HISTORY, field, "198 5000 0")
     for expected in (5000.0, 5000.0):
         worker.submit(model=MODEL.id, max_tokens=30)
@@ -92,6 +104,15 @@ def test_a_job_that_fits_by_its_estimate_alone_is_tried_where_nothing_else_fits(
     job = worker.submit("Why did this fail?", max_tokens=80)
     assert "succeeded" in worker.complete()
     assert job.result(timeout=5).model_id == MODEL.id
+
+
+def test_nor_does_it_wait_for_another_model_while_it_fits_here(worker: SmallWorker) -> None:
+    tight = (Window(Unit.TOKENS, 100, Period.MINUTE, WindowKind.REFILL),)
+    worker.configure(models={MODEL.id: replace(MODEL, limits=tight), MODELS[1].id: MODELS[1]})
+    worker.run(hold(worker.pool.redis, model_scope("cerebras", "small"), reason="busy", ttl_ms=86_400_000))
+    worker.pool.token_history = history(factor=4.0, output_tokens=90)
+    worker.submit("Why did this fail?", max_tokens=80)
+    assert "succeeded on groq-small" in worker.complete()
 
 
 def test_a_window_that_only_the_provider_knows_is_waited_for(worker: SmallWorker) -> None:

@@ -8,6 +8,7 @@ from small_pool import NOON_MS, Limits, candidates_of, keys_of, provider, window
 from pool_worker import redis_keys
 from pool_worker.limits.acquire import Exhausted, Lease
 from pool_worker.limits.candidates import Charge
+from pool_worker.limits.holds import hold, key_scope
 
 NOBODY = redis_keys.nobody_free("groq", "small")
 
@@ -72,6 +73,14 @@ def test_a_new_key_is_found_at_once(spent: Limits) -> None:
     spent.refused(tokens(60))
     spent.use(provider("groq", window("fixed", limit=100, unit="tokens")), keys=keys_of("groq", 3))
     assert spent.take(tokens(60)).key_id == "groq#3"
+
+
+def test_why_may_be_in_a_providers_own_words(limits: Limits) -> None:
+    limits.use(provider("groq", window(limit=5)))
+    limits.run(hold(limits.redis, key_scope("groq#1"), reason="401 | bad | key", ttl_ms=60_000, now_ms=limits.now_ms))
+    refused = limits.refused()
+    assert refused.reason == "groq#1: 401 | bad | key"
+    assert limits.refused() == refused
 
 
 def test_a_call_in_flight_may_end_at_any_time(limits: Limits) -> None:

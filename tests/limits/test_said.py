@@ -138,6 +138,14 @@ def test_calls_in_flight_may_take_more_than_was_reserved_without_being_taken_for
     assert uses(limits)[0].used == 230
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_call_took_beyond_its_reservation_is_not_taken_for_others(limits: Limits, kind: str) -> None:
+    limits.use(provider("groq", window(kind, limit=5_000, unit="tokens")))
+    lease = limits.take(Charge(input_tokens=600))
+    limits.settle(lease, Charge(input_tokens=2_100), observed=[tokens(2_900, limit=5_000)])
+    assert uses(limits)[0].used == 2_100
+
+
 def test_a_lower_limit_is_kept_to_by_all_keys_of_the_account_and_told(limits: Limits) -> None:
     limits.use(provider("groq", window(limit=5)), keys=keys_of("groq", 2, quota_group="org"))
     call(limits, requests(1, limit=2))

@@ -5,14 +5,21 @@
 --
 -- Redis keys: the lane (hash): "turn <priority>" (the last that was served), "turn <priority> <agent>" (the last that it drew);
 -- who is due in it (sorted set): "place:job id" -> urgency and turn.
-local URGENCY = 1e13
-local STRIDE = 1e6
+local URGENCY = 9e14 -- ten of them are still exact in a score
+local STRIDE = 1e4
 
+-- Returns the turn, and the stride that it took.
 local function draw_turn(lane, priority, agent, weight)
   local served, drawn = unpack(redis.call('HMGET', lane, 'turn ' .. priority, 'turn ' .. priority .. ' ' .. agent))
-  local turn = math.max(tonumber(served or 0), tonumber(drawn or 0)) + math.floor(STRIDE / weight)
+  local stride = math.max(1, math.floor(STRIDE / weight))
+  local turn = math.max(tonumber(served or 0), tonumber(drawn or 0)) + stride
   redis.call('HSET', lane, 'turn ' .. priority .. ' ' .. agent, string.format('%.0f', turn))
-  return turn
+  return turn, stride
+end
+
+-- A job leaves before it is served: its agent's next job need not stand behind it.
+local function give_turn_back(lane, priority, agent, stride)
+  redis.call('HINCRBY', lane, 'turn ' .. priority .. ' ' .. agent, -stride)
 end
 
 local function score_of(priority, turn)

@@ -39,7 +39,8 @@ end
 redis.call('HDEL', KEYS[3], ARGV[9])
 if not place_no then redis.call('HSET', record, 'place_no', redis.call('HINCRBY', KEYS[9], 'places', 1)) end
 if turn_in ~= lane then
-  redis.call('HSET', record, 'turn_in', lane, 'turn', whole(draw_turn(KEYS[10], priority_of(list, ARGV[11]), agent or '', ARGV[10])))
+  local turn, stride = draw_turn(KEYS[10], priority_of(list, ARGV[11]), agent or '', ARGV[10])
+  redis.call('HSET', record, 'turn_in', lane, 'turn', whole(turn), 'stride', stride)
 end
 redis.call('PEXPIRE', KEYS[10], LANE_TTL_MS)
 if told_ms and let_go_in == lane then learn_in_vain() end

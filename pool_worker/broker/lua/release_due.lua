@@ -17,6 +17,7 @@ local MOST_A_CALL = 100  -- timers, lanes, and jobs let go: bounds how long Redi
 local PATIENCE_MS = 2000 -- for a handful that nobody takes: what is more urgent keeps the workers busy, or one has died
 local SHUT_LONG_MS = 250 -- less, and capacity comes in a stream
 local TURNS_MS = 16384   -- longer than lanes take turns; a score's fraction tells 4 ms apart then
+local OVERDUE_MS = 1000
 local SOON_MS, LATER_MS, LONGEST_MS, LATE_MS = 10, 100, 1000, 50
 
 local parked, messages, timers, lanes, pace = unpack(KEYS)
@@ -50,16 +51,22 @@ local function strike(job_id)
   redis.call('ZREM', timers, job_id)
   local entry = redis.call('HGET', messages, job_id)
   if not entry then return end
-  local known = redis.call('HMGET', records .. job_id, 'state', 'cancel', 'deadline_ms', 'lane', 'turn', 'place_no')
-  local state, cancelled, deadline_ms, lane, turn, place_no = unpack(known)
+  local known = redis.call(
+    'HMGET', records .. job_id, 'state', 'cancel', 'deadline_ms', 'lane', 'turn', 'place_no', 'agent', 'stride'
+  )
+  local state, cancelled, deadline_ms, lane, number, place_no, agent, stride = unpack(known)
+  local priority = priority_of(string.sub(entry, 1, string.find(entry, '\n', 1, true) - 1), separator)
   deadline_ms = tonumber(deadline_ms or '') or NEVER
   if state ~= 'parked' or cancelled or deadline_ms <= now_ms then
     if lane then redis.call('ZREM', due_of .. lane, seat(place_no, job_id)) end
+    if lane and stride then
+      give_turn_back(facts_of .. lane, priority, agent or '', stride)
+      redis.call('HDEL', records .. job_id, 'turn_in', 'turn', 'stride')
+    end
     return let_go(job_id, '')
   end
   if deadline_ms < NEVER then redis.call('ZADD', timers, deadline_ms, job_id) end
-  local list = string.sub(entry, 1, string.find(entry, '\n', 1, true) - 1)
-  redis.call('ZADD', due_of .. lane, score_of(priority_of(list, separator), turn), seat(place_no, job_id))
+  redis.call('ZADD', due_of .. lane, score_of(priority, number or 0), seat(place_no, job_id))
   redis.call('ZADD', lanes, 'NX', now_ms, lane)
 end
 
@@ -90,8 +97,8 @@ local function judge(facts)
   return size, shut_ms
 end
 
--- A lane's turn. Returns when it has its next; nil when nobody is due in it.
-local function turn(lane)
+-- Have a lane let some of its jobs go. Returns when it may again; nil when nobody is due in it.
+local function let_some_go(lane)
   local facts, due = facts_of .. lane, due_of .. lane
   local size, not_before_ms = judge(facts)
   if not size or not_before_ms > now_ms then return not_before_ms end
@@ -131,11 +138,13 @@ end
 for _, lane in ipairs(redis.call('ZRANGEBYSCORE', lanes, now_ms + 2 * SHUT_AT_MOST_MS, '+inf', 'LIMIT', 0, MOST_A_CALL)) do
   redis.call('ZADD', lanes, now_ms, lane) -- Redis's clock has gone back
 end
--- The lane with the most urgent job has the first turn.
-local due_lanes = redis.call('ZRANGEBYSCORE', lanes, '-inf', now_ms, 'LIMIT', 0, MOST_A_CALL)
-local urgency, order = {}, {}
-for i, lane in ipairs(due_lanes) do
-  urgency[lane], order[lane] = most_urgent(due_of .. lane) or NEVER, i
+-- The lane with the most urgent job lets go first; but before it those that could not for long, as it may wait for other models.
+local due_lanes, urgency, order = {}, {}, {}
+local scored = redis.call('ZRANGEBYSCORE', lanes, '-inf', now_ms, 'WITHSCORES', 'LIMIT', 0, MOST_A_CALL)
+for i = 1, #scored, 2 do
+  local lane, is_overdue = scored[i], tonumber(scored[i + 1]) < now_ms - OVERDUE_MS
+  due_lanes[#due_lanes + 1] = lane
+  urgency[lane], order[lane] = is_overdue and -1 or most_urgent(due_of .. lane) or NEVER, i
 end
 table.sort(due_lanes, function(a, b)
   if urgency[a] ~= urgency[b] then return urgency[a] < urgency[b] end
@@ -143,7 +152,7 @@ table.sort(due_lanes, function(a, b)
 end)
 for _, lane in ipairs(due_lanes) do
   if released >= MOST_A_CALL then break end
-  local next_ms = turn(lane)
+  local next_ms = let_some_go(lane)
   if next_ms then
     local since_ms = tonumber(redis.call('HGET', facts_of .. lane, 'since_ms') or 0)
     -- Of lanes with the same time, the one that let go longer ago is first.

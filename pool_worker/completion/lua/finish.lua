@@ -17,9 +17,9 @@
 -- include client/batch.lua
 local now_ms = clock_ms(ARGV[8])
 if ARGV[9] ~= '' then
-  settle_lease(KEYS[8], KEYS[9], ARGV[9], cjson.decode(ARGV[10]), now_ms)
+  local was_open = settle_lease(KEYS[8], KEYS[9], ARGV[9], cjson.decode(ARGV[10]), now_ms)
+  if was_open == 1 then note_tokens(KEYS[7], cjson.decode(ARGV[12])) end
 end
-note_tokens(KEYS[7], cjson.decode(ARGV[12]))
 local ours = release(KEYS[1], KEYS[2], ARGV[1])
 local state = redis.call('HGET', KEYS[4], 'state')
 local ended = state == 'succeeded' or state == 'failed' or state == 'cancelled'

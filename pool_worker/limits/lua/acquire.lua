@@ -11,7 +11,7 @@
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id, how full in percent the fullest window of a day or
 --     longer is with this job, which one it is}
 --   {'elsewhere', index of the candidate from 0, key id} · {'exhausted', ms or '', who, what, [indexes too large]}
---   {'line'}: others wait for the same, and come first · {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
+--   {'line', now_ms}: others wait for the same, and come first · {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
 -- include windows.lua
 -- include nobody.lua
 -- include broker/line.lua
@@ -33,7 +33,7 @@ elseif known[1] then
   return {'ended', known[1]}
 end
 if call.line and must_join(call.line.due, call.line.record, call.line.lane, call.line.priority) then
-  return {'line'}
+  return {'line', now}
 end
 local time = {now = now, guard_ms = call.guard_ms, calendars = call.calendars}
 if not calendars_hold(time) then

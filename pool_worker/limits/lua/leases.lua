@@ -1,21 +1,6 @@
 -- Ending a lease, once. For every script that ends one: settle.lua, expire.lua, and the completion's own finish script.
 -- include said.lua
--- include nobody.lua
 local SETTLED_KEEP_MS = 600000
-
--- A settlement may have freed what had pushed keys back in the ready index: let them be looked at again.
-local function wake(lease, all_models, now)
-  local models = all_models and redis.call('SMEMBERS', lease.models) or {lease.model}
-  for _, model in ipairs(models) do
-    redis.call('DEL', nobody_name(lease.ready .. model))
-  end
-  for _, key in ipairs(redis.call('SMEMBERS', lease.group_keys)) do
-    local priority = redis.call('HGET', lease.facts .. key, 'priority')
-    for _, model in ipairs(priority and models or {}) do
-      redis.call('ZADD', lease.ready .. model .. ':' .. priority, 'XX', 'LT', now, key)
-    end
-  end
-end
 
 -- End a lease. `ending`: {state: settled, refunded or expired; actual: what was really used (unit -> amount; usd in millionths),
 -- nil: its estimate; sent_after_ms: how long after the acquire the request was sent; said: see said.lua, or nil}.

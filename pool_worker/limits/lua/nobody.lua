@@ -1,7 +1,7 @@
 -- What a walk over all keys of a model has found out, when none was free: nobody is before a time for a job of this size or larger. So
 -- the next one need not look again, unless something came back meanwhile (leases.lua, enroll.lua).
 --
--- Redis key: string pool:ready:*:nobody "until who|what|amounts by unit"; TTL: until then.
+-- Redis key: string pool:ready:*:nobody "until who|what|amounts by unit" (`what` may be a provider's own words); TTL: until then.
 -- include clock.lua
 local WORTH_MS = SOON_MS -- what is in the way for less is a call in flight, whose end nobody knows
 
@@ -18,7 +18,7 @@ end
 
 -- Until when nobody is free for these amounts, who is then, and what is in the way; nil if that is not known.
 local function nobody_until(found, amounts, now)
-  local at, who, what, sizes = string.match(found or '', '^(%d+) ([^|]*)|([^|]*)|(.*)$')
+  local at, who, what, sizes = string.match(found or '', '^(%d+) ([^|]*)|(.*)|([^|]*)$')
   if not at or tonumber(at) <= now then
     return nil
   end

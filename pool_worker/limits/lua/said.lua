@@ -4,10 +4,9 @@
 --
 -- Redis key: hash pool:key:*, field "learned": JSON {window name: [limit, when it was said, ms]}.
 -- include windows.lua
--- include nobody.lua
+-- include wake.lua
 
 local function learn(lease, name, limit, now)
-  redis.call('DEL', nobody_name(lease.ready .. lease.model))
   for _, key in ipairs(redis.call('SMEMBERS', lease.group_keys)) do
     local learned = cjson.decode(redis.call('HGET', lease.facts .. key, 'learned') or '{}')
     learned[name] = {limit, now}
@@ -22,6 +21,7 @@ local function believe(lease, note, said, call)
     if it.unit == note.unit and it.period_ms == note.period_ms then
       if it.limit and (it.limit * grains < note.cap or note.is_learned) then
         learn(lease, note.name, it.limit, call.now)
+        wake(lease, note.shared, call.now)
       end
       if it.remaining then
         local used = (it.limit and it.limit * grains or note.cap) - it.remaining * grains

@@ -26,9 +26,9 @@ local function sum_of(name, sum)
   return -tonumber(redis.call('ZSCORE', name, sum) or 0)
 end
 
--- The total after as many left entries were dropped as it takes to come down to `wanted` (or all of them).
-local function prune(w, total, wanted, now)
-  while total > wanted do
+-- The total after the entries that have left were dropped.
+local function prune(w, total, now)
+  while true do
     local left = redis.call('ZRANGE', w.name, '(0', now - lifetime_ms(w), 'BYSCORE', 'LIMIT', 0, PAGE)
     if #left == 0 then
       return total
@@ -64,12 +64,11 @@ local function freed_at(w, excess, now)
 end
 
 function sliding.free_at(w, amount, now)
-  local total = prune(w, sum_of(w.name, TOTAL), w.cap - amount, now)
+  local total = prune(w, sum_of(w.name, TOTAL), now)
+  w.total = total
   local at = freed_at(w, total + amount - w.cap, now)
   return at, amount > 1 and at > now and freed_at(w, total + 1 - w.cap, now) or at, total
 end
-
-local ALL = -math.huge
 
 -- Add to both sums; returns all that was ever taken.
 local function take(w, amount)
@@ -80,7 +79,7 @@ local function take(w, amount)
 end
 
 function sliding.reserve(w, amount, now, lease_id)
-  local counted = prune(w, sum_of(w.name, TOTAL), ALL, now) + amount
+  local counted = (w.total or prune(w, sum_of(w.name, TOTAL), now)) + amount
   if not w.late then
     redis.call('ZADD', w.name, now, whole(amount) .. ':' .. lease_id)
   end
@@ -102,6 +101,9 @@ function sliding.settle(note, actual, call)
   end
   if counted ~= held then
     redis.call('ZINCRBY', note.name, held - counted, TOTAL)
+  end
+  if counted > note.amount then
+    redis.call('ZINCRBY', note.name, note.amount - counted, EVER)
   end
   if counted > 0 then
     redis.call('PEXPIRE', note.name, note.keep_ms)

@@ -31,12 +31,12 @@ local function bind(w, account, time)
   w.limit_in_force = w.own and account.daily_limit or w.limit
   local name = w.prefix .. account.group
   if w.name ~= name then
-    w.name, w.bucket = name, nil
+    w.name, w.bucket, w.total = name, nil, nil
   end
   local lower = account.learned and cjson.decode(account.learned)[name]
   w.is_learned = lower and w.limit_in_force and lower[1] < w.limit_in_force and time.now < lower[2] + LEARNED_FOR_MS
   if w.is_learned then
-    w.limit_in_force = lower[1]
+    w.limit_in_force, w.learned_until = lower[1], lower[2] + LEARNED_FOR_MS
   end
   w.cap = w.limit_in_force and w.limit_in_force * grains_of(w.unit)
   w.guard_ms = time.guard_ms
@@ -78,5 +78,8 @@ local function free_at(w, amount, now)
     return NEVER, NEVER, 0
   end
   local at, small_at, used = kinds[w.kind].free_at(w, amount, now)
+  if w.is_learned then
+    at, small_at = math.min(at, w.learned_until), math.min(small_at, w.learned_until)
+  end
   return amount > w.cap and NEVER or at, small_at, used
 end
