@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,8 +63,25 @@ class Failed:
     owed: tuple[Owed, ...]
 
 
-async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> Answered | Failed:
-    """Make the call that the lease permits. `sent_after_ms`: how long ago the lease was asked for.
+class Sending:
+    """When the request of a lease went out; until it did, now."""
+
+    def __init__(self, asked_at: float) -> None:
+        self._asked_at = asked_at
+        self._sent_at: float | None = None
+
+    def note(self) -> None:
+        """It goes out now."""
+        self._sent_at = time.monotonic()
+
+    @property
+    def after_ms(self) -> int:
+        """How long after the lease was asked for."""
+        return round(((self._sent_at or time.monotonic()) - self._asked_at) * 1000)
+
+
+async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> Answered | Failed:
+    """Make the call that the lease permits.
 
     Raises:
         asyncio.CancelledError: if it is to be broken off; `abandoned` then says what is owed.
@@ -79,9 +97,10 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
             max_tokens=max_tokens_to_send(job, lease),
             timeout_s=_timeout_s(job, provider.timeout_s, pool),
             now=pool.now,
+            on_sent=sending.note,
         )
     except AttemptError as error:
-        return _failed(job, lease, pool, error, sent_after_ms=sent_after_ms)
+        return _failed(job, lease, pool, error, sending=sending)
     ended_at, answer = pool.now(), success.answer
     usage = answer.usage if answer.usage_reported else estimate_usage(job, model)
     cost_usd = model.price.cost_usd(usage)
@@ -90,7 +109,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
         lease.id,
         actual=charge,
         cost_micro_usd=micro_usd(cost_usd),
-        sent_after_ms=sent_after_ms,
+        sent_after_ms=sending.after_ms,
         observed=success.observed,
     )
     return Answered(
@@ -104,9 +123,9 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -
     )
 
 
-def abandoned(job: Job, lease: Lease, pool: Resources, *, sent_after_ms: int) -> Failed:
+def abandoned(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> Failed:
     """A call that was broken off from our side: the provider may have done all of it."""
-    return _failed(job, lease, pool, AbandonedError(charged=True), sent_after_ms=sent_after_ms)
+    return _failed(job, lease, pool, AbandonedError(charged=True), sending=sending)
 
 
 def _tokens_seen(job: Job, model: Model, answer: Answer, registry: Registry) -> dict[str, float]:
@@ -140,7 +159,7 @@ def _until_full_ms(window: Observed, *, now: datetime) -> int:
     return max(1, round((window.reset_at - now) / timedelta(milliseconds=1)))
 
 
-def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sent_after_ms: int) -> Failed:
+def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sending: Sending) -> Failed:
     """What a failed call is taken to have used: nothing, or what was estimated if the provider may have done the work."""
     model, now = lease.candidate.model, pool.now()
     usage = estimate_usage(job, model) if error.charged else Usage()
@@ -149,7 +168,9 @@ def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sen
         ended = unused(lease.id)
     else:
         charge, cost_micro_usd = lease.candidate.charge if error.charged else Charge(), micro_usd(cost_usd)
-        ended = used(lease.id, actual=charge, cost_micro_usd=cost_micro_usd, sent_after_ms=sent_after_ms, observed=error.observed)
+        ended = used(
+            lease.id, actual=charge, cost_micro_usd=cost_micro_usd, sent_after_ms=sending.after_ms, observed=error.observed
+        )
     owed = (partial(settle, pool.redis, ended), partial(blame, pool.redis, error, lease, now=now))
     return Failed(error, usage, cost_usd, now, owed)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from functools import partial
@@ -15,7 +14,7 @@ from pool_client.job import Attempt, Failure, Job, JobState, OnExhausted, Result
 from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Until
-from pool_worker.completion.calling import Answered, Failed, Owed, abandoned, call
+from pool_worker.completion.calling import Answered, Failed, Owed, Sending, abandoned, call
 from pool_worker.completion.capacity import Leased, Place, Rest, find_place, lane_of
 from pool_worker.completion.degraded import guidance
 from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
@@ -70,13 +69,13 @@ class Work:
             asyncio.CancelledError: if it is broken off, after it was accounted for.
         """
         lease, started_at = leased.lease, self._pool.now()
-        sent_after_ms = round((time.monotonic() - leased.asked_at) * 1000)
+        sending = Sending(leased.asked_at)
         try:
             reach("leased")
-            done = await call(self.job, lease, self._pool, sent_after_ms=sent_after_ms)
+            done = await call(self.job, lease, self._pool, sending=sending)
             reach("answered")
         except asyncio.CancelledError:
-            await asyncio.shield(self._abandon(lease, started_at=started_at, sent_after_ms=sent_after_ms))
+            await asyncio.shield(self._abandon(lease, started_at=started_at, sending=sending))
             raise
         if isinstance(done, Failed):
             self._note_failure(done, lease, started_at=started_at)
@@ -172,8 +171,8 @@ class Work:
             attempts=self._trail.attempts,
         )
 
-    async def _abandon(self, lease: Lease, *, started_at: datetime, sent_after_ms: int) -> None:
-        done = abandoned(self.job, lease, self._pool, sent_after_ms=sent_after_ms)
+    async def _abandon(self, lease: Lease, *, started_at: datetime, sending: Sending) -> None:
+        done = abandoned(self.job, lease, self._pool, sending=sending)
         self._note_failure(done, lease, started_at=started_at)
         await self._with_owed(asyncio.sleep(0))
 

@@ -47,6 +47,7 @@ async def attempt(
     max_tokens: int | None,
     timeout_s: float,
     now: Callable[[], datetime],
+    on_sent: Callable[[], None] = lambda: None,
 ) -> Success:
     """Asks once and reads what comes back; costs one HTTP call, never two.
 
@@ -59,6 +60,7 @@ async def attempt(
         max_tokens: Bound of the answer to send, already trimmed to model and quota; None sends none.
         timeout_s: For the whole call, from connecting to the last byte.
         now: Gives the present, UTC; asked when the reply is there.
+        on_sent: Called when the request goes out.
 
     Raises:
         AttemptError: One of its subclasses, with `observed` set to whatever limits the provider told about.
@@ -68,7 +70,7 @@ async def attempt(
         reason = f"provider {provider.id} speaks {provider.protocol}, which is not one of {', '.join(PROTOCOLS)}"
         raise ProviderFailedError(reason)
     call = build_call(protocol, provider=provider, model=model, secret=secret, job=job, max_tokens=max_tokens)
-    reply = await exchange(http, call.url, headers=call.headers, content=call.content, timeout_s=timeout_s)
+    reply = await exchange(http, call.url, headers=call.headers, content=call.content, timeout_s=timeout_s, on_sent=on_sent)
     arrived_at = now()
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own range of success
         raise classify(_refusal(provider, reply, body=decoded_or_text(reply)), now=arrived_at, secret=secret)

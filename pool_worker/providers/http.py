@@ -7,7 +7,8 @@ credentials from the environment. What the transport raises is translated here a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
@@ -40,6 +41,14 @@ class Reply:
     """Why the body is not whole: cut off, too large, or not to be unpacked."""
 
 
+_on_sent: ContextVar[Callable[[], None]] = ContextVar("on_sent", default=lambda: None)
+"""Of the call that the current task makes: told when its request goes out."""
+
+
+async def _note_sent(*_: object) -> None:
+    _on_sent.get()()
+
+
 def open_http(*, concurrency: int) -> httpx2.AsyncClient:
     """The client for at most so many calls in flight. Use it as a context manager, inside the loop that it is to serve."""
     limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=KEEPALIVE_S)
@@ -47,7 +56,10 @@ def open_http(*, concurrency: int) -> httpx2.AsyncClient:
 
     def open_session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=concurrency, keepalive_timeout=KEEPALIVE_S, ssl=tls)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_note_sent)
+        cookies = aiohttp.DummyCookieJar()
+        return aiohttp.ClientSession(connector=connector, cookie_jar=cookies, trust_env=False, trace_configs=[trace])
 
     return httpx2.AsyncClient(
         transport=AiohttpTransport(verify=tls, trust_env=False, limits=limits, client=open_session),
@@ -59,14 +71,23 @@ def open_http(*, concurrency: int) -> httpx2.AsyncClient:
 
 
 async def exchange(
-    http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], timeout_s: float, content: bytes | None = None
+    http: httpx2.AsyncClient,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    content: bytes | None = None,
+    on_sent: Callable[[], None] = lambda: None,
 ) -> Reply:
     """One request (a POST if it has content, else a GET), and the whole reply within `timeout_s`.
+
+    `on_sent` is called when there is a connection and the request goes out on it.
 
     Raises:
         ProviderFailedError: No status arrived: not connected, timed out, or cut off. `charged` says whether the request may
             have reached the provider. Nothing of the request hangs on the exception.
     """
+    _on_sent.set(on_sent)
     try:
         async with asyncio.timeout(timeout_s):
             return await _exchange(http, url, headers=headers, content=content, timeout_s=timeout_s)

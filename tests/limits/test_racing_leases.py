@@ -49,7 +49,7 @@ PROCESSES = 4
 WITHIN_S = 3_600
 """A life that breaks a rule is made short before it is shown, and that takes time."""
 EVERY_DAY = settings(
-    max_examples=4,
+    max_examples=2,
     stateful_step_count=30,
     deadline=None,
     derandomize=False,
