@@ -180,9 +180,9 @@ class Proxy:
             await self._passable.wait()
             rate = self.bytes_per_s
             part, piece = (piece, b"") if rate is None else (piece[: max(1, int(rate / 10))], piece[max(1, int(rate / 10)) :])
+            self.counts.bytes += len(part)  # before it is written: whoever has read it finds it counted
             writer.write(part)
             await writer.drain()
-            self.counts.bytes += len(part)
             if rate is not None:
                 await self._rest(len(part) / rate, rate=rate)
 
