@@ -73,7 +73,7 @@ class DayStats(_Record):
 
 
 class KeyStats(_Record):
-    """One API key. Keys of the same quota group show the same windows."""
+    """One API key. Keys of the same quota group show the same windows and calls in flight."""
 
     quota_group: str
     calls_in_flight: int
@@ -90,8 +90,8 @@ class ProviderStats(_Record):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def calls_in_flight(self) -> int:
-        """Of all keys."""
-        return sum(key.calls_in_flight for key in self.keys.values())
+        """Of all keys; those of one quota group show the same."""
+        return sum({key.quota_group: key.calls_in_flight for key in self.keys.values()}.values())
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -31,7 +31,7 @@ def by_key(keys: Iterable[KeyUse]) -> list[GroupUse]:
 
 
 def _together(name: str, keys: list[KeyUse]) -> GroupUse:
-    """Keys of one quota group show the same windows: each is counted once."""
+    """Keys of one quota group show the same windows and calls: each is counted once."""
     sums: dict[tuple[Unit, Period], WindowUse] = {}
     seen: set[tuple[str, str, Unit, Period]] = set()
     for key in keys:
@@ -41,8 +41,8 @@ def _together(name: str, keys: list[KeyUse]) -> GroupUse:
                 seen.add(place)
                 sort = (window.unit, window.per)
                 sums[sort] = _sum(sums[sort], window) if sort in sums else window
-    calls = sum(key.calls_in_flight for key in keys)
-    return GroupUse(name=name, keys=len(keys), calls_in_flight=calls, windows=tuple(sums.values()))
+    calls = {key.quota_group: key.calls_in_flight for key in keys}
+    return GroupUse(name=name, keys=len(keys), calls_in_flight=sum(calls.values()), windows=tuple(sums.values()))
 
 
 def _sum(one: WindowUse, other: WindowUse) -> WindowUse:
