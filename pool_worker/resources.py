@@ -82,7 +82,7 @@ class Resources:
     """So many jobs get ready at a time; see `pool_worker.completion.turn`."""
     spent: Mapping[str, Decimal] = field(default_factory=dict)
     """Budget scope → share of it that is spent; see `look_around`."""
-    token_history: TokenHistory = TokenHistory()  # noqa: RUF009 - frozen
+    token_history: TokenHistory = field(default_factory=TokenHistory)
     """What calls have taken; see `look_around`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random

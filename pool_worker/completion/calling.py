@@ -22,6 +22,7 @@ from pool_worker.limits.token_history import seen
 from pool_worker.limits.windows import LONGEST_LEASE_MS
 from pool_worker.observed import Observed
 from pool_worker.protocols.answer import Answer
+from pool_worker.protocols.tokens import estimate_input_tokens
 from pool_worker.providers.attempt import attempt
 from pool_worker.registry import Model, Registry, micro_usd
 from pool_worker.resources import Resources
@@ -134,7 +135,7 @@ def _tokens_seen(job: Job, model: Model, answer: Answer, registry: Registry) -> 
     return seen(
         model.id,
         registry.kind_of_agent(job.agent),
-        estimated_input=estimate_usage(job, model).input_tokens,
+        estimated_input=estimate_input_tokens(job.messages, tools=job.tools),
         input_tokens=answer.usage.input_tokens,
         output_tokens=answer.usage.output_tokens,
     )

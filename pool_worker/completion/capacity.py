@@ -145,7 +145,7 @@ def _rest(job: Job, trail: Trail, pool: Resources, candidates: Route) -> Rest:
 async def _acquire(
     choices: Sequence[Choice], job: Job, pool: Resources, *, line: Line | None = None
 ) -> Leased | Elsewhere | Exhausted:
-    """With a reservation that is enough for nearly every such call; if that fits nowhere, with the plain estimate."""
+    """With a reservation that is enough for nearly every such call; where that is too large, with the plain estimate."""
     enough = [charge_to_reserve(choice, job, pool.registry, pool.token_history) for choice in choices]
     place = await _reserve(choices, enough, job, pool, line=line)
     if not isinstance(place, Exhausted) or not place.too_large:

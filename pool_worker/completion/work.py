@@ -44,7 +44,7 @@ class Work:
         self._trail = trail
         self._pool = pool
         self._owed: list[Owed] = []
-        """Of the last call, if it failed; see `_with_owed`."""
+        """Of the last call; see `_with_owed`."""
         self._settlement: Settlement | None = None
         self._tokens_seen: dict[str, float] = {}
         """Both of the call that was answered; told with the job's end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from small_worker import MODELS, SmallWorker
 
 from pool_client import JobHandle
@@ -58,19 +59,12 @@ def test_a_newcomer_does_not_pass_those_that_wait(worker: SmallWorker) -> None:
     assert newcomer.status().state == "parked"
 
 
-def test_a_more_urgent_newcomer_does(worker: SmallWorker) -> None:
+@pytest.mark.parametrize("newcomer", [{"priority": "high"}, {"on_exhausted": "fail"}], ids=["more urgent", "cannot wait"])
+def test_one_that_is_more_urgent_or_cannot_wait_does(worker: SmallWorker, newcomer: dict[str, str]) -> None:
     scarce(worker)
     be_due(worker, park(worker))
     capacity_returns(worker)
-    worker.submit(priority="high")
-    assert "succeeded" in worker.complete()
-
-
-def test_so_does_one_that_cannot_wait(worker: SmallWorker) -> None:
-    scarce(worker)
-    be_due(worker, park(worker))
-    capacity_returns(worker)
-    worker.submit(on_exhausted="fail")
+    worker.submit(**newcomer)
     assert "succeeded" in worker.complete()
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from attempts import attempt_at
 from sqlalchemy import Engine, Table
 
 from pool_client.job import Tier
@@ -24,20 +25,7 @@ Read = Callable[[Table], list[Any]]
 
 
 def attempt(number: int, outcome: str = "ok", *, at: datetime = NOON, model: str | None = "m", ms: float = 10.0) -> AttemptRow:
-    return AttemptRow(
-        attempt_id=str(number),
-        job_id="a",
-        attempt=number,
-        agent="x",
-        queue="free",
-        outcome=outcome,
-        created_at=at,
-        model_id=model,
-        input_tokens=3,
-        output_tokens=1,
-        cost=Decimal("0.000000000001"),
-        response_time_ms=ms,
-    )
+    return attempt_at(at, number, outcome, model_id=model, cost=Decimal("0.000000000001"), response_time_ms=ms)
 
 
 def test_a_day_is_summed_per_model_and_again_gives_the_same(engine: Engine, book: Book, read: Read) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from attempts import attempt_at
 from sqlalchemy import Engine
 
 from pool_client import DayStats
@@ -18,20 +19,7 @@ MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def attempt(number: int, key_id: str | None, outcome: str = "ok", *, at: datetime, cost: str = "0") -> AttemptRow:
-    return AttemptRow(
-        attempt_id=str(number),
-        job_id="a",
-        attempt=number,
-        agent="x",
-        queue="free",
-        outcome=outcome,
-        created_at=at,
-        key_id=key_id,
-        input_tokens=3,
-        output_tokens=1,
-        cost=Decimal(cost),
-        response_time_ms=10.0,
-    )
+    return attempt_at(at, number, outcome, key_id=key_id, cost=Decimal(cost))
 
 
 def test_calls_of_the_day_are_summed_per_key(engine: Engine, book: Callable[[Iterable[AttemptRow]], None]) -> None:

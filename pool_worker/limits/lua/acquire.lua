@@ -42,10 +42,13 @@ end
 
 -- The earliest time at which anything may free up, and why not before.
 local soonest = {at = NEVER, who = '', what = ''}
-local function blocked(at, who, what)
-  if at < soonest.at then
-    soonest = {at = at, who = who, what = what}
+local function note_earlier(first, at, who, what)
+  if at < first.at then
+    first.at, first.who, first.what = at, who, what
   end
+end
+local function blocked(at, who, what)
+  note_earlier(soonest, at, who, what)
 end
 
 local UNITS = {requests = 1, tokens = 2, input_tokens = 3, output_tokens = 4, units = 5, usd = 6}
@@ -115,13 +118,12 @@ local function look_at(c, key)
 end
 
 -- Look at one page of a ready index: the free key, and whether it is of no use to look further. Keys that are not free go into
--- `moves` with the time at which they are for the smallest job. `c.may_fit` becomes false when all that were looked at can never
--- serve this job, true when one may.
+-- `moves` with the time at which they are for the smallest job; `c.first` is the first that is free for this one.
 local function look_through(c, page, moves)
   for i = 1, #page, 2 do
     local key, score = page[i], tonumber(page[i + 1])
     if score > now and score >= soonest.at then
-      c.may_fit, c.is_whole = true, false
+      c.is_whole = false
       return nil, true
     end
     local look = look_at(c, key)
@@ -131,10 +133,7 @@ local function look_through(c, page, moves)
     elseif look.at <= now then
       return look, true
     end
-    c.may_fit = c.may_fit or look.at < NEVER
-    if look.at < c.first.at then
-      c.first = {at = look.at, who = key, what = look.what}
-    end
+    note_earlier(c.first, look.at, key, look.what)
     blocked(look.at, key, look.what)
     moves[#moves + 1] = math.min(math.max(look.small_at, now), 9e15)
     moves[#moves + 1] = key
@@ -158,7 +157,7 @@ local function walk(c, ready)
     local cut_short = #page == 2 * (upto - from)
     from, upto = upto, upto + looks_left
     if not done and cut_short and looks_left <= 0 then
-      c.may_fit, c.is_whole = true, false
+      c.is_whole = false
       blocked(math.max(tonumber(page[#page]), now + SOON_MS), c.provider, 'more keys to look at')
     end
   until done or not cut_short or looks_left <= 0
@@ -224,8 +223,8 @@ local function find(c, priorities, provider_hold, model_hold, nobody)
       return look
     end
   end
-  c.too_large = c.may_fit == false
   if c.is_whole then
+    c.too_large = c.first.at == NEVER and next(c.seen) ~= nil
     note_nobody(c.ready, c.amounts, c.first.at, c.first.who, c.first.what, now)
   end
   return nil

@@ -109,7 +109,7 @@ function fixed.resets_at(w, now)
 end
 
 -- What was said around the end of a period may be of either.
-function fixed.count_at_least(note, used, since, call)
+function fixed.count_at_least(note, used, call)
   local period = note.periods[1]
   if call.now < period[2] then
     local pending = note.late and amount_in(pending_of(note)) or 0

@@ -3,14 +3,14 @@
 --
 -- Redis key: string pool:ready:*:nobody "until who|what|amounts by unit" (`what` may be a provider's own words); TTL: until then.
 -- include clock.lua
-local WORTH_MS = SOON_MS -- what is in the way for less is a call in flight, whose end nobody knows
 
 local function nobody_name(ready)
   return ready .. ':nobody'
 end
 
+-- What is in the way for less than SOON_MS is a call in flight, whose end nobody knows.
 local function note_nobody(ready, amounts, at, who, what, now)
-  if at > now + WORTH_MS and at < NEVER then
+  if at > now + SOON_MS and at < NEVER then
     local found = whole(at) .. ' ' .. who .. '|' .. what .. '|' .. table.concat(amounts, ' ')
     redis.call('SET', nobody_name(ready), found, 'PX', math.ceil(at - now))
   end

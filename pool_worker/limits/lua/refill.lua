@@ -34,15 +34,15 @@ local function freed_at(w, excess, pending, now)
 end
 
 function refill.free_at(w, amount, now)
-  w.bucket = read_bucket(w.name)
-  local bucket = w.bucket
+  local bucket = read_bucket(w.name)
+  w.read = bucket
   local owed = owed_at(bucket, w, now)
   local spare = w.cap - owed
   return freed_at(w, amount - spare, bucket.pending, now), freed_at(w, 1 - spare, bucket.pending, now), owed + bucket.pending
 end
 
 function refill.reserve(w, amount, now)
-  local bucket = w.bucket or read_bucket(w.name)
+  local bucket = w.read or read_bucket(w.name)
   if w.late then
     write_bucket(w, bucket.owed, bucket.at, bucket.pending + amount)
   else
@@ -85,11 +85,11 @@ end
 
 -- Some of what was used has drained since. What remains is told rounded down: only who says that at least one whole more is used
 -- than we count speaks of more than we know, and then it may be nearly one more than that.
-function refill.count_at_least(note, used, since, call)
+function refill.count_at_least(note, used, call)
   local bucket = read_bucket(note.name)
   local now = call.now
   local owed = owed_at(bucket, note, now)
-  local missing = used - (now - since) * note.cap / note.period_ms - owed - DOUBT * bucket.pending
+  local missing = used - (now - call.acquired_ms - call.sent_after_ms) * note.cap / note.period_ms - owed - DOUBT * bucket.pending
   if missing >= 1 - ROUNDING then
     write_bucket(note, owed + missing, now, bucket.pending)
   end

@@ -25,7 +25,7 @@ local function believe(lease, note, said, call)
       end
       if it.remaining then
         local used = (it.limit and it.limit * grains or note.cap) - it.remaining * grains
-        kinds[note.kind].count_at_least(note, used, call.acquired_ms + call.sent_after_ms, call)
+        kinds[note.kind].count_at_least(note, used, call)
       end
     end
   end

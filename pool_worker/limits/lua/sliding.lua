@@ -41,7 +41,6 @@ local function prune(w, total, now)
     redis.call('ZINCRBY', w.name, freed, TOTAL)
     total = total - freed
   end
-  return total
 end
 
 -- When so many entries have left that `excess` is gone.
@@ -65,7 +64,7 @@ end
 
 function sliding.free_at(w, amount, now)
   local total = prune(w, sum_of(w.name, TOTAL), now)
-  w.total = total
+  w.read = total
   local at = freed_at(w, total + amount - w.cap, now)
   return at, amount > 1 and at > now and freed_at(w, total + 1 - w.cap, now) or at, total
 end
@@ -79,7 +78,7 @@ local function take(w, amount)
 end
 
 function sliding.reserve(w, amount, now, lease_id)
-  local counted = (w.total or prune(w, sum_of(w.name, TOTAL), now)) + amount
+  local counted = (w.read or prune(w, sum_of(w.name, TOTAL), now)) + amount
   if not w.late then
     redis.call('ZADD', w.name, now, whole(amount) .. ':' .. lease_id)
   end
@@ -125,7 +124,7 @@ end
 
 -- All that the provider can have counted of ours was counted here at the acquire, or was reserved since. Entries that have left meanwhile
 -- may be gone, so what is counted now would be too little to compare with.
-function sliding.count_at_least(note, used, since, call)
+function sliding.count_at_least(note, used, call)
   if call.now - call.acquired_ms >= note.period_ms then
     return
   end

@@ -3,7 +3,8 @@
 --   reserve(w, amount, now, lease_id)  count it; returns what the kind itself must remember for the settlement
 --   settle(note, actual, call)         replace the reserved amount by the actual one
 --   used(w, now), resets_at(w, now)    read only: the amount counted now, and when it will be 0 again
---   count_at_least(note, used, since, call)  the provider said that so much was used at some time between `since` and now
+--   count_at_least(note, used, call)   the provider said that so much was used at some time since the request was sent
+-- `w.read` is what a kind has read of the window for `free_at` and need not read again for `reserve`.
 --
 -- A window: {kind, prefix, unit, limit, per, period_ms, keep_ms, late, own, shared, calendar, what}. `limit` is missing
 -- where only a key's own daily limit counts; `own`: that limit overrides; `shared`: all models of the provider share it.
@@ -31,7 +32,7 @@ local function bind(w, account, time)
   w.limit_in_force = w.own and account.daily_limit or w.limit
   local name = w.prefix .. account.group
   if w.name ~= name then
-    w.name, w.bucket, w.total = name, nil, nil
+    w.name, w.read = name, nil
   end
   local lower = account.learned and cjson.decode(account.learned)[name]
   w.is_learned = lower and w.limit_in_force and lower[1] < w.limit_in_force and time.now < lower[2] + LEARNED_FOR_MS
