@@ -6,6 +6,7 @@ class                         scope             what it means
 BadRequestError               request           the request is wrong everywhere: fail, try nobody else
 ContentRefusedError           request × model   this model will not answer this: another may
 RequestTooLargeError          request × model   it can never fit here: route by size, the key is fine
+CutShortError                 us                our own bound was too low for the answer: the same again, with a higher one
 WindowSpentError              quota group       a limit of the account is used up until `retry_at`
 BillingError                  quota group       the account has no credit: a person must act
 ModelNotAllowedError          quota group       this account may never use this model
@@ -16,7 +17,7 @@ ModelOverloadedError          model             no capacity for this model just 
 ProviderOverloadedError       provider          no capacity at all just now
 ProviderFailedError           provider          5xx, time-out, broken connection
 BadAnswerError                provider          it answered, but not in a form that can be understood
-AbandonedError                request           we broke the call off: its job was cancelled, or the worker left
+AbandonedError                us                we broke the call off: its job was cancelled, or the worker left
 ============================  ================  =============================================================
 """
 
@@ -40,6 +41,8 @@ class Scope(StrEnum):
     QUOTA_GROUP = "quota_group"
     MODEL = "model"
     PROVIDER = "provider"
+    US = "us"
+    """The pool itself: nobody is avoided."""
 
 
 class AttemptError(Exception):
@@ -89,6 +92,12 @@ class RequestTooLargeError(AttemptError):
     """The request can never fit this model."""
 
     scope = Scope.REQUEST_ON_MODEL
+
+
+class CutShortError(AttemptError):
+    """The answer did not fit the bound that the pool had set, which was lower than the job's."""
+
+    scope = Scope.US
 
 
 class WindowSpentError(AttemptError):
@@ -171,4 +180,4 @@ class BadAnswerError(AttemptError):
 class AbandonedError(AttemptError):
     """The call was broken off from our side: its job was cancelled, or the worker left."""
 
-    scope = Scope.REQUEST
+    scope = Scope.US

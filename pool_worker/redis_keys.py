@@ -121,9 +121,9 @@ def budget(scope: str) -> str:
     return f"pool:budget:{scope}"
 
 
-def in_flight(provider: str, group: str) -> str:
-    """Sorted set: lease id → its deadline, of a quota group's calls. TTL: the longest lease."""
-    return f"pool:in_flight:{provider}:{group}"
+def in_flight(provider: str, group: str, *, model: str = "*") -> str:
+    """Sorted set: lease id → its deadline, of a quota group's calls (of one model, or `*`: of all). TTL: the longest lease."""
+    return f"pool:in_flight:{provider}:{model}:{group}"
 
 
 def lease(lease_id: str) -> str:

@@ -18,6 +18,9 @@ from pool_client.queues import provider_queue
 
 MILLION = Decimal(1_000_000)
 
+ALL_MODELS = "*"
+"""In place of a model's name, where all of a provider share something."""
+
 
 def micro_usd(cost_usd: Decimal) -> int:
     """Money in whole millionths, rounded up: budgets are never undercounted."""
@@ -43,6 +46,11 @@ class Period(StrEnum):
     HOUR = "hour"
     DAY = "day"
     MONTH = "month"
+
+
+def window_name(unit: Unit, per: Period) -> str:
+    """A window in words: `input tokens per minute`."""
+    return f"{unit.value.replace('_', ' ')} per {per.value}"
 
 
 class WindowKind(StrEnum):
@@ -131,6 +139,10 @@ class Provider:
     """Other names for it in files and variables (`google` is `gemini`)."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    def scope_of(self, model: str) -> str:
+        """Whose windows calls of a model (the provider's name for it) count against: its own, or those of `ALL_MODELS`."""
+        return ALL_MODELS if self.limits_shared else model
+
     @property
     def queue(self) -> str:
         """The queue of the workers that call it."""
@@ -153,6 +165,8 @@ class Model:
     unit_rate: UnitRate = UnitRate()
     limits: tuple[Window, ...] | None = None
     """Its own windows; None: its provider's."""
+    concurrency: int | None = None
+    """Calls in flight per quota group, beside its provider's for all models; None: no further limit."""
     context_window: int | None = None
     max_output_tokens: int | None = None
     is_active: bool = True

@@ -11,8 +11,8 @@ from functools import partial
 
 from pool_client.job import Job, Usage
 from pool_worker.completion.estimates import charge_of_answer, estimate_usage, max_tokens_to_send
-from pool_worker.errors import AbandonedError, AttemptError
-from pool_worker.health import blame
+from pool_worker.errors import AbandonedError, AttemptError, CutShortError, WindowSpentError
+from pool_worker.health import blame, reason_of
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.holds import group_scope, hold
@@ -24,7 +24,7 @@ from pool_worker.observed import Observed
 from pool_worker.protocols.answer import Answer
 from pool_worker.protocols.tokens import estimate_input_tokens
 from pool_worker.providers.attempt import attempt
-from pool_worker.registry import Model, Registry, micro_usd
+from pool_worker.registry import Model, Registry, micro_usd, window_name
 from pool_worker.resources import Resources
 
 LEASE_MARGIN_S = 30.0
@@ -47,6 +47,7 @@ class Answered:
     cost_usd: Decimal
     ended_at: datetime
     settlement: Settlement
+    """Told with the job's end."""
     tokens_seen: dict[str, float]
     """For the history of tokens."""
     owed: tuple[Owed, ...] = ()
@@ -129,6 +130,13 @@ def abandoned(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> F
     return _failed(job, lease, pool, AbandonedError(charged=True), sending=sending)
 
 
+def cut_short(done: Answered, pool: Resources) -> Failed:
+    """An answer that a bound of ours has ended: of no use, and paid for."""
+    reason = f"the answer was longer than {done.usage.output_tokens} tokens, which is what it was expected to take at most"
+    error = CutShortError(reason, charged=True)
+    return Failed(error, done.usage, done.cost_usd, done.ended_at, (partial(settle, pool.redis, done.settlement), *done.owed))
+
+
 def _tokens_seen(job: Job, model: Model, answer: Answer, registry: Registry) -> dict[str, float]:
     if not answer.usage_reported:
         return {}
@@ -146,12 +154,14 @@ def _holds(observed: Iterable[Observed], lease: Lease, pool: Resources, *, now: 
     candidate = lease.candidate
     counted = {(window.unit, window.per) for window in candidate.windows}
     spent = (it for it in observed if it.remaining == 0 and (it.unit, it.per) not in counted)
-    model = "*" if candidate.provider.limits_shared else candidate.model.name
-    scope = group_scope(candidate.provider.id, lease.group, model=model)
+    scope = group_scope(candidate.provider.id, lease.group, model=candidate.provider.scope_of(candidate.model.name))
     return tuple(
-        partial(hold, pool.redis, scope, ttl_ms=_until_full_ms(it, now=now), reason=f"no {it.unit} per {it.per} remain")
-        for it in spent
+        partial(hold, pool.redis, scope, ttl_ms=_until_full_ms(it, now=now), reason=reason_of(_none_remain(it))) for it in spent
     )
+
+
+def _none_remain(window: Observed) -> WindowSpentError:
+    return WindowSpentError(f"no {window_name(window.unit, window.per)} remain")
 
 
 def _until_full_ms(window: Observed, *, now: datetime) -> int:

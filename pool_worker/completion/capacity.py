@@ -17,7 +17,7 @@ from pool_client.queues import CELERY_PRIORITY
 from pool_worker import redis_keys
 from pool_worker.budget import binding_budgets
 from pool_worker.completion.calling import LEASE_MARGIN_S, LONGEST_CALL_S
-from pool_worker.completion.estimates import charge_of, charge_to_reserve
+from pool_worker.completion.estimates import charge_to_reserve, least_charge
 from pool_worker.completion.failures import is_locked_out, is_of_money, nobody_left
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.waiting import pause_s
@@ -76,14 +76,15 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
     exhausted = []
     line = _line(job, trail, candidates, pool)
     for choices in candidates.tiers:
-        place = await _acquire(_here_first(choices, pool) if trail.failed_since_pause else choices, job, pool, line=line)
+        ordered = _here_first(choices, pool) if trail.failed_since_pause else choices
+        place = await _acquire(ordered, job, pool, cut_at=trail.cut_at, line=line)
         if not isinstance(place, Exhausted):
             return place
         exhausted.append(place)
         if _can_wait_for(place, job) and not is_locked_out(place, trail):
             break
     if job.on_exhausted is OnExhausted.DEGRADE and candidates.fallback:
-        place = await _acquire(candidates.fallback, job, pool)
+        place = await _acquire(candidates.fallback, job, pool, cut_at=trail.cut_at)
         if not isinstance(place, Exhausted):
             return replace(place, degraded=True) if isinstance(place, Leased) else place
     return min(exhausted, key=_retry_at_ms)
@@ -143,15 +144,15 @@ def _rest(job: Job, trail: Trail, pool: Resources, candidates: Route) -> Rest:
 
 
 async def _acquire(
-    choices: Sequence[Choice], job: Job, pool: Resources, *, line: Line | None = None
+    choices: Sequence[Choice], job: Job, pool: Resources, *, cut_at: int, line: Line | None = None
 ) -> Leased | Elsewhere | Exhausted:
     """With a reservation that is enough for nearly every such call; where that is too large, with the plain estimate."""
-    enough = [charge_to_reserve(choice, job, pool.registry, pool.token_history) for choice in choices]
+    enough = [charge_to_reserve(choice, job, pool.registry, pool.token_history, cut_at=cut_at) for choice in choices]
     place = await _reserve(choices, enough, job, pool, line=line)
     if not isinstance(place, Exhausted) or not place.too_large:
         return place
     rest = [choice for choice in choices if choice.model.id in place.too_large]
-    other = await _reserve(rest, [charge_of(choice.estimated_usage, choice.model) for choice in rest], job, pool)
+    other = await _reserve(rest, [least_charge(choice, cut_at=cut_at) for choice in rest], job, pool)
     return min(place, other, key=_retry_at_ms) if isinstance(other, Exhausted) else other
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from pool_client.job import Attempt, Step, Usage
 from pool_worker import errors
-from pool_worker.errors import AttemptError, AuthenticationFailedError, Scope
+from pool_worker.errors import AttemptError, AuthenticationFailedError, CutShortError, Scope
 from pool_worker.registry import Model
 
 _KINDS = [
@@ -81,6 +81,12 @@ class Trail:
         """Whether calls were made, and every one of them failed because its key was not accepted."""
         calls = self.calls
         return bool(calls) and all(call.outcome == AuthenticationFailedError.__name__ for call in calls)
+
+    @property
+    def cut_at(self) -> int:
+        """The tokens at which an answer was cut short by a bound of ours; 0 if none was."""
+        cut = (call.usage.output_tokens for call in self.calls if call.outcome == CutShortError.__name__)
+        return max(cut, default=0)
 
     @property
     def cost_usd(self) -> Decimal:

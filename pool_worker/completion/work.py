@@ -14,9 +14,10 @@ from pool_client.job import Attempt, Failure, Job, JobState, OnExhausted, Result
 from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Until
-from pool_worker.completion.calling import Answered, Failed, Owed, Sending, abandoned, call
+from pool_worker.completion.calling import Answered, Failed, Owed, Sending, abandoned, call, cut_short
 from pool_worker.completion.capacity import Leased, Place, Rest, find_place, lane_of
 from pool_worker.completion.degraded import guidance
+from pool_worker.completion.estimates import is_cut_short
 from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
 from pool_worker.completion.finishing import finish
 from pool_worker.completion.trail import Call, Trail
@@ -77,6 +78,8 @@ class Work:
         except asyncio.CancelledError:
             await asyncio.shield(self._abandon(lease, started_at=started_at, sending=sending))
             raise
+        if isinstance(done, Answered) and not self._trail.cut_at and is_cut_short(done.answer, self.job, lease):
+            done = cut_short(done, self._pool)
         if isinstance(done, Failed):
             self._note_failure(done, lease, started_at=started_at)
             if done.error.scope is Scope.REQUEST:

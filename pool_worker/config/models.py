@@ -10,7 +10,7 @@ from pool_client.job import Tier
 from pool_worker.config.document import Fields, Value
 from pool_worker.config.mistakes import did_you_mean
 from pool_worker.config.prices import PRICE_FIELDS, read_price, read_unit_rate
-from pool_worker.config.providers import names_of
+from pool_worker.config.providers import MOST_CONCURRENCY, names_of
 from pool_worker.config.scalars import decimal, flag, name, names, one_of, plain, text, whole
 from pool_worker.config.windows import SHORT, model_windows
 from pool_worker.registry import Budget, Failover, Model, Provider
@@ -26,6 +26,7 @@ FIELDS = (
     *PRICE_FIELDS,
     *SHORT,
     "limits",
+    "concurrency",
     "context_window",
     "max_output_tokens",
     "capabilities",
@@ -87,6 +88,7 @@ def _read_entry(entry: Value, tier: Tier, providers: Mapping[str, Provider]) -> 
         price_known=price_known,
         unit_rate=read_unit_rate(fields),
         limits=windows,
+        concurrency=whole(fields["concurrency"], None, most=MOST_CONCURRENCY, example=2),
         is_active=flag(fields["is_active"], default=True),
         is_experimental=flag(fields["is_experimental"], default=False),
         metadata=plain(fields["metadata"]),

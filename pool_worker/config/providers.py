@@ -19,6 +19,8 @@ from pool_worker.registry import Charges, Provider, Unit, Window
 PROVIDER_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """Lower case: it stands in queue names, variables and URLs."""
 
+MOST_CONCURRENCY = 100_000
+
 FIELDS = (
     "base_url",
     "protocol",
@@ -107,7 +109,7 @@ def _read_row(provider_id: str, fields: Fields, around: Surroundings, base: Prov
         protocol=choice(fields["protocol"], Protocol, Protocol(old.protocol)).value,
         tier=choice(fields["tier"], Tier, old.tier),
         priority=whole(fields["priority"], old.priority, least=0, most=1000),
-        concurrency=whole(fields["concurrency"], old.concurrency, most=100_000, example=16),
+        concurrency=whole(fields["concurrency"], old.concurrency, most=MOST_CONCURRENCY, example=16),
         timeout_s=float(decimal(fields["timeout_s"], Decimal(str(old.timeout_s)), least=Decimal("0.001"), most=86_400)),
         limits=_limits(fields["limits"], old),
         limits_shared=flag(fields["limits_shared"], default=old.limits_shared),

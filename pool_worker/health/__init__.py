@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pool_worker.health.blame import blame
+from pool_worker.health.blame import blame, reason_of
 
-__all__ = ["blame"]
+__all__ = ["blame", "reason_of"]

@@ -16,6 +16,7 @@ from pool_worker.errors import AttemptError, BillingError, ModelNotAllowedError,
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
 from pool_worker.lua import run_script
+from pool_worker.registry import ALL_MODELS
 
 LONGEST_HOLD_S = 300.0
 FORGIVEN_AFTER_HOLDS = 3
@@ -30,7 +31,7 @@ async def blame(redis: Redis, error: AttemptError, lease: Lease, *, now: datetim
     scope = _scope(error, lease)
     if scope is None:
         return
-    reason = f"{type(error).__name__}: {error.reason}"
+    reason = reason_of(error)
     if error.retry_at is not None:
         wait_ms = round((error.retry_at - now) / timedelta(milliseconds=1))
         await hold(redis, scope, ttl_ms=max(1, wait_ms), reason=reason)
@@ -38,6 +39,11 @@ async def blame(redis: Redis, error: AttemptError, lease: Lease, *, now: datetim
         await fall(redis, scope, first_s=error.default_hold_s, reason=reason)
     if error.needs_person:
         await _tell(redis, error, lease, scope=scope, now=now)
+
+
+def reason_of(error: AttemptError) -> str:
+    """The reason of a hold: `WindowSpentError: no requests per hour remain`."""
+    return f"{type(error).__name__}: {error.reason}"
 
 
 async def fall(redis: Redis, scope: str, *, first_s: float, reason: str, now_ms: int | None = None) -> int:
@@ -76,7 +82,7 @@ def _scope(error: AttemptError, lease: Lease) -> str | None:
         case Scope.KEY:
             return key_scope(lease.key_id)
         case Scope.QUOTA_GROUP:
-            return group_scope(provider, lease.group, model="*" if _is_of_all_models(error, lease) else model)
+            return group_scope(provider, lease.group, model=_of_models(error, lease))
         case Scope.MODEL:
             return model_scope(provider, model)
         case Scope.PROVIDER:
@@ -85,8 +91,13 @@ def _scope(error: AttemptError, lease: Lease) -> str | None:
             return None
 
 
-def _is_of_all_models(error: AttemptError, lease: Lease) -> bool:
-    """Whether a quota group's failure is of all its models: credit is the account's, a permission is for one model."""
-    if isinstance(error, BillingError | ModelNotAllowedError):
-        return isinstance(error, BillingError)
-    return lease.candidate.provider.limits_shared
+def _of_models(error: AttemptError, lease: Lease) -> str:
+    """Of which models a quota group's failure is: credit is the account's, a permission is for one model."""
+    model, provider = lease.candidate.model.name, lease.candidate.provider
+    match error:
+        case BillingError():
+            return ALL_MODELS
+        case ModelNotAllowedError():
+            return model
+        case _:
+            return provider.scope_of(model)

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from pool_worker import redis_keys
 from pool_worker.limits.holds import group_scope, model_scope, provider_scope
-from pool_worker.limits.windows import CountedWindow, Terms, counted_windows, window_facts
+from pool_worker.limits.windows import CountedWindow, Terms, concurrency_facts, counted_windows, window_facts
 from pool_worker.registry import Model, Provider, Unit, Window
 
 
@@ -80,17 +80,18 @@ def _as_json(model_id: str, queue: str, windows: tuple[Window, ...], terms: Term
             "provider": provider,
             "model": model,
             "queue": queue,
-            "concurrency": terms.concurrency,
             "ready": redis_keys.ready_keys(provider, model),
             "ready_prefix": redis_keys.ready_keys(provider, ""),
             "models": redis_keys.enrolled_models(provider),
-            "in_flight": redis_keys.in_flight(provider, ""),
             "group_keys": redis_keys.group_keys(provider, ""),
             "group_holds": [
                 redis_keys.hold(group_scope(provider, "", model=model)),
                 redis_keys.hold(group_scope(provider, "")),
             ],
-            "windows": [window_facts(counted, terms) for counted in counted_windows(windows, terms.daily_unit)],
+            "windows": [
+                *(window_facts(counted, terms) for counted in counted_windows(windows, terms.daily_unit)),
+                *concurrency_facts(terms),
+            ],
         },
         separators=(",", ":"),
     )

@@ -25,8 +25,6 @@ from pool_worker.limits.windows import (
 from pool_worker.lua import run_script
 from pool_worker.registry import Key, Period, Registry, Unit
 
-ALL_MODELS = "*"
-"""In place of a model's name, where all share a window."""
 _WINDOWS_A_CALL = 200
 """So that nobody else waits for Redis longer than about a millisecond."""
 
@@ -59,7 +57,7 @@ class _Question:
     @property
     def configured(self) -> int:
         """The window's limit for the key, by the configuration."""
-        own = self.key.daily_limit if self.facts["own"] else None
+        own = self.key.daily_limit if "own" in self.facts else None
         return self.counted.window.limit if own is None else own
 
 
@@ -104,8 +102,7 @@ def _questions(registry: Registry) -> list[_Question]:
                 asked = facts | {"group": key.group, "key_facts": redis_keys.key_facts(key.id)}
                 if key.daily_limit is not None:
                     asked["daily_limit"] = key.daily_limit
-                name = ALL_MODELS if provider.limits_shared else model.name
-                questions.setdefault((facts["prefix"], key.id), _Question(key, name, counted, asked))
+                questions.setdefault((facts["prefix"], key.id), _Question(key, provider.scope_of(model.name), counted, asked))
     return list(questions.values())
 
 

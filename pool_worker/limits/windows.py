@@ -8,7 +8,7 @@ from typing import Any
 
 from pool_worker import redis_keys
 from pool_worker.limits.periods import PERIOD_MS, Span, calendar_name, period_ms, spans
-from pool_worker.registry import Charges, Model, Period, Provider, Unit, Window, WindowKind
+from pool_worker.registry import ALL_MODELS, Charges, Model, Period, Provider, Unit, Window, WindowKind, window_name
 
 LONGEST_LEASE_MS = 3_600_000
 """No lease may live longer; windows are kept this much longer than their period, for settlements."""
@@ -26,6 +26,9 @@ class Terms:
     provider: str
     model: str
     concurrency: int
+    """Calls in flight of all models."""
+    own_concurrency: int | None
+    """Of this one."""
     shared: bool
     """All models of the provider share its windows."""
     charges: Charges
@@ -34,7 +37,15 @@ class Terms:
     @classmethod
     def of(cls, model: Model, provider: Provider) -> Terms:
         """The terms of one model of a provider."""
-        return cls(provider.id, model.name, provider.concurrency, provider.limits_shared, provider.charges, provider.daily_unit)
+        return cls(
+            provider.id,
+            model.name,
+            provider.concurrency,
+            model.concurrency,
+            provider.limits_shared,
+            provider.charges,
+            provider.daily_unit,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,7 @@ def window_facts(counted: CountedWindow, terms: Terms) -> dict[str, Any]:
         "kind": window.kind.value,
         "prefix": redis_keys.window(
             terms.provider,
-            "*" if terms.shared else terms.model,
+            ALL_MODELS if terms.shared else terms.model,
             unit=window.unit.value,
             period=window.per.value,
             kind=f"fixed@{window.timezone}" if is_fixed else window.kind.value,
@@ -96,16 +107,36 @@ def window_facts(counted: CountedWindow, terms: Terms) -> dict[str, Any]:
         "unit": window.unit.value,
         "period_ms": length_ms,
         "keep_ms": 2 * length_ms + LONGEST_LEASE_MS,
-        "late": terms.charges is Charges.ACTUAL and window.unit in _KNOWN_AT_THE_END,
-        "own": window.unit is terms.daily_unit and window.per is Period.DAY,
-        "shared": terms.shared,
-        "what": f"{window.unit.value.replace('_', ' ')} per {window.per.value}",
+        "what": window_name(window.unit, window.per),
     }
     if counted.limits_all:
         facts["limit"] = window.limit
     if is_fixed:
         facts["calendar"] = calendar_name(window.per, window.timezone)
-    return facts
+    flags = {
+        "late": terms.charges is Charges.ACTUAL and window.unit in _KNOWN_AT_THE_END,
+        "own": window.unit is terms.daily_unit and window.per is Period.DAY,
+        "shared": terms.shared,
+    }
+    return facts | {flag: True for flag, holds in flags.items() if holds}
+
+
+def concurrency_facts(terms: Terms) -> list[dict[str, Any]]:
+    """The windows of kind `concurrent`, as `lua/windows.lua` reads them: the provider's, and the model's own."""
+    limits = {ALL_MODELS: terms.concurrency, terms.model: terms.own_concurrency}
+    return [
+        {
+            "kind": "concurrent",
+            "prefix": redis_keys.in_flight(terms.provider, "", model=model),
+            "unit": Unit.REQUESTS.value,
+            "limit": limit,
+            "period_ms": 0,
+            "keep_ms": LONGEST_LEASE_MS,
+            "what": f"{limit} calls in flight",
+        }
+        for model, limit in limits.items()
+        if limit is not None
+    ]
 
 
 def budget_facts(budget: BudgetWindow) -> dict[str, Any]:
@@ -117,9 +148,6 @@ def budget_facts(budget: BudgetWindow) -> dict[str, Any]:
         "limit": budget.limit_micro_usd,
         "period_ms": PERIOD_MS[Period.DAY],
         "keep_ms": 2 * PERIOD_MS[Period.DAY],
-        "late": False,
-        "own": False,
-        "shared": False,
         "calendar": calendar_name(Period.DAY, budget.timezone),
         "scope": f"budget {budget.scope}",
         "what": "money per day",

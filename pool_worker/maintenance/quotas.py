@@ -10,8 +10,8 @@ from typing import cast
 
 from pool_worker import redis_keys
 from pool_worker.alerts import resolve, tell
-from pool_worker.limits.usage import ALL_MODELS, KeyWindowUse, usage_now
-from pool_worker.registry import Period
+from pool_worker.limits.usage import KeyWindowUse, usage_now
+from pool_worker.registry import ALL_MODELS, Period, window_name
 from pool_worker.resources import Resources
 
 SOURCE = "quota"
@@ -133,7 +133,7 @@ def _cause_of_limit(use: KeyWindowUse) -> str:
 
 
 def _what(use: KeyWindowUse) -> str:
-    return f"{use.unit.value.replace('_', ' ')} per {use.per}"
+    return window_name(use.unit, use.per)
 
 
 def _on(model: str) -> str:

@@ -13,10 +13,9 @@ from functools import reduce
 from operator import add
 
 from pool_client.stats import HealthStatus
-from pool_worker.limits.usage import ALL_MODELS
 from pool_worker.overview.facts import ModelWindowUse
 from pool_worker.overview.standing import NEVER, Obstacle, Place, ProviderStanding
-from pool_worker.registry import Period, Unit
+from pool_worker.registry import ALL_MODELS, Period, Unit
 
 _PER_DAY = {Period.MINUTE: 1440, Period.HOUR: 24, Period.DAY: 1, Period.MONTH: 1}
 """How often a window of this period is there in a day; a month's may be used up in one."""

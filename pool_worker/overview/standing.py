@@ -5,7 +5,6 @@ A key that is only busy (as many calls in flight as it takes) counts as one that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +12,11 @@ from datetime import UTC, datetime
 from pool_client.stats import HealthStatus
 from pool_worker.errors import WindowSpentError
 from pool_worker.limits.holds import group_scope, key_scope, model_scope, provider_scope
-from pool_worker.limits.usage import ALL_MODELS
 from pool_worker.overview.facts import Hold, KeyUse, ModelWindowUse
-from pool_worker.registry import Provider, Registry
+from pool_worker.registry import ALL_MODELS, Provider, Registry, window_name
 
-_OF_QUOTA = re.compile(rf"{WindowSpentError.__name__}: |no \w+ per \w+ remain$")
-"""The reasons of holds which mean that a quota is spent: the provider refused, or said that nothing is left."""
+_OF_QUOTA = f"{WindowSpentError.__name__}: "
+"""How the reasons of holds begin which mean that a quota is spent: the provider refused, or said that nothing is left."""
 NEVER = datetime.max.replace(tzinfo=UTC)
 """For comparisons, where nobody knows when something ends."""
 
@@ -128,12 +126,12 @@ def _place(key: KeyUse, model: str, held: Obstacle | None) -> Place:
 
 
 def _held(hold: Hold) -> Obstacle:
-    status = HealthStatus.LIMITED if _OF_QUOTA.match(hold.reason) else HealthStatus.HELD
+    status = HealthStatus.LIMITED if hold.reason.startswith(_OF_QUOTA) else HealthStatus.HELD
     return Obstacle(status, hold.reason, hold.until)
 
 
 def _spent(window: ModelWindowUse) -> Obstacle:
-    what = f"{window.unit.value.replace('_', ' ')} per {window.per}"
+    what = window_name(window.unit, window.per)
     if not window.limit:
         return Obstacle(HealthStatus.LIMITED, f"it has no {what}", None)
     return Obstacle(HealthStatus.LIMITED, f"all {what} are used", window.resets_at)

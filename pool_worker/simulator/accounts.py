@@ -111,7 +111,8 @@ class Account:
         self.provider = provider
         self.label = label
         self.tally = Tally()
-        self.in_flight = 0
+        self.running: Counter[str] = Counter()
+        """Calls in flight, by model."""
         self.taken: dict[str, Taken] = {}
         """By model."""
         self._counts: dict[str, list[WindowCount]] = {}
@@ -120,6 +121,17 @@ class Account:
         if provider.windows_shared:
             own = (window for model in provider.models.values() for window in model.windows or ())
             self._shared = {window: WindowCount(ALL_MODELS, meter_of(window)) for window in (*provider.windows, *own)}
+
+    @property
+    def in_flight(self) -> int:
+        """Calls in flight of all models."""
+        return self.running.total()
+
+    def too_many(self, model: str) -> int | None:
+        """The limit of calls in flight that one more call of a model would be above; None if it may come."""
+        facts = self.provider.model(model)
+        limits = ((self.in_flight, self.provider.concurrency), (self.running[model], facts.concurrency if facts else None))
+        return next((limit for running, limit in limits if limit is not None and running >= limit), None)
 
     def weigh(self, model: str, amounts: Amounts, *, now_s: float) -> Spent | None:
         """Whether the request fits every window now; otherwise the window with the longest wait."""

@@ -52,7 +52,7 @@ def output_tokens_sent(answer: Answer, kind: FaultKind | None) -> int | None:
 
 async def deliver(exchange: Exchange, delivery: Delivery, fault: Fault | None, account: Account) -> None:
     """Send the answer, or what the fault makes of it. The account's slot is free before the last byte is sent."""
-    slot = Slot(account)
+    slot = Slot(account, delivery.model)
     kind = fault.kind if fault else None
     try:
         if kind is FaultKind.HANG:
@@ -70,15 +70,16 @@ async def deliver(exchange: Exchange, delivery: Delivery, fault: Fault | None, a
 class Slot:
     """One call in flight on an account."""
 
-    def __init__(self, account: Account) -> None:
-        account.in_flight += 1
+    def __init__(self, account: Account, model: str) -> None:
+        account.running[model] += 1
         account.tally.peak_in_flight = max(account.tally.peak_in_flight, account.in_flight)
         self._account: Account | None = account
+        self._model = model
 
     def free(self) -> None:
         """Give it back; once is enough."""
         if self._account is not None:
-            self._account.in_flight -= 1
+            self._account.running[self._model] -= 1
             self._account = None
 
 

@@ -117,7 +117,7 @@ class Gateway:
         await _explain(call.exchange, provider, problems.with_status(provider.id, fault.status or 401), fault)
 
     async def _admit(self, call: Call) -> None:
-        account, limit, model = call.account, call.provider.concurrency, call.request.model
+        account, model = call.account, call.request.model
         lenient = self.simulation.options.lenient
         now_s = self.simulation.clock()
         if self.simulation.first_call_s is None:
@@ -126,7 +126,7 @@ class Gateway:
         spent = account.weigh(model, charge.amounts, now_s=now_s)
         if spent is not None and not lenient:
             await _refuse(call, charge, spent, now_s=now_s)
-        elif limit is not None and account.in_flight >= limit and not lenient:
+        elif (limit := account.too_many(model)) is not None and not lenient:
             account.tally.refused["concurrency"] += 1
             await _explain(call.exchange, call.provider, problems.too_many_at_once(limit))
         else:

@@ -36,6 +36,8 @@ class SimulatedModel:
     price: Price = FREE
     unit_rate: UnitRate = NO_UNITS
     context_window: int | None = None
+    concurrency: int | None = None
+    """Calls in flight per key, beside its provider's for all models; None: no further limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,11 @@ def profile_from(
     of_provider: dict[str, dict[str, SimulatedModel]] = {}
     for model in models:
         of_provider.setdefault(model.provider, {})[model.name] = SimulatedModel(
-            windows=model.limits, price=model.price, unit_rate=model.unit_rate, context_window=model.context_window
+            windows=model.limits,
+            price=model.price,
+            unit_rate=model.unit_rate,
+            context_window=model.context_window,
+            concurrency=model.concurrency,
         )
     described = (
         _describe(provider, keys=key_counts.get(provider.id, 0), models=of_provider.get(provider.id, {}))

@@ -9,7 +9,7 @@ from small_worker import MODELS, PROVIDERS, SmallWorker
 
 from pool_client.job import Job, Message, Usage
 from pool_worker import redis_keys
-from pool_worker.completion.estimates import charge_to_reserve
+from pool_worker.completion.estimates import LEAST_BOUND_TOKENS, ROOMIER, charge_to_reserve
 from pool_worker.limits.holds import hold, model_scope
 from pool_worker.limits.token_history import ENOUGH_CALLS, TokenHistory, input_field, output_field, read_token_history
 from pool_worker.registry import Agent, Charges, Period, Provider, Registry, Unit, Window, WindowKind
@@ -18,6 +18,8 @@ from pool_worker.routing.choice import Choice
 GROQ, MODEL = PROVIDERS[0], MODELS[0]
 UPFRONT = replace(GROQ, charges=Charges.UPFRONT)
 AGENT = "log_analyzer"
+LONG = "Tell the whole story."
+"""The simulated model says more than `LEAST_BOUND_TOKENS` to it."""
 
 
 def job(max_tokens: int | None) -> Job:
@@ -29,13 +31,13 @@ def history(*, factor: float = 1.0, output_tokens: int) -> TokenHistory:
 
 
 def reserved(
-    provider: Provider, max_tokens: int | None, known: TokenHistory, *, model_writes: int | None = None
+    provider: Provider, max_tokens: int | None, known: TokenHistory, *, model_writes: int | None = None, cut_at: int = 0
 ) -> tuple[int, int]:
     model = replace(MODEL, max_output_tokens=model_writes)
     estimated = Usage(input_tokens=100, output_tokens=max_tokens or 512)
     choice = Choice(model, MODEL.price.cost_usd(estimated), estimated)
     registry = Registry({provider.id: provider}, {model.id: model}, {AGENT: Agent(AGENT)})
-    charge = charge_to_reserve(choice, job(max_tokens), registry, known)
+    charge = charge_to_reserve(choice, job(max_tokens), registry, known, cut_at=cut_at)
     return charge.input_tokens, charge.output_tokens
 
 
@@ -55,11 +57,57 @@ def test_but_never_more_than_the_call_can_take() -> None:
     assert reserved(GROQ, None, history(output_tokens=900), model_writes=700) == (100, 700)
 
 
-def test_where_the_bound_counts_it_is_the_jobs_own_else_room_for_twice_what_was_used() -> None:
-    assert reserved(UPFRONT, 1000, history(output_tokens=90)) == (100, 1000)
-    assert reserved(UPFRONT, None, history(output_tokens=90)) == (100, 512)
+def test_where_the_bound_counts_it_is_trimmed_to_room_for_twice_what_was_used() -> None:
+    assert reserved(UPFRONT, 1000, history(output_tokens=90)) == (100, 180)
+    assert reserved(UPFRONT, 150, history(output_tokens=90)) == (100, 150)
+    assert reserved(UPFRONT, None, history(output_tokens=3)) == (100, LEAST_BOUND_TOKENS)
     assert reserved(UPFRONT, None, history(output_tokens=900)) == (100, 1800)
     assert reserved(UPFRONT, None, history(output_tokens=900), model_writes=1500) == (100, 1500)
+
+
+def test_who_was_cut_short_is_given_all_that_the_job_allows_or_much_more_than_before() -> None:
+    assert reserved(UPFRONT, 1000, history(output_tokens=90), cut_at=180) == (100, 1000)
+    assert reserved(UPFRONT, 4000, history(output_tokens=90), cut_at=180, model_writes=1500) == (100, 1500)
+    assert reserved(UPFRONT, None, history(output_tokens=90), cut_at=180) == (100, ROOMIER * 180)
+    assert reserved(UPFRONT, None, TokenHistory(), cut_at=512, model_writes=1500) == (150, 1500)
+
+
+def trimming(worker: SmallWorker, *, expected_tokens: int, limits: tuple[Window, ...] | None = None) -> None:
+    """One provider that charges up front, whose answers took so many tokens up to now."""
+    provider = replace(worker.pool.registry.providers[GROQ.id], charges=Charges.UPFRONT)
+    worker.configure(providers={GROQ.id: provider}, models={MODEL.id: replace(MODEL, limits=limits)})
+    worker.pool.token_history = TokenHistory({output_field(MODEL.id, "other"): expected_tokens, input_field(MODEL.id): 1.0})
+
+
+def test_an_answer_that_our_bound_cut_short_is_asked_for_once_more_with_the_jobs_own(worker: SmallWorker) -> None:
+    trimming(worker, expected_tokens=3)
+    job = worker.submit(LONG, max_tokens=1000)
+    assert "succeeded" in worker.complete()
+    result = job.result(timeout=5)
+    assert (result.finish_reason, result.usage.output_tokens > LEAST_BOUND_TOKENS) == ("stop", True)
+    cut, whole = result.attempts
+    assert (cut.outcome, cut.model_id, cut.usage.output_tokens) == ("CutShortError", MODEL.id, LEAST_BOUND_TOKENS)
+    assert (whole.outcome, whole.model_id) == ("ok", MODEL.id)
+    judge = worker.simulator.counts()["totals"]
+    assert (judge["charges"], judge["output_tokens"]) == (2, cut.usage.output_tokens + whole.usage.output_tokens)
+    assert worker.held() == {}
+    assert worker.nothing_is_held()
+
+
+def test_an_answer_that_the_jobs_own_bound_cuts_is_its_answer(worker: SmallWorker) -> None:
+    trimming(worker, expected_tokens=50)
+    job = worker.submit(LONG, max_tokens=LEAST_BOUND_TOKENS)
+    worker.complete()
+    result = job.result(timeout=5)
+    assert (result.finish_reason, [it.outcome for it in result.attempts]) == ("length", ["ok"])
+
+
+def test_where_no_more_fits_the_second_answer_is_taken_as_it_is(worker: SmallWorker) -> None:
+    trimming(worker, expected_tokens=3, limits=(Window(Unit.TOKENS, 200, Period.MINUTE, WindowKind.REFILL),))
+    job = worker.submit(LONG)
+    assert "succeeded" in worker.complete()
+    result = job.result(timeout=5)
+    assert (result.finish_reason, [it.outcome for it in result.attempts]) == ("length", ["CutShortError", "ok"])
 
 
 def test_every_answer_teaches_and_all_workers_learn(worker: SmallWorker) -> None:

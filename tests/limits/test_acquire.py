@@ -314,7 +314,7 @@ def test_many_keys_are_looked_at_a_few_at_a_time_and_none_is_forgotten(limits: L
         keys.append(limits.take(tokens(50), lease_id=f"first-{number}").key_id)
         limits.run(settle(limits.redis, used(f"first-{number}", actual=tokens(10 if number == 80 else 50)), now_ms=limits.now_ms))
         limits.now_ms += 1
-    for _ in range(6):
+    for _ in range(10):
         refused = limits.refused(tokens(60))
         assert refused.reason == "groq: more keys to look at"
         assert refused.retry_at_ms == limits.now_ms + 1_000

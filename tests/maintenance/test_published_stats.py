@@ -141,7 +141,7 @@ def test_a_provider_is_limited_when_the_quota_of_every_key_is_spent(worker: Smal
     ("reason", "status"),
     [
         ("WindowSpentError: tokens per day", HealthStatus.LIMITED),
-        ("no requests per hour remain", HealthStatus.LIMITED),
+        ("WindowSpentError: no requests per hour remain", HealthStatus.LIMITED),
         ("BillingError: no credit", HealthStatus.HELD),
         ("AuthenticationFailedError: no", HealthStatus.HELD),
     ],

@@ -167,6 +167,18 @@ def test_calls_in_flight_beyond_the_concurrency_are_refused_and_slots_come_back(
     assert (key["peak_in_flight"], key["refused_by"], key["abandoned"]) == (2, {"concurrency": 1}, 2)
 
 
+def test_a_model_may_have_a_concurrency_of_its_own(simulate: Simulate, ask: Ask) -> None:
+    models = (Model(id="x", provider="groq", name="m", concurrency=1), Model(id="y", provider="groq", name="n"))
+    simulator = simulate(profile(concurrency=2, models=models))
+    simulator.fault("groq", "hang", count=1)
+    hanging = _ask_and_wait(simulator)
+    while not _key(simulator)["in_flight"]:
+        pass
+    assert ask(simulator, "groq").status_code == 429
+    assert ask(simulator, "groq", model="n").status_code == 200
+    hanging.close()
+
+
 def _key(simulator: RunningSimulator) -> dict[str, Any]:
     found: dict[str, Any] = simulator.counts()["providers"]["groq"]["keys"]["groq#1"]
     return found

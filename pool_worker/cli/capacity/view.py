@@ -13,9 +13,9 @@ from pool_client.stats import HealthStatus
 from pool_worker.cli.figures import NOTHING, count_of, limit_words, span
 from pool_worker.cli.reasons import plain_reason
 from pool_worker.cli.screen import plain_table
-from pool_worker.limits.usage import ALL_MODELS
 from pool_worker.overview.capacity import Amount, Capacity, LoweredLimit, ProviderCapacity
 from pool_worker.overview.facts import window_words
+from pool_worker.registry import ALL_MODELS
 
 TITLES = ("keys", "a minute", "left now", "a day", "left today", "more in")
 MORE = "+"

@@ -8,7 +8,7 @@ local SETTLED_KEEP_MS = 600000
 -- it may come after the one that ends it, when a network let both wait.
 local function settle_lease(lease_key, index, lease_id, ending, now)
   redis.call('ZREM', index, lease_id)
-  local fields = redis.call('HMGET', lease_key, 'state', 'reserved', 'in_flight')
+  local fields = redis.call('HMGET', lease_key, 'state', 'reserved')
   if not fields[1] then
     redis.call('HSET', lease_key, 'state', ending.state)
     redis.call('PEXPIRE', lease_key, SETTLED_KEEP_MS)
@@ -29,7 +29,6 @@ local function settle_lease(lease_key, index, lease_id, ending, now)
     freed = freed or amount < note.amount
     freed_for_all = freed_for_all or (note.shared and amount < note.amount)
   end
-  redis.call('ZREM', fields[3], lease_id)
   redis.call('HSET', lease_key, 'state', ending.state)
   redis.call('HDEL', lease_key, 'reserved')
   redis.call('PEXPIRE', lease_key, SETTLED_KEEP_MS)

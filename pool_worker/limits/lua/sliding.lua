@@ -77,10 +77,10 @@ local function take(w, amount)
   return ever
 end
 
-function sliding.reserve(w, amount, now, lease_id)
+function sliding.reserve(w, amount, now, lease)
   local counted = (w.read or prune(w, sum_of(w.name, TOTAL), now)) + amount
   if not w.late then
-    redis.call('ZADD', w.name, now, whole(amount) .. ':' .. lease_id)
+    redis.call('ZADD', w.name, now, whole(amount) .. ':' .. lease.id)
   end
   return {counted = counted, ever = take(w, amount)}
 end

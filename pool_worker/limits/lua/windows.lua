@@ -1,13 +1,14 @@
 -- The window kinds, each with the same functions (times in ms; `w` is a bound window):
 --   free_at(w, amount, now)            now if the amount fits, else the earliest time at which it may; the same for 1; what is used
---   reserve(w, amount, now, lease_id)  count it; returns what the kind itself must remember for the settlement
+--   reserve(w, amount, now, lease)     count it; returns what the kind itself must remember for the settlement. `lease`: {id, deadline_ms}
 --   settle(note, actual, call)         replace the reserved amount by the actual one
 --   used(w, now), resets_at(w, now)    read only: the amount counted now, and when it will be 0 again
 --   count_at_least(note, used, call)   the provider said that so much was used at some time since the request was sent
+-- (`concurrent` has no period and no header: it needs neither resets_at nor count_at_least.)
 -- `w.read` is what a kind has read of the window for `free_at` and need not read again for `reserve`.
 --
--- A window: {kind, prefix, unit, limit, per, period_ms, keep_ms, late, own, shared, calendar, what}. `limit` is missing
--- where only a key's own daily limit counts; `own`: that limit overrides; `shared`: all models of the provider share it.
+-- A window: {kind, prefix, unit, limit, period_ms, keep_ms, late, own, shared, calendar, what}, the flags only where they hold. `limit`
+-- is missing where only a key's own daily limit counts; `own`: that limit overrides; `shared`: all models of the provider share it.
 -- include clock.lua
 
 -- What was reserved for calls in flight is an estimate: they may take up to so many times that, without anybody else using the account.
@@ -16,7 +17,8 @@ local DOUBT = 2
 -- include sliding.lua
 -- include refill.lua
 -- include fixed.lua
-local kinds = {sliding = sliding, refill = refill, fixed = fixed}
+-- include concurrent.lua
+local kinds = {sliding = sliding, refill = refill, fixed = fixed, concurrent = concurrent}
 
 -- Limits are in whole units, amounts in thousandths of a provider's own units: a call takes a few of them, and a fraction.
 local function grains_of(unit)
@@ -58,7 +60,7 @@ end
 -- What a lease remembers of a window, as an array: written with every lease, so kept small.
 local function pack_note(w, amount, extra)
   return {
-    w.kind, w.name, w.unit, amount, w.cap, w.period_ms, w.late, w.shared, w.guard_ms, w.keep_ms,
+    w.kind, w.name, w.unit, amount, w.cap, w.period_ms, w.late or false, w.shared or false, w.guard_ms, w.keep_ms,
     extra.periods or false, extra.both or false, w.is_learned or false, extra.counted or false,
     extra.ever or false,
   }
