@@ -128,6 +128,10 @@ class Usage(_Record):
 
     input_tokens: Annotated[int, Field(ge=0)] = 0
     output_tokens: Annotated[int, Field(ge=0)] = 0
+    cached_tokens: Annotated[int, Field(ge=0)] = 0
+    """Of the input: those that the provider knew from a call before, and charges less for."""
+    reasoning_tokens: Annotated[int, Field(ge=0)] = 0
+    """Of the output: those that the model thought with."""
 
     @property
     def total_tokens(self) -> int:
@@ -184,6 +188,8 @@ class Result(_Record):
     provider: str
     finish_reason: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
+    reasoning: str | None = None
+    """What the model told of its thinking, where its provider shows it."""
     usage: Usage = Usage()
     cost_usd: Decimal = Decimal(0)
     latency_ms: Annotated[float, Field(ge=0)] = 0.0

@@ -5,6 +5,7 @@ class                         scope             what it means
 ============================  ================  =============================================================
 BadRequestError               request           the request is wrong everywhere: fail, try nobody else
 ContentRefusedError           request × model   this model will not answer this: another may
+UnsupportedRequestError       request × model   it asks for what cannot be said to this provider: nothing is sent, another may do
 RequestTooLargeError          request × model   it can never fit here: route by size, the key is fine
 CutShortError                 us                our own bound was too low for the answer: the same again, with a higher one
 WindowSpentError              quota group       a limit of the account is used up until `retry_at`
@@ -84,6 +85,12 @@ class BadRequestError(AttemptError):
 
 class ContentRefusedError(AttemptError):
     """The model's content filter refuses the request."""
+
+    scope = Scope.REQUEST_ON_MODEL
+
+
+class UnsupportedRequestError(AttemptError):
+    """The request asks for what cannot be said in the provider's format."""
 
     scope = Scope.REQUEST_ON_MODEL
 

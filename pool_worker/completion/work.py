@@ -166,6 +166,7 @@ class Work:
             provider=model.provider,
             finish_reason=done.answer.finish_reason,
             tool_calls=done.answer.tool_calls,
+            reasoning=done.answer.reasoning or None,
             usage=done.usage,
             cost_usd=self._trail.cost_usd,
             latency_ms=attempt.latency_ms,

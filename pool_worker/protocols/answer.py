@@ -20,5 +20,7 @@ class Answer:
     usage: Usage
     model: str | None
     """What the provider says answered; it may differ from what was asked for."""
+    reasoning: str = ""
+    """What a model tells of its thinking before it answers."""
     usage_reported: bool = True
     """False: the provider gave no believable count, `usage` is zero and an estimate must stand in for it."""

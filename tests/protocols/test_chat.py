@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pool_client.job import Job, Message, Usage
 from pool_worker.errors import BadAnswerError
 from pool_worker.protocols.answer import Answer
-from pool_worker.protocols.chat import parse_answer, render_request
+from pool_worker.protocols.chat.answer import parse_answer
+from pool_worker.protocols.chat.request import render_request
 from pool_worker.protocols.error_body import find_error, parse_error
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"where": "up"}'}}
@@ -22,7 +23,7 @@ def body_with(message: object, **other: Any) -> dict[str, Any]:
 
 
 def test_only_what_the_job_sets_is_sent() -> None:
-    job = Job(messages=[Message(role="user", content="Hi")], metadata={"ticket": 1}, agent="log_analyzer", stream=True)
+    job = Job(messages=[Message(role="user", content="Hi")], metadata={"ticket": 1}, agent="log_analyzer")
     assert render_request(job, model_name="m-1", max_tokens=None) == {
         "model": "m-1",
         "messages": [{"role": "user", "content": "Hi"}],
