@@ -24,6 +24,7 @@ from pool_client.errors import (
     QualityThresholdError,
     RateLimitError,
     StatsUnavailableError,
+    TextRestartedError,
 )
 from pool_client.handle import JobHandle
 from pool_client.job import Attempt, Failure, Job, JobState, Message, OnExhausted, Priority, Progress, Result, Status, Tier, Usage
@@ -78,6 +79,7 @@ __all__ = [
     "Result",
     "StatsUnavailableError",
     "Status",
+    "TextRestartedError",
     "Tier",
     "Usage",
     "WindowStats",

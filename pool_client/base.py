@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from types import TracebackType
@@ -14,6 +14,7 @@ from pool_client.errors import InvalidRequestError
 from pool_client.handle import JobHandle
 from pool_client.job import Failure, Job, JobState, Message, Progress, Result, Status
 from pool_client.options import AgentDefaults, JobOptions
+from pool_client.reading import Piece
 from pool_client.stats import PoolHealth, PoolStats
 
 
@@ -67,6 +68,13 @@ class BasePool(ABC):
     @abstractmethod
     def outcome(self, job_id: str) -> Future[Result | Failure]:
         """A future of how the job ends; it fails with `InvalidRequestError` if there is no such job."""
+
+    @abstractmethod
+    def pieces(self, job_id: str, outcome: Future[Result | Failure]) -> Iterator[list[Piece]]:
+        """The pieces of a job's text from the first on, in lists as they arrive, until the job has ended.
+
+        `outcome` is the future of how it ends. A pool without streams gives none.
+        """
 
     @abstractmethod
     def peek(self, job_id: str) -> Result | Failure | None:

@@ -46,9 +46,6 @@ def build_job(
     """
     _check_names(options)
     given = {name: value for name, value in options.items() if value is not None}
-    if given.pop("stream", False):
-        msg = "stream: streaming is not available in this release"
-        raise InvalidRequestError(msg)
     fields = defaults.as_options() | given
     if "deadline_s" in fields:
         fields["deadline_at"] = now + _deadline(fields.pop("deadline_s"))

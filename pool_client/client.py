@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
+from redis import Redis, RedisError
 from redis.client import Pipeline
 
 from pool_client import redis_keys
@@ -29,12 +30,19 @@ from pool_client.options import AgentDefaults
 from pool_client.outcome import cancelled, parse_outcome, render_outcome
 from pool_client.patience import Aftermath, Patience
 from pool_client.queues import entry_queue
+from pool_client.reading import Piece
 from pool_client.record import parse_status
 from pool_client.redis_connection import DEFAULT_URL, connect, shown
 from pool_client.scripts import Scripts
 from pool_client.stats import PoolHealth, PoolStats, Snapshot, parse_snapshot
 
 CHUNK = 500
+
+READ_MS = 200
+"""How long a reader waits for text before it looks whether the job has ended."""
+
+_Entries = list[tuple[str, list[tuple[str, dict[str, str]]]]]
+"""Of each stream: its name, and place and fields of each entry."""
 
 _SECONDS = TypeAdapter(Annotated[float, Field(ge=0)])
 
@@ -103,6 +111,17 @@ class Pool(BasePool):
     def outcome(self, job_id: str) -> Future[Result | Failure]:
         """A future of how the job ends; see `BasePool.outcome`."""
         return self._listener.wait_for(job_id)
+
+    def pieces(self, job_id: str, outcome: Future[Result | Failure]) -> Iterator[list[Piece]]:
+        """The pieces of a job's text; see `BasePool.pieces`. Each reader has a connection of its own: it waits on it."""
+        name, after = redis_keys.text(job_id), "0"
+        with connect(self._url) as redis:
+            ended = False
+            while not ended:
+                ended = outcome.done()
+                if found := _read_stream(redis, name, after, waits_for=None if ended else outcome):
+                    after = found[-1].place
+                    yield found
 
     def peek(self, job_id: str) -> Result | Failure | None:
         """How the job ended, or None if it has not."""
@@ -189,6 +208,19 @@ class Pool(BasePool):
             batch=job.batch,
             pipeline=pipeline,
         )
+
+
+def _read_stream(redis: Redis, name: str, after: str, *, waits_for: Future[Result | Failure] | None) -> list[Piece]:
+    """What has come after a place in a stream; if nothing has, what comes next, or nothing for a moment.
+
+    While Redis is away nothing comes; the listener knows whether it is worth waiting.
+    """
+    try:
+        answer = cast("_Entries", redis.xread({name: after}, block=READ_MS if waits_for else None))
+    except (RedisError, OSError):
+        wait([waits_for] if waits_for else [], timeout=READ_MS / 1000)
+        return []
+    return [Piece.parse(place, fields) for _, entries in answer for place, fields in entries]
 
 
 def _seconds(redis_wait_s: float) -> float:

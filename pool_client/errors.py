@@ -8,6 +8,7 @@
     ├── PoolUnavailableError     Redis cannot be reached, or refuses to write
     ├── StatsUnavailableError    nobody has published the pool's figures lately
     ├── JobTimeoutError          the wait ended, the job goes on
+    ├── TextRestartedError       a streamed answer begins anew
     ├── JobCancelledError        somebody cancelled the job
     ├── DeadlineExceededError    the job's own deadline passed
     └── CompletionError          the pool tried and could not finish the job
@@ -67,6 +68,20 @@ class JobTimeoutError(PoolError, TimeoutError):
     """The job did not end within the time given; it goes on."""
 
     retryable = True
+
+
+class TextRestartedError(PoolError):
+    """The provider whose answer was being read has failed; another one's takes its place."""
+
+    retryable = True
+
+    def __init__(self, void_chars: int) -> None:
+        super().__init__(
+            f"the answer begins anew at another provider: the {void_chars} characters read so far are void;"
+            " iterate over the job again, or take job.result()"
+        )
+        self.void_chars = void_chars
+        """How many characters were read of the answer that is void."""
 
 
 class JobCancelledError(PoolError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import Future
 from typing import Protocol
 
 from pool_client.errors import JobTimeoutError, PoolUnavailableError, from_failure
 from pool_client.job import Failure, JobState, Result, Status
+from pool_client.reading import Piece, Reading
 
 
 class JobSource(Protocol):
@@ -16,6 +17,10 @@ class JobSource(Protocol):
 
     def outcome(self, job_id: str) -> Future[Result | Failure]:
         """A future of how the job ends; to cancel it means to wait no longer."""
+        ...
+
+    def pieces(self, job_id: str, outcome: Future[Result | Failure]) -> Iterator[list[Piece]]:
+        """The pieces of its text, as they arrive."""
         ...
 
     def peek(self, job_id: str) -> Result | Failure | None:
@@ -36,7 +41,10 @@ class JobSource(Protocol):
 
 
 class JobHandle:
-    """One job. `job.result(timeout=…)` waits in a thread, `await job` in a coroutine; both give the `Result`."""
+    """One job. `job.result(timeout=…)` waits in a thread, `await job` in a coroutine; both give the `Result`.
+
+    `for piece in job` (or `async for`) gives the text of a job with `stream=True` as it arrives.
+    """
 
     def __init__(self, job_id: str, pool: JobSource) -> None:
         self.id = job_id
@@ -62,6 +70,32 @@ class JobHandle:
     def __await__(self) -> Generator[object, None, Result]:
         """As `result` without a timeout; put it under `asyncio.timeout` for one."""
         return self._awaited().__await__()
+
+    def __iter__(self) -> Iterator[str]:
+        """The answer's text as it arrives, from its beginning, if the job was submitted with `stream=True`; else all at once.
+
+        A failover before the first piece is not seen.
+
+        Raises:
+            TextRestartedError: the provider failed after some text had come, and another one answers: iterate again.
+            InvalidRequestError: there is no such job (any more).
+            JobCancelledError, DeadlineExceededError, CompletionError: how the job failed.
+        """
+        reading, outcome = Reading(), self._pool.outcome(self.id)
+        try:
+            for pieces in self._pool.pieces(self.id, outcome):
+                yield from reading.take(pieces)
+            self._outcome = outcome.result()
+        finally:
+            outcome.cancel()
+        if rest := reading.rest(self._unwrapped(self._outcome)):
+            yield rest
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        """As `iter`, for coroutines; a thread waits."""
+        text = iter(self)
+        while (piece := await asyncio.to_thread(next, text, None)) is not None:
+            yield piece
 
     def done(self) -> bool:
         """Whether the job has ended."""

@@ -33,7 +33,7 @@ class JobOptions(TypedDict, total=False):
     tool_choice: str | dict[str, Any] | None
     response_format: dict[str, Any] | None
     stream: bool | None
-    """Not available in this release."""
+    """Have the answer's text as it arrives: `for piece in job`."""
     max_cost_usd: Decimal | float | str | None
     required_capabilities: Iterable[str] | None
     excluded_providers: Iterable[str] | None

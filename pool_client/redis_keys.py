@@ -33,6 +33,9 @@ PARKED_TIMERS = "pool:parked:timers"
 RESULT_TTL_MS = 24 * 3600 * 1000
 """How long a finished job, its result and its idempotency key are kept."""
 
+TEXT_TTL_MS = 10 * 60_000
+MOST_PIECES = 2_000
+
 BELL_TTL_MS = 60_000
 
 
@@ -59,6 +62,15 @@ def job(job_id: str) -> str:
 def result(job_id: str) -> str:
     """String: the outcome as Celery's Redis result backend writes it; TTL `RESULT_TTL_MS`. Also the channel that tells of it."""
     return f"celery-task-meta-{job_id}"
+
+
+def text(job_id: str) -> str:
+    """Stream: the text of a job with `stream=True` as it arrives; TTL `TEXT_TTL_MS` from the last piece, ~`MOST_PIECES` at most.
+
+    Fields of a piece: attempt (the id of the attempt that brings it), at (how many characters of that attempt's text come before
+    it), text. Who reads too late finds the whole in the result.
+    """
+    return f"pool:text:{job_id}"
 
 
 def batch(batch_id: str) -> str:

@@ -9,7 +9,7 @@ It checks jobs as the real one does, and its handles are the real ones. Its answ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -21,6 +21,7 @@ from pool_client.job import Failure, Job, JobState, Progress, Result, Status
 from pool_client.options import AgentDefaults
 from pool_client.outcome import cancelled, parse_outcome, render_outcome
 from pool_client.queues import entry_queue
+from pool_client.reading import Piece
 from pool_client.record import parse_status
 from pool_client.stats import PoolHealth, PoolStats
 from pool_client.waiting import Waiting
@@ -90,6 +91,10 @@ class InMemoryPool(BasePool):
         elif job_id in self._outcomes:
             self._waiting.deliver(job_id, self._outcomes[job_id])
         return future
+
+    def pieces(self, job_id: str, outcome: Future[Result | Failure]) -> Iterator[list[Piece]]:  # noqa: ARG002 - it has no streams
+        """None: the whole text comes with the result."""
+        return iter(())
 
     def peek(self, job_id: str) -> Result | Failure | None:
         """How the job ended, or None if it has not."""

@@ -72,6 +72,8 @@ class AttemptError(Exception):
         """When the one to blame may be tried again, in the provider's own words; None if it named no time."""
         self.charged = charged
         """Whether money or quota was (or may have been) spent all the same."""
+        self.text_bytes = 0
+        """How much of a streamed answer had arrived."""
         self.observed = observed
         """Windows that the refusal told about."""
         super().__init__(self.reason)

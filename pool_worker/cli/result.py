@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from pool_client import Pool
-from pool_client.errors import InvalidRequestError, JobTimeoutError, PoolError, PoolUnavailableError
+from pool_client.errors import InvalidRequestError, JobTimeoutError, PoolError, PoolUnavailableError, TextRestartedError
 from pool_client.handle import JobHandle
 from pool_client.job import Result, Step
 from pool_worker.cli.figures import count_of, milliseconds, moment, span, usd
@@ -61,12 +64,52 @@ def print_answer(job: JobHandle, url: str, *, timeout_s: float | None, as_json: 
     """
     waiting = Waiting(job, url)
     try:
-        answer = waiting.result(timeout_s=timeout_s)
+        with _failures_told(job, as_json=as_json):
+            answer = waiting.result(timeout_s=timeout_s)
     except (JobTimeoutError, PoolUnavailableError):
         msg = (
             f"no answer within {timeout_s:g} s: {waiting.words}\nThe job goes on. For its answer: {as_typed(f'result {job.id}')}"
         )
         raise CommandError(msg, exit_code=TIME_IS_OVER) from None
+    if as_json:
+        print_json_object(answer)
+        return
+    typer.echo(answer.content)
+    err.print(Text(_about(answer), style="dim"))
+
+
+def print_text(job: JobHandle) -> None:
+    """Print the text of a streamed answer as it arrives, and once more from its beginning if another provider takes over.
+
+    Raises:
+        CommandError: if no answer comes.
+        typer.Exit: if somebody pressed Ctrl-C.
+    """
+    with _failures_told(job, as_json=False):
+        while not _is_whole_text_printed(job):
+            err.print(Text("\nthe provider failed in the middle; from the beginning, from another one:", style="yellow"))
+        answer = job.result()
+    typer.echo()
+    err.print(Text(_about(answer), style="dim"))
+
+
+def _is_whole_text_printed(job: JobHandle) -> bool:
+    try:
+        for piece in job:
+            typer.echo(piece, nl=False)
+            sys.stdout.flush()
+    except TextRestartedError:
+        return False
+    return True
+
+
+@contextmanager
+def _failures_told(job: JobHandle, *, as_json: bool) -> Iterator[None]:
+    """How a job failed, in words and with what to do next; waits that end are the caller's matter."""
+    try:
+        yield
+    except (JobTimeoutError, PoolUnavailableError):
+        raise
     except PoolError as error:
         if as_json and error.failure is not None:
             print_json_object(error.failure)
@@ -80,11 +123,6 @@ def print_answer(job: JobHandle, url: str, *, timeout_s: float | None, as_json: 
     except KeyboardInterrupt:
         err.print(Text(f"the job goes on; for its answer: {as_typed(f'result {job.id}')}"))
         raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        print_json_object(answer)
-        return
-    typer.echo(answer.content)
-    err.print(Text(_about(answer), style="dim"))
 
 
 def _about(answer: Result) -> str:

@@ -15,7 +15,7 @@ from pool_client.job import OnExhausted, Priority, Tier
 from pool_client.options import JobOptions
 from pool_worker.cli.json_output import print_json_object
 from pool_worker.cli.reaching import reach
-from pool_worker.cli.result import TimeoutOption, print_answer
+from pool_worker.cli.result import TimeoutOption, print_answer, print_text
 from pool_worker.cli.terminal import out
 
 STDIN = "-"
@@ -42,9 +42,13 @@ def submit(
     on_exhausted: Annotated[OnExhausted | None, typer.Option(help="When every quota is spent.")] = None,
     timeout: TimeoutOption = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the answer, or only print the job's id.")] = True,
+    stream: Annotated[bool, typer.Option("--stream", help="Print the answer's text as it arrives.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Submit one job and print its answer. The answer goes to stdout, everything about it to stderr."""
+    if stream and (as_json or not wait or timeout is not None):
+        msg = "leave out --json, --no-wait and --timeout: it prints to the end"
+        raise typer.BadParameter(msg, param_hint="--stream")
     text = _prompt(prompt, file)
     url = str(reach().redis_url)
     options: JobOptions = {
@@ -56,13 +60,16 @@ def submit(
         "temperature": temperature,
         "deadline_s": deadline,
         "on_exhausted": on_exhausted,
+        "stream": stream,
     }
     with Pool(agent=agent, redis_url=url) as pool:
         try:
             job = pool.submit(text, **options)
         except InvalidRequestError as error:
             raise InvalidRequestError(_in_options(str(error))) from None
-        if wait:
+        if stream:
+            print_text(job)
+        elif wait:
             print_answer(job, url, timeout_s=timeout, as_json=as_json)
         elif as_json:
             print_json_object({"job_id": job.id})

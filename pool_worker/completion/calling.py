@@ -11,6 +11,7 @@ from functools import partial
 
 from pool_client.job import Job, Usage
 from pool_worker.completion.estimates import charge_of_answer, estimate_usage, max_tokens_to_send
+from pool_worker.completion.speaking import Speaker
 from pool_worker.errors import AbandonedError, AttemptError, CutShortError, WindowSpentError
 from pool_worker.health import blame, reason_of
 from pool_worker.limits.acquire import Lease
@@ -90,17 +91,19 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
     """
     provider, model = lease.candidate.provider, lease.candidate.model
     try:
-        success = await attempt(
-            pool.http,
-            provider=provider,
-            model=model,
-            secret=await pool.secret_of(provider, lease.key_id),
-            job=job,
-            max_tokens=max_tokens_to_send(job, lease),
-            timeout_s=_timeout_s(job, provider.timeout_s, pool),
-            now=pool.now,
-            on_sent=sending.note,
-        )
+        async with Speaker(pool.redis, job.id, attempt_id=lease.id) as speaker:
+            success = await attempt(
+                pool.http,
+                provider=provider,
+                model=model,
+                secret=await pool.secret_of(provider, lease.key_id),
+                job=job,
+                max_tokens=max_tokens_to_send(job, lease),
+                timeout_s=_timeout_s(job, provider.timeout_s, pool),
+                now=pool.now,
+                on_sent=sending.note,
+                on_text=speaker.say,
+            )
     except AttemptError as error:
         return _failed(job, lease, pool, error, sending=sending)
     ended_at, answer = pool.now(), success.answer
@@ -173,7 +176,7 @@ def _until_full_ms(window: Observed, *, now: datetime) -> int:
 def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sending: Sending) -> Failed:
     """What a failed call is taken to have used: nothing, or what was estimated if the provider may have done the work."""
     model, now = lease.candidate.model, pool.now()
-    usage = estimate_usage(job, model) if error.charged else Usage()
+    usage = estimate_usage(job, model, text_bytes=error.text_bytes) if error.charged else Usage()
     cost_usd = model.price.cost_usd(usage) if error.charged else Decimal(0)
     if error.status_code is None and not error.charged:
         ended = unused(lease.id)

@@ -9,7 +9,7 @@ from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.token_history import TokenHistory
 from pool_worker.protocols.answer import Answer
-from pool_worker.protocols.tokens import estimate_input_tokens, estimate_output_tokens
+from pool_worker.protocols.tokens import estimate_input_tokens, estimate_output_tokens, tokens_of
 from pool_worker.registry import Charges, Model, Registry
 from pool_worker.routing.choice import Choice
 
@@ -19,10 +19,11 @@ ROOMIER = 4
 """So many times the bound at which an answer was cut short is given to the next, where the job names none."""
 
 
-def estimate_usage(job: Job, model: Model) -> Usage:
-    """The tokens that a job will take on a model."""
+def estimate_usage(job: Job, model: Model, *, text_bytes: int = 0) -> Usage:
+    """The tokens that a job will take on a model; or has taken, of whose answer so many bytes of text have come."""
     return Usage(
-        input_tokens=estimate_input_tokens(job.messages, tools=job.tools), output_tokens=estimate_output_tokens(job, model)
+        input_tokens=estimate_input_tokens(job.messages, tools=job.tools),
+        output_tokens=tokens_of(text_bytes) if text_bytes else estimate_output_tokens(job, model),
     )
 
 
@@ -69,10 +70,11 @@ def least_charge(choice: Choice, *, cut_at: int) -> Charge:
 def _upfront_bound(job: Job, model: Model, expected: int | None, *, cut_at: int) -> int:
     """What the provider is told, and counts whatever is used of it: room for twice what was seen, never more than is allowed.
 
-    Once an answer was cut short it is all that the job allows; four times as much where it does not say.
+    Once an answer was cut short it is all that the job allows; four times as much where it does not say. So it is for a stream at
+    once: who has read half of it does not want it anew.
     """
     most = most_output(job, model)
-    if cut_at and job.max_tokens is not None:
+    if (cut_at or job.stream) and job.max_tokens is not None:
         return estimate_output_tokens(job, model)
     if cut_at:
         return _within(ROOMIER * cut_at, most)

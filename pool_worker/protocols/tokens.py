@@ -39,7 +39,12 @@ def estimate_input_tokens(messages: Iterable[Message], *, tools: Iterable[Mappin
             size += _bytes(str(message.tool_calls))
     for tool in tools or ():
         size += _bytes(str(tool))
-    return max(1, tokens + -(-size // BYTES_PER_TOKEN))
+    return max(1, tokens + tokens_of(size))
+
+
+def tokens_of(size_bytes: int) -> int:
+    """Tokens of a text of so many bytes, rounded up."""
+    return -(-size_bytes // BYTES_PER_TOKEN)
 
 
 def estimate_output_tokens(job: Job, model: Model) -> int:

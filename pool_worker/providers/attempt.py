@@ -21,6 +21,7 @@ from pool_worker.providers.http import Reply, exchange
 from pool_worker.providers.observed import observed_in_headers
 from pool_worker.providers.refusal import Refusal
 from pool_worker.providers.request import build_call
+from pool_worker.providers.streaming import StreamReader
 from pool_worker.registry import Model, Provider
 
 _TAGS = re.compile(r"<[^>]{0,2000}>")
@@ -48,6 +49,7 @@ async def attempt(
     timeout_s: float,
     now: Callable[[], datetime],
     on_sent: Callable[[], None] = lambda: None,
+    on_text: Callable[[str], None] = lambda _: None,
 ) -> Success:
     """Asks once and reads what comes back; costs one HTTP call, never two.
 
@@ -61,6 +63,7 @@ async def attempt(
         timeout_s: For the whole call, from connecting to the last byte.
         now: Gives the present, UTC; asked when the reply is there.
         on_sent: Called when the request goes out.
+        on_text: Called with every piece of the answer's text as it arrives, if the job asks for a stream.
 
     Raises:
         AttemptError: One of its subclasses, with `observed` set to whatever limits the provider told about.
@@ -70,37 +73,51 @@ async def attempt(
         reason = f"provider {provider.id} speaks {provider.protocol}, which is not one of {', '.join(PROTOCOLS)}"
         raise ProviderFailedError(reason)
     call = build_call(protocol, provider=provider, model=model, secret=secret, job=job, max_tokens=max_tokens)
-    reply = await exchange(http, call.url, headers=call.headers, content=call.content, timeout_s=timeout_s, on_sent=on_sent)
+    reader = StreamReader(protocol, on_text=on_text)
+    try:
+        reply = await exchange(
+            http, call.url, headers=call.headers, content=call.content, timeout_s=timeout_s, on_sent=on_sent, read=reader.read
+        )
+    except ProviderFailedError as error:
+        error.text_bytes = reader.text_bytes
+        raise
     arrived_at = now()
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own range of success
         raise classify(_refusal(provider, reply, body=decoded_or_text(reply)), now=arrived_at, secret=secret)
     observed = observed_in_headers(provider.id, reply.headers, now=arrived_at)
     try:
-        answer = _read_answer(protocol, reply, provider=provider, secret=secret, now=arrived_at)
+        answer = _read_answer(protocol, reply, reader, provider=provider, secret=secret, now=arrived_at)
     except AttemptError as error:
+        error.text_bytes = reader.text_bytes
         error.status_code = error.status_code or reply.status
         error.observed = error.observed or observed
         raise
     return Success(answer=answer, observed=observed, status_code=reply.status)
 
 
-def _read_answer(protocol: Protocol, reply: Reply, *, provider: Provider, secret: str, now: datetime) -> Answer:
+def _read_answer(
+    protocol: Protocol, reply: Reply, reader: StreamReader, *, provider: Provider, secret: str, now: datetime
+) -> Answer:
     """The answer in a 2xx, which may also be no JSON, half of it, or an error in disguise."""
     if reply.flaw:
         raise BadAnswerError(reply.flaw, charged=True)
-    try:
-        body = parse_json(reply.body)
-    except ValueError:
-        raise BadAnswerError(not_json_words(reply), charged=True) from None
-    disguised = protocol.find_error(body)
+    body = None if reader.is_stream else _decoded(reply)
+    disguised = reader.disguised if reader.is_stream else protocol.find_error(body)
     if disguised is not None:
         status = disguised.http_status or reply.status
         raise classify(_refusal(provider, reply, body=disguised.fields, status=status), now=now, secret=secret)
-    answer = protocol.parse_answer(body)
+    answer = reader.answer() if reader.is_stream else protocol.parse_answer(body)
     if not answer.content and not answer.tool_calls and (answer.finish_reason or "").lower() in _FILTERED:
         reason = f"the content filter of {provider.id} left nothing of the answer"
         raise ContentRefusedError(reason, charged=True)
     return answer
+
+
+def _decoded(reply: Reply) -> object:
+    try:
+        return parse_json(reply.body)
+    except ValueError:
+        raise BadAnswerError(not_json_words(reply), charged=True) from None
 
 
 def _refusal(provider: Provider, reply: Reply, *, body: object, status: int | None = None) -> Refusal:

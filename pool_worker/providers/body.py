@@ -7,7 +7,7 @@ in streams), so that a few bytes per second could keep the whole process busy an
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import httpx2
@@ -28,24 +28,50 @@ class FlawedBodyError(Exception):
     """The body is not whole, or not what was asked for; its text says how."""
 
 
-async def read_body(response: httpx2.Response) -> tuple[bytes, str | None]:
-    """The body, and what is wrong with it; what arrived of it, if it was cut off."""
-    body, received = bytearray(), 0
+class TooLargeBodyError(FlawedBodyError):
+    """The body is larger than any answer."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the answer is larger than {MAX_BODY_BYTES // 2**20} MiB")
+
+
+async def unpacked(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """The body as it arrives, in pieces.
+
+    Raises:
+        FlawedBodyError: it was cut off, is too large, or cannot be unpacked.
+    """
+    received = size = 0
+    unpack = _unpacker(response.headers.get("content-encoding", ""))
     try:
-        unpack = _unpacker(response.headers.get("content-encoding", ""))
         async for packed in response.aiter_raw():
             received += len(packed)
             for piece in unpack.pieces(packed):
-                body += piece
-                if len(body) > MAX_BODY_BYTES:
-                    return b"", _too_large()
+                size += len(piece)
+                if size > MAX_BODY_BYTES:
+                    raise TooLargeBodyError
+                yield piece
             if received > MAX_BODY_BYTES:
-                return b"", _too_large()
+                raise TooLargeBodyError
+    except (httpx2.TransportError, aiohttp.ClientError):
+        msg = f"the answer was cut off after {size} bytes"
+        raise FlawedBodyError(msg) from None
+    if not unpack.is_whole:
+        msg = "the answer's compression ends too early"
+        raise FlawedBodyError(msg)
+
+
+async def read_body(response: httpx2.Response) -> tuple[bytes, str | None]:
+    """The body, and what is wrong with it; what arrived of it, if it was cut off; nothing, if it is too large."""
+    body = bytearray()
+    try:
+        async for piece in unpacked(response):
+            body += piece
+    except TooLargeBodyError as flaw:
+        return b"", str(flaw)
     except FlawedBodyError as flaw:
         return bytes(body), str(flaw)
-    except (httpx2.TransportError, aiohttp.ClientError):
-        return bytes(body), f"the answer was cut off after {len(body)} bytes"
-    return bytes(body), None if unpack.is_whole else "the answer's compression ends too early"
+    return bytes(body), None
 
 
 def parse_json(body: bytes) -> object:
@@ -58,10 +84,6 @@ def parse_json(body: bytes) -> object:
         msg = f"more than {MAX_CONTAINERS} objects and lists"
         raise ValueError(msg)
     return orjson.loads(body)
-
-
-def _too_large() -> str:
-    return f"the answer is larger than {MAX_BODY_BYTES // 2**20} MiB"
 
 
 class _AsItIs:

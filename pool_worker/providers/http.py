@@ -7,7 +7,7 @@ credentials from the environment. What the transport raises is translated here a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -40,6 +40,9 @@ class Reply:
     flaw: str | None = None
     """Why the body is not whole: cut off, too large, or not to be unpacked."""
 
+
+ReadBody = Callable[[httpx2.Response], Awaitable[tuple[bytes, str | None]]]
+"""Reads a body: what arrived of it, and what is wrong with it."""
 
 _on_sent: ContextVar[Callable[[], None]] = ContextVar("on_sent", default=lambda: None)
 """Of the call that the current task makes: told when its request goes out."""
@@ -78,10 +81,11 @@ async def exchange(
     timeout_s: float,
     content: bytes | None = None,
     on_sent: Callable[[], None] = lambda: None,
+    read: ReadBody = read_body,
 ) -> Reply:
     """One request (a POST if it has content, else a GET), and the whole reply within `timeout_s`.
 
-    `on_sent` is called when there is a connection and the request goes out on it.
+    `on_sent` is called when there is a connection and the request goes out on it; `read` reads the reply's body.
 
     Raises:
         ProviderFailedError: No status arrived: not connected, timed out, or cut off. `charged` says whether the request may
@@ -90,7 +94,7 @@ async def exchange(
     _on_sent.set(on_sent)
     try:
         async with asyncio.timeout(timeout_s):
-            return await _exchange(http, url, headers=headers, content=content, timeout_s=timeout_s)
+            return await _exchange(http, url, headers=headers, content=content, timeout_s=timeout_s, read=read)
     except TimeoutError:
         failure = ProviderFailedError(f"no answer within {timeout_s:g} s", charged=True)
     except (httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError, ValueError) as error:
@@ -99,7 +103,7 @@ async def exchange(
 
 
 async def _exchange(
-    http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], content: bytes | None, timeout_s: float
+    http: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], content: bytes | None, timeout_s: float, read: ReadBody
 ) -> Reply:
     connect_s = _connect_s(timeout_s)
     timeout = httpx2.Timeout(timeout_s, connect=connect_s, pool=connect_s)
@@ -107,7 +111,7 @@ async def _exchange(
     request = http.build_request(method, url, headers=headers, content=content, timeout=timeout)
     response = await http.send(request, stream=True)
     try:
-        body, flaw = await read_body(response)
+        body, flaw = await read(response)
     finally:
         await response.aclose()
     return Reply(status=response.status_code, headers=dict(response.headers), body=body, flaw=flaw)

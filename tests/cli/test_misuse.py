@@ -25,6 +25,10 @@ def last_words(ended: subprocess.CompletedProcess[str]) -> tuple[str, str]:
         (("submit", "x", "--max-tokens", "0"), '--max-tokens: "0" is not valid; write 1 or more'),
         (("up", "--workers", "two"), '--workers: "two" is not valid; write a whole number'),
         (("submit", "x", "--file", "nowhere"), "--file: file 'nowhere' does not exist"),
+        (
+            ("submit", "x", "--stream", "--json"),
+            "--stream: leave out --json, --no-wait and --timeout: it prints to the end",
+        ),
         (("submit", "why", "not"), "Got unexpected extra argument(s) (not); a text of several words stands in quotes"),
         (("submit", "x", "--prioritty", "low"), "No such option: --prioritty (Possible options: --priority)"),
         (("job",), "Missing argument 'ID'"),

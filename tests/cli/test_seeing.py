@@ -82,6 +82,14 @@ def test_the_answer_goes_to_stdout_and_everything_about_it_to_stderr(shown: Show
     assert all(words in about for words in ("cerebras_gpt_oss_120b", "cerebras#", "tokens in", "ms", "0.00 USD"))
 
 
+def test_a_stream_is_printed_as_the_same_text(shown: Shown) -> None:
+    answer, about = shown.run("submit", PROMPT, "--stream")
+    assert answer == shown.run("submit", PROMPT)[0]
+    assert "tokens in" in about
+    _, told = shown.run("submit", PROMPT, "--stream", "--model", "no_such_model", code=1)
+    assert "no such model is configured" in told
+
+
 def test_the_prompt_may_come_from_stdin_or_a_file(shown: Shown) -> None:
     (shown.cli.folder / "prompt.txt").write_text("From a file: é")
     assert shown.json("submit", "--file", "prompt.txt")["content"].startswith(f"echo {expected_digest('From a file: é')}")

@@ -81,7 +81,6 @@ def test_every_option_arrives() -> None:
         ({"deadline_s": -1}, "deadline_s: -1 is not valid: give seconds from now, above 0"),
         ({"deadline_s": float("nan")}, "deadline_s: nan is not valid"),
         ({"deadline_s": "soon"}, "deadline_s: 'soon' is not valid"),
-        ({"stream": True}, "stream: streaming is not available in this release"),
         ({"max_token": 5}, "max_token: there is no such option; did you mean max_tokens?"),
         ({"qqq": 5}, "qqq: there is no such option"),
         ({"max_cost_usd": -1}, "max_cost_usd: -1 is not valid: input should be greater than or equal to 0"),

@@ -17,6 +17,7 @@ PRINTED = [
     ["You said: Why did this fail?"],
     ["You said: What is wrong here?"],
     ["You said: first", "You said: second"],
+    ["You said: Why did this fail?"],
     ["You said: Is the backup of last night complete?"],
     ["You said: Is the backup of last night complete?"],
     ["You said: sample 99"],
