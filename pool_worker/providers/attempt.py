@@ -73,7 +73,7 @@ async def attempt(
         reason = f"provider {provider.id} speaks {provider.protocol}, which is not one of {', '.join(PROTOCOLS)}"
         raise ProviderFailedError(reason)
     call = build_call(protocol, provider=provider, model=model, secret=secret, job=job, max_tokens=max_tokens)
-    reader = StreamReader(protocol, on_text=on_text)
+    reader = StreamReader(protocol, on_text=on_text if job.stream else _nobody_listens)
     try:
         reply = await exchange(
             http, call.url, headers=call.headers, content=call.content, timeout_s=timeout_s, on_sent=on_sent, read=reader.read
@@ -93,6 +93,10 @@ async def attempt(
         error.observed = error.observed or observed
         raise
     return Success(answer=answer, observed=observed, status_code=reply.status)
+
+
+def _nobody_listens(_: str) -> None:
+    """For a provider that streams what was asked for in one piece."""
 
 
 def _read_answer(

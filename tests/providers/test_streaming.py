@@ -44,14 +44,14 @@ class Listener:
         self.heard: list[str] = []
         self._http = http
 
-    async def ask(self, script: Script, *, timeout_s: float = 5.0) -> Success:
+    async def ask(self, script: Script, *, timeout_s: float = 5.0, job: Job = JOB) -> Success:
         async with serve(script) as server:
             return await attempt(
                 self._http,
                 provider=replace(Provider(id="groq", base_url=server.url)),
                 model=Model(id="m", provider="groq", name="m"),
                 secret="gsk_invented",  # noqa: S106 - invented
-                job=JOB,
+                job=job,
                 max_tokens=None,
                 timeout_s=timeout_s,
                 now=lambda: NOW,
@@ -122,6 +122,11 @@ async def test_an_answer_in_one_piece_will_do(listener: Listener) -> None:
     body = {"choices": [{"message": {"content": "Because."}, "finish_reason": "stop"}]}
     assert (await listener.ask(always(reply(200, body)))).answer.content == "Because."
     assert listener.heard == []
+
+
+async def test_a_stream_that_nobody_asked_for_is_an_answer(listener: Listener) -> None:
+    success = await listener.ask(stream(*WHOLE), job=JOB.model_copy(update={"stream": False}))
+    assert (success.answer.content, listener.heard) == ("Because ☃.", [])
 
 
 async def test_reasoning_is_no_text(listener: Listener) -> None:
