@@ -148,6 +148,25 @@ def failures(scope: str) -> str:
     return f"pool:failures:{scope}"
 
 
+# --- cache (pool_worker/cache) ----------------------------------------------------------------------------------------------
+
+CACHE_USED = "pool:cache:used"
+"""Sorted set: redis key of a cached answer → when it was last used, in seconds. TTL: two lifetimes of an answer."""
+
+
+def cached_answer(model_id: str, question: str) -> str:
+    """String: JSON of a model's answer to a question (see `pool_worker.cache`). TTL: `cache.ttl_s` of pool.yaml."""
+    return f"pool:cache:{model_id}:{question}"
+
+
+def flight(name: str) -> str:
+    """String: id of the job that asks a question for all who ask the same. TTL: a minute."""
+    return f"pool:flight:{name}"
+
+
+LANDINGS = "pool:landings"
+"""Channel: names of flights that are over."""
+
 # --- statistics and books ----------------------------------------------------------------------------------------------------
 
 OUTBOX = "pool:outbox"

@@ -28,6 +28,7 @@ from pool_worker.batching_redis import BatchingRedis
 from pool_worker.beside import running_beside
 from pool_worker.broker.jobs import Jobs
 from pool_worker.budget import EVERYBODY, agent_scope, spent_fractions
+from pool_worker.cache import Flights
 from pool_worker.errors import SecretMissingError
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.models import publish_models
@@ -78,6 +79,7 @@ class Resources:
     http: httpx2.AsyncClient
     jobs: Jobs
     books: Books
+    flights: Flights
     gate: asyncio.Semaphore
     """So many jobs get ready at a time; see `pool_worker.completion.turn`."""
     spent: Mapping[str, Decimal] = field(default_factory=dict)
@@ -192,14 +194,16 @@ async def open_resources(
             http=await stack.enter_async_context(open_http(concurrency=settings.concurrency)),
             jobs=Jobs(client, worker=worker),
             books=books,
+            flights=Flights(client),
             gate=asyncio.Semaphore(READY_AT_ONCE),
         )
-        await load_scripts(client, "pool_worker.broker", "pool_worker.completion", "pool_worker.health", "pool_worker.limits")
+        rooms = ("broker", "cache", "completion", "health", "limits")
+        await load_scripts(client, *(f"pool_worker.{room}" for room in rooms))
         await resources.enroll()
         await _publish_names(client, registry)
         facts = json.dumps({"pid": os.getpid(), "queues": sorted(served_queues), "since": datetime.now(UTC).isoformat()})
         await _say_alive(client, worker, facts)
-        for background in (_stay_alive(client, worker, facts), _listen_for_cancels(resources), _keep_looking(resources)):
+        for background in (_stay_alive(client, worker, facts), _listen(resources), _keep_looking(resources)):
             await stack.enter_async_context(running_beside(background))
         yield resources
 
@@ -257,16 +261,17 @@ async def _keep_looking(resources: Resources) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _listen_for_cancels(resources: Resources) -> None:
-    """Stop jobs whose callers cancelled them while they run here."""
+async def _listen(resources: Resources) -> None:
+    """Stop jobs whose callers cancelled them while they run here; tell those who wait for another job that it has its answer."""
+    told = {shared_keys.CANCEL_CHANNEL: resources.cancel, redis_keys.LANDINGS: resources.flights.heard}
     while True:
         try:
             async with resources.redis.pubsub() as listener:
-                await listener.subscribe(shared_keys.CANCEL_CHANNEL)
+                await listener.subscribe(*told)
                 while True:
                     message = await listener.get_message(ignore_subscribe_messages=True, timeout=HEARTBEAT_S)
                     if message:
-                        resources.cancel(message["data"])
+                        told[message["channel"]](message["data"])
         except redis.RedisError as error:
-            logger.warning("not listening for cancels for a moment: %s", error)
+            logger.warning("not listening for cancels and landings for a moment: %s", error)
             await asyncio.sleep(1)

@@ -70,7 +70,7 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
     Raises:
         PoolError: if no candidate is left, or ever was.
     """
-    candidates = _route(job, trail, pool)
+    candidates = route_of(job, trail, pool)
     if not candidates.tiers:
         return _rest(job, trail, pool, candidates)
     exhausted = []
@@ -96,7 +96,7 @@ def _retry_at_ms(place: Exhausted) -> float:
 
 def lane_of(job: Job, trail: Trail, pool: Resources) -> str:
     """The lane in which the job waits: that of all who wait for the same models, with about as many tokens."""
-    return _lane(_route(job, trail, pool).choices)
+    return _lane(route_of(job, trail, pool).choices)
 
 
 def _line(job: Job, trail: Trail, candidates: Route, pool: Resources) -> Line | None:
@@ -120,7 +120,8 @@ def _here_first(choices: Sequence[Choice], pool: Resources) -> list[Choice]:
     return sorted(choices, key=lambda choice: pool.registry.provider_of(choice.model).queue not in pool.served_queues)
 
 
-def _route(job: Job, trail: Trail, pool: Resources) -> Route:
+def route_of(job: Job, trail: Trail, pool: Resources) -> Route:
+    """Who may answer the job now, by its own conditions and what has been tried for it."""
     return route(
         job,
         pool.registry,

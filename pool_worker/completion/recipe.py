@@ -7,6 +7,7 @@ Whoever loses the claim on the message stops at once.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from pydantic import ValidationError
@@ -68,6 +69,15 @@ async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) ->
 async def _serve(work: Work, turn: Turn, *, cancelled: bool) -> str:
     if cancelled:
         raise JobCancelledError
+    try:
+        return await _answer(work, turn)
+    finally:
+        await asyncio.shield(work.leave())
+
+
+async def _answer(work: Work, turn: Turn) -> str:
+    if known := await work.known(on_wait=turn.end):
+        return await work.succeed(known)
     while not work.is_late():
         match await work.lease():
             case Elsewhere() as place:

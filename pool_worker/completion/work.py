@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -15,11 +15,12 @@ from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Until
 from pool_worker.completion.calling import Answered, Failed, Owed, Sending, abandoned, call, cut_short
-from pool_worker.completion.capacity import Leased, Place, Rest, find_place, lane_of
+from pool_worker.completion.capacity import Leased, Place, Rest, find_place, lane_of, route_of
 from pool_worker.completion.degraded import guidance
 from pool_worker.completion.estimates import is_cut_short
 from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
 from pool_worker.completion.finishing import finish
+from pool_worker.completion.known import Known
 from pool_worker.completion.trail import Call, Trail
 from pool_worker.errors import Scope
 from pool_worker.failpoints import reach
@@ -44,6 +45,7 @@ class Work:
         self.delivery = delivery
         self._trail = trail
         self._pool = pool
+        self._known = Known(job, pool)
         self._owed: list[Owed] = []
         """Of the last call; see `_with_owed`."""
         self._settlement: Settlement | None = None
@@ -53,6 +55,21 @@ class Work:
     def is_late(self) -> bool:
         """Whether the caller has no use for an answer any more."""
         return self.job.deadline_at is not None and self._pool.now() >= self.job.deadline_at
+
+    async def known(self, *, on_wait: Callable[[], None]) -> Result | None:
+        """The answer, if it is known already or another job, for which is waited, brings it now; None if it is ours to ask."""
+        while self._known.may_be and not self.is_late():
+            models = [choice.model.id for choice in route_of(self.job, self._trail, self._pool).choices]
+            if kept := await self._known.look(models, on_wait=on_wait):
+                facts = kept.model_dump()
+                return Result(
+                    **facts, job_id=self.job.id, cached=True, cost_usd=self._trail.cost_usd, attempts=self._trail.attempts
+                )
+        return None
+
+    async def leave(self) -> None:
+        """Whatever became of the job here."""
+        await self._known.land()
 
     async def lease(self) -> Place:
         """A lease on the first candidate that has capacity, or where else to go, or how long to wait.
@@ -90,7 +107,11 @@ class Work:
     async def succeed(self, result: Result) -> str:
         """End the job with its result."""
         last = [attempt_row(self.job, attempt).to_entry() for attempt in result.attempts[-1:] if attempt.outcome == Step.OK]
+        if not result.cached:
+            self._owed.append(partial(self._known.keep, result))
         await self._finish(result, JobState.SUCCEEDED, last)
+        if result.cached:
+            return "was known already"
         return f"succeeded on {result.model_id} after {len(self._trail.calls)} call(s)"
 
     async def fail(self, error: PoolError, *, retry_after_s: float | None = None) -> str:
