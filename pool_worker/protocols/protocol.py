@@ -49,6 +49,8 @@ class Protocol:
     """Appended to the base URL; `{model}` stands for the provider's name of the model."""
     stream_path: str | None = None
     """Where streams are asked for, if that is elsewhere."""
+    needs_max_tokens: bool = False
+    """Whether every request has to bound its answer: the model's own bound stands in for a job's."""
     render_request: RenderRequest
     parse_answer: Callable[[object], Answer]
     """Reads the decoded body of a 2xx; raises `BadAnswerError`."""

@@ -41,8 +41,11 @@ def build_call(protocol: Protocol, *, provider: Provider, model: Model, secret: 
 
     Raises:
         BadRequestError: The job holds something that JSON cannot carry.
+        UnsupportedRequestError: It asks for what the protocol has no words for.
         AuthenticationFailedError: The stored key holds characters that a header cannot carry.
     """
+    if max_tokens is None and protocol.needs_max_tokens:
+        max_tokens = model.max_output_tokens
     body = _adapt(protocol.render_request(job, model_name=model.name, max_tokens=max_tokens), provider=provider, model=model)
     try:
         content = orjson.dumps(body)
