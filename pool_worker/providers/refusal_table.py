@@ -96,6 +96,7 @@ _PER_MONTH = r"per[-_ ]?month|/ ?month|\bmonthly\b"
 _NO_CAPACITY = r"high traffic|high demand|overloaded|(?:at|no|out of) capacity|capacity exceeded|server busy"
 _UNSUPPORTED = (
     r"does not support|not supported (?:with|by|for|in)|unsupported[_ ](?:parameter|value)"
+    r"|(?:is deprecated|cannot both be specified) for this model"
     r"|extra_forbidden|extra inputs are not permitted"
 )
 
@@ -156,7 +157,8 @@ SPECIFIC: tuple[Row, ...] = (
     _row(WindowSpentError, month_in("UTC"), at="huggingface", status=402),
     # OpenAI, Anthropic
     _row(BillingError, code="insufficient_quota billing_hard_limit_reached billing_not_active access_terminated"),
-    _row(BillingError, at="anthropic", status=400, says=r"credit balance is too low"),
+    _row(BillingError, at="anthropic", status=400, says=r"credit balance is too low|organization has been disabled"),
+    _row(WindowSpentError, month_in("UTC"), at="anthropic", status=(400, 429), says=r"regain access on"),  # a month's money
     _row(ProviderOverloadedError, stated, at="anthropic", code="overloaded_error"),
 )
 

@@ -61,7 +61,7 @@ def test_what_can_be_done_is_shown_by_provider_and_in_total(enrolled: str, regis
     assert len(re.findall(r"(?m)^total +25/32 ", text)) == 2
     assert not re.search(r"(?m)^cerebras +\d+/", text), "what is held counts nothing"
     assert re.search(r"cerebras +(1 h|59 m \d+ s) +provider overloaded: 503", text)
-    assert re.search(r"anthropic +– +disabled: the anthropic protocol", text)
+    assert re.search(r"– +disabled: it has no active model *\nanthropic, ollama", text)
     assert re.search(r"no limit on tokens: .*openrouter", text)
     assert "limited in other ways too: cloudflare (units/day)" in text
 

@@ -105,7 +105,7 @@ def test_a_key_in_both_places_is_tried_once_and_only_so_many_of_one_provider(reg
 
 
 def test_keys_of_disabled_unknown_and_keyless_providers_are_not_tried(registry: Registry) -> None:
-    vault = {f"{name}#1": "x" for name in ("anthropic", "nobody", "ollama")}
+    vault = {f"{name}#1": "x" for name in ("github", "nobody", "ollama")}
     assert trials_of(vault, (), registry) == []
 
 

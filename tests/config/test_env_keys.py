@@ -97,11 +97,9 @@ def test_a_copy_of_a_key_brings_no_quota_and_is_skipped(env: WriteEnv) -> None:
 
 
 def test_keys_of_a_disabled_provider_are_kept_with_a_note(env: WriteEnv) -> None:
-    found = read(env("ANTHROPIC_API_KEY=k"))
+    found = read(env("GITHUB_API_KEY=k"))
     assert len(found.keys) == 1
-    assert found.notes == (
-        ".env:1: ANTHROPIC_API_KEY is kept, but anthropic is disabled: the anthropic protocol is not built yet",
-    )
+    assert found.notes == (".env:1: GITHUB_API_KEY is kept, but github is disabled: GitHub Models was retired on 2026-07-30",)
 
 
 def test_variables_of_others_are_left_alone(env: WriteEnv) -> None:

@@ -38,7 +38,6 @@ def test_every_provider_has_a_row(shipped: Registry) -> None:
     disabled = {each.id: each.disabled_reason for each in shipped.providers.values() if not each.enabled}
     assert disabled == {
         "github": "GitHub Models was retired on 2026-07-30",
-        "anthropic": "the anthropic protocol is not built yet",
         "cloudflare": "CLOUDFLARE_ACCOUNT_ID is not set",
     }
 

@@ -107,12 +107,14 @@ def _tool_use(call: Mapping[str, Any], *, where: str) -> Block:
 
 
 def _arguments(text: object, *, where: str) -> dict[str, Any]:
-    """The arguments as an object; none at all, or an empty text, are an empty one."""
+    """The arguments as an object; none at all, or a blank text, are an empty one."""
+    if text is None or (isinstance(text, str) and not text.strip()):
+        return {}
     try:
-        arguments = orjson.loads(text) if isinstance(text, str) and text.strip() else text or {}
+        arguments = orjson.loads(text) if isinstance(text, str) else None
     except ValueError:
         arguments = None
-    if not isinstance(arguments, dict) or isinstance(text, Mapping):
+    if not isinstance(arguments, dict):
         unsupported(where, "they are no JSON object")
     return arguments
 
