@@ -11,10 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from pool_client import Pool
 from pool_client.job import Tier
 from pool_worker.cli.figures import NOTHING
 from pool_worker.cli.json_output import print_json_list, print_json_object
 from pool_worker.cli.ledger_reading import ledger_if_there
+from pool_worker.cli.reaching import reach
+from pool_worker.cli.result import print_answer
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.screen import show
 from pool_worker.cli.terminal import CommandError, err
@@ -25,6 +28,11 @@ from pool_worker.settings import Settings
 from pool_worker.vault.shelf import Shelf, as_key
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+TRIAL = "Answer with the word: ready"
+TRIAL_TOKENS = 256
+"""Enough for a model that thinks first; some refuse less than 16, and some answer nothing to it."""
+ON_THE_WAY_S = 5.0
 
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -67,14 +75,38 @@ def show_command(
 ) -> None:
     """Show one model: what it can do, what it costs, its limits, and why it cannot be used if so."""
     registry = known_registry(connected_settings(Settings()))
-    model = registry.models.get(model_id)
-    if model is None:
-        msg = f'"{model_id}" is not a model; {did_you_mean(model_id, registry.models)}'
-        raise CommandError(msg, exit_code=2)
+    model = _known(model_id, registry)
     if as_json:
         print_json_object(_facts(model, registry))
     else:
         show(_details(model, registry))
+
+
+@app.command("test")
+def try_command(
+    model_id: Annotated[str, typer.Argument(metavar="ID", help="As `models list` shows it.")], *, as_json: JsonOption = False
+) -> None:
+    """Make one small real call of a model, through the pool that runs, and say what came back."""
+    settings = reach()
+    registry = known_registry(settings)
+    model = _known(model_id, registry)
+    if why_not := registry.unusable_models.get(model_id):
+        msg = f"{model_id} cannot be called: {why_not}"
+        raise CommandError(msg)
+    url = str(settings.redis_url)
+    with Pool(redis_url=url) as pool:
+        job = pool.submit(
+            TRIAL, model=model_id, tier=model.tier, max_tokens=TRIAL_TOKENS, cache=False, priority="critical", on_exhausted="fail"
+        )
+        print_answer(job, url, timeout_s=registry.provider_of(model).timeout_s + ON_THE_WAY_S, as_json=as_json)
+
+
+def _known(model_id: str, registry: Registry) -> Model:
+    model = registry.models.get(model_id)
+    if model is None:
+        msg = f'"{model_id}" is not a model; {did_you_mean(model_id, registry.models)}'
+        raise CommandError(msg, exit_code=2)
+    return model
 
 
 def known_registry(settings: Settings) -> Registry:

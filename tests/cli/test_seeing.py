@@ -90,6 +90,14 @@ def test_a_stream_is_printed_as_the_same_text(shown: Shown) -> None:
     assert "no such model is configured" in told
 
 
+def test_a_model_can_be_tried(shown: Shown) -> None:
+    _, about = shown.run("models", "test", "groq_gpt_oss_120b")
+    assert "groq#" in about
+    assert shown.json("models", "test", "groq_gpt_oss_120b")["cached"] is False
+    _, told = shown.run("models", "test", "groq_gpt_oss_12b", code=2)
+    assert "did you mean" in told.lower()
+
+
 def test_the_prompt_may_come_from_stdin_or_a_file(shown: Shown) -> None:
     (shown.cli.folder / "prompt.txt").write_text("From a file: é")
     assert shown.json("submit", "--file", "prompt.txt")["content"].startswith(f"echo {expected_digest('From a file: é')}")
