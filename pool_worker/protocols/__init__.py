@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from pool_worker.protocols.anthropic import ANTHROPIC
 from pool_worker.protocols.chat import CHAT
+from pool_worker.protocols.gemini import GEMINI
 from pool_worker.protocols.protocol import Protocol
 
 PROTOCOLS: dict[str, Protocol] = {
     "anthropic": ANTHROPIC,
     "chat": CHAT,
+    "gemini": GEMINI,
 }
 
 __all__ = ["PROTOCOLS"]

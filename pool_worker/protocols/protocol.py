@@ -46,7 +46,7 @@ class Protocol:
     """A wire format: where to post below a base URL, and how to write and read the two bodies."""
 
     path: str
-    """Appended to the base URL; `{model}` stands for the provider's name of the model."""
+    """Appended to the base URL; `{model}` stands for the provider's name of the model, without a `models/` in front of it."""
     stream_path: str | None = None
     """Where streams are asked for, if that is elsewhere."""
     needs_max_tokens: bool = False

@@ -52,7 +52,8 @@ def build_call(protocol: Protocol, *, provider: Provider, model: Model, secret: 
     except TypeError as error:
         reason = f"the request cannot be written as JSON: {error}"
         raise BadRequestError(reason) from None
-    path = protocol.path.replace("{model}", quote(model.name, safe="/:@"))
+    path = (protocol.stream_path or protocol.path) if job.stream else protocol.path
+    path = path.replace("{model}", quote(model.name.removeprefix("models/"), safe="/:@"))
     return Call(url=provider.base_url.rstrip("/") + path, headers=_headers(provider, secret=secret, job=job), content=content)
 
 
