@@ -55,12 +55,12 @@ def render_conversation(messages: Iterable[Message], *, signed: bool) -> dict[st
         if message.tool_call_id is not None and message.role != "tool":
             cannot_say(f"{field}.tool_call_id", "only a tool answers a call")
         if message.role in {"system", "developer"}:
-            instruction += _render_content(message.content, field=field, kinds={"text"})
+            instruction += _render_content(message.content, field=field, kinds=("text",))
             continue
         if message.role == "tool":
             parts = [_render_response(message, names, field=field)]
         else:
-            parts = _render_content(message.content, field=field, kinds={"text", "image_url"})
+            parts = _render_content(message.content, field=field, kinds=("text", "image_url"))
             parts += _render_calls(message.tool_calls or (), names, field=field, signed=signed)
         _add_turn(turns, role=_ROLES[message.role], parts=parts)
     if not turns:
@@ -77,7 +77,7 @@ def _add_turn(turns: list[dict[str, Any]], *, role: str, parts: list[Part]) -> N
         turns.append({"role": role, "parts": parts})
 
 
-def _render_content(content: str | list[dict[str, Any]] | None, *, field: str, kinds: set[str]) -> list[Part]:
+def _render_content(content: str | list[dict[str, Any]] | None, *, field: str, kinds: tuple[str, ...]) -> list[Part]:
     """The parts of a message; an empty text, which the API refuses, is none."""
     if content is None or isinstance(content, str):
         return [{"text": content}] if content else []
@@ -86,7 +86,7 @@ def _render_content(content: str | list[dict[str, Any]] | None, *, field: str, k
         place = f"{field}.content[{number}]"
         kind = part.get("type")
         if kind not in kinds:
-            cannot_say(f"{place}.type", f"{kind!r} is not one of {', '.join(sorted(kinds))}")
+            cannot_say(f"{place}.type", f"{kind!r} is not one of {', '.join(kinds)}")
         object_of(part, field=place, known=_PARTS[kind])
         if kind == "image_url":
             parts.append(render_picture(part.get("image_url"), field=f"{place}.image_url"))
@@ -100,7 +100,7 @@ def _render_calls(calls: Iterable[object], names: dict[str, str], *, field: str,
     for number, each in enumerate(calls):
         place = f"{field}.tool_calls[{number}]"
         call = object_of(each, field=place, known=_CALL)
-        if call.get("type") not in {None, "function"}:
+        if call.get("type", "function") != "function":
             cannot_say(f"{place}.type", "only functions are called")
         function = object_of(call.get("function"), field=f"{place}.function", known=_FUNCTION)
         name = text_of(function.get("name"), field=f"{place}.function.name")
@@ -138,7 +138,7 @@ def _render_response(message: Message, names: Mapping[str, str], *, field: str) 
     name = names.get(message.tool_call_id or "") or message.name
     if name is None:
         cannot_say(f"{field}.tool_call_id", "it is of no earlier call, so that the name of the function is unknown")
-    text = "".join(part["text"] for part in _render_content(message.content, field=field, kinds={"text"}))
+    text = "".join(part["text"] for part in _render_content(message.content, field=field, kinds=("text",)))
     said = _json_object(text)
     response: Part = {"name": name, "response": {"result": text} if said is None else said}
     if message.tool_call_id is not None:

@@ -31,7 +31,7 @@ def render_picture(picture: object, *, field: str) -> dict[str, Any]:
         UnsupportedRequestError: its URL or detail cannot be said; the reason names the field.
     """
     picture = object_of(picture, field=field, known=_PICTURE)
-    if picture.get("detail") not in {None, "auto"}:
+    if picture.get("detail") not in (None, "auto"):
         cannot_say(f"{field}.detail", "only some models take a resolution")
     field += ".url"
     url = text_of(picture.get("url"), field=field)
