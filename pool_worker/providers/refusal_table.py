@@ -118,6 +118,12 @@ SPECIFIC: tuple[Row, ...] = (
     _row(ModelOverloadedError, stated, at="gemini", status=503),
     _row(AuthenticationFailedError, at="gemini", status=400, says=r"api[_ ]key[_ ](?:not valid|invalid|expired)|api key expired"),
     _row(ModelNotAllowedError, at="gemini", status=400, says=r"user location is not supported|free tier is not available"),
+    _row(
+        ContentRefusedError,
+        at="gemini",
+        status=400,
+        says=r"is not (?:enabled|supported) for|is unsupported|unsupported mime[_ ]type|thought[_ ]signature",
+    ),
     # OpenRouter: its own limits, and those of whoever serves the model behind it
     _row(BillingError, at="openrouter", status=402),
     _row(WindowSpentError, day_in("UTC"), at="openrouter", says=r"free-models-per-day", charged=True),

@@ -49,6 +49,22 @@ def test_a_list_is_an_answer() -> None:
     assert asked(always(reply(200, {"object": "list", "data": []}))) is None
 
 
+def test_the_native_list_of_gemini_is_an_answer_and_is_asked_with_its_header() -> None:
+    models = {"models": [{"name": "models/gemini-3.5-flash", "supportedGenerationMethods": ["generateContent"]}]}
+
+    async def scenario() -> dict[str, str]:
+        async with serve(always(reply(200, models))) as server, open_http(concurrency=1) as http:
+            provider = Provider(id="gemini", base_url=server.url, protocol="gemini", api_key_header="x-goog-api-key")
+            await probe(http, provider=provider, secret=SECRET, now=lambda: datetime.now(UTC))
+            (request,) = server.requests
+            assert request["line"] == "GET /v1/models HTTP/1.1"
+            return request["headers"]
+
+    headers = asyncio.run(scenario())
+    assert headers["x-goog-api-key"] == SECRET
+    assert "authorization" not in headers
+
+
 @pytest.mark.parametrize(
     ("script", "kind", "reason"),
     [
