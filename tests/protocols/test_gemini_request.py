@@ -77,7 +77,9 @@ def test_an_empty_text_is_left_out() -> None:
 
 def test_a_result_is_of_the_latest_call_with_its_id_or_of_the_function_that_it_names() -> None:
     again = {"id": "c1", "type": "function", "function": {"name": "listen", "arguments": ""}}
-    turns = rendered(HI, called(call()), answered("1"), called(again), answered("2"), answered("3", "c9", "smell"))["contents"]
+    turns = rendered(HI, called(call()), answered("1"), called(again), answered("2", name="look"), answered("3", "c9", "smell"))[
+        "contents"
+    ]
     names = [part["functionResponse"]["name"] for turn in turns for part in turn["parts"] if "functionResponse" in part]
     assert names == ["look", "listen", "smell"]
 
@@ -110,6 +112,11 @@ def test_a_strict_tool_has_its_schema_kept_to(choice: str | None, mode: str) -> 
     assert body["tools"] == [{"functionDeclarations": [{"name": "look"}, {"name": "look"}]}]
 
 
+@pytest.mark.parametrize("choice", ["auto", "none"])
+def test_a_choice_among_no_tools_is_left_out(choice: str) -> None:
+    assert "toolConfig" not in rendered(tool_choice=choice)
+
+
 CANNOT: list[tuple[str, dict[str, Any]]] = [
     ("seed", {"seed": 2**31}),
     ("response_format.type", {"response_format": {"type": "grammar"}}),
@@ -123,10 +130,11 @@ CANNOT: list[tuple[str, dict[str, Any]]] = [
     ("tools[0].function.name", {"tools": [tool(name=None)]}),
     ("tools[0].function.description", {"tools": [tool(description=["no"])]}),
     ("tools[0].function.examples", {"tools": [tool(examples=[])]}),
-    ("tool_choice", {"tool_choice": "perhaps"}),
-    ("tool_choice.type", {"tool_choice": {"type": "allowed_tools"}}),
-    ("tool_choice.function", {"tool_choice": {"type": "function"}}),
-    ("tool_choice.function.name", {"tool_choice": {"type": "function", "function": {}}}),
+    ("tool_choice", {"tool_choice": "required"}),
+    ("tool_choice", {"tool_choice": "perhaps", "tools": [tool()]}),
+    ("tool_choice.type", {"tool_choice": {"type": "allowed_tools"}, "tools": [tool()]}),
+    ("tool_choice.function", {"tool_choice": {"type": "function"}, "tools": [tool()]}),
+    ("tool_choice.function.name", {"tool_choice": {"type": "function", "function": {}}, "tools": [tool()]}),
 ]
 
 
@@ -159,6 +167,7 @@ CANNOT_IN_MESSAGES: list[tuple[str, Message]] = [
     ("content[0].image_url.url", shown(url="data:image/png,AA==")),
     ("content[0].image_url.url", shown(url="data:;base64,AA==")),
     ("content[0].image_url.url", shown(url="data:image/png;base64,A")),
+    ("content[0].image_url.url", shown(url="data:image/png;base64,A*A==")),
     ("content[0].image_url.url", shown(url="data:image/png;base64,☃")),
     ("tool_calls[0].type", called(call(type="custom"))),
     ("tool_calls[0].id", called(call(id=7))),

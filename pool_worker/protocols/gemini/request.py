@@ -84,11 +84,15 @@ def _render_tool(tool: dict[str, Any], number: int) -> dict[str, Any]:
 def _render_calling(job: Job) -> dict[str, Any]:
     """How tools may be called. A tool that is `strict` has its schema kept to, which a mode of its own says for all of them."""
     choice = job.tool_choice
+    if not job.tools and choice in (None, "auto", "none"):
+        return {}  # the API takes no such setting without tools
+    if not job.tools:
+        cannot_say("tool_choice", "there are no tools to choose from")
     if isinstance(choice, dict):
         return {"mode": "ANY", "allowedFunctionNames": [_chosen(choice)]}
     if choice is not None and choice not in _MODES:
         cannot_say("tool_choice", f"{choice!r} is not one of {', '.join(_MODES)}, or a function")
-    if choice in {None, "auto"} and _any_strict(job.tools or ()):
+    if choice in {None, "auto"} and _any_strict(job.tools):
         return {"mode": "VALIDATED"}
     return {} if choice is None else {"mode": _MODES[choice]}
 
