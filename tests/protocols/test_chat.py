@@ -52,7 +52,7 @@ def test_a_conversation_with_tools_and_pictures() -> None:
     ]
     messages = [
         Message(role="user", content=picture, name="ada"),
-        Message(role="assistant", tool_calls=[CALL]),
+        Message(role="assistant", tool_calls=[{**CALL, "extra_content": {"google": {"thought_signature": "AA=="}}}]),
         Message(role="tool", tool_call_id="c1"),
     ]
     assert render_request(Job(messages=messages), model_name="m", max_tokens=None)["messages"] == [

@@ -23,6 +23,11 @@ def render_request(job: Job, *, model_name: str, max_tokens: int | None) -> dict
     return body
 
 
+def _without_what_others_put_there(call: dict[str, Any]) -> dict[str, Any]:
+    """Gemini signs its calls (`extra_content`); strict providers refuse fields that they do not know."""
+    return {name: value for name, value in call.items() if name != "extra_content"}
+
+
 def _render_message(message: Message) -> dict[str, Any]:
     rendered: dict[str, Any] = {"role": message.role}
     if message.content is not None:
@@ -32,7 +37,7 @@ def _render_message(message: Message) -> dict[str, Any]:
     if message.name is not None:
         rendered["name"] = message.name
     if message.tool_calls is not None:
-        rendered["tool_calls"] = message.tool_calls
+        rendered["tool_calls"] = [_without_what_others_put_there(call) for call in message.tool_calls]
     if message.tool_call_id is not None:
         rendered["tool_call_id"] = message.tool_call_id
     return rendered
