@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 
@@ -50,7 +51,7 @@ class Known:
             await self.land()
 
     async def land(self) -> None:
-        """Whatever became of the job: nobody is to wait for it any more."""
+        """Whatever became of the job: nobody is to wait for it any more. Told also when the job is broken off meanwhile."""
         flight, self._flight = self._flight, None
         if flight is not None:
-            await self._pool.flights.land(flight, self._job_id)
+            await asyncio.shield(self._pool.flights.land(flight, self._job_id))

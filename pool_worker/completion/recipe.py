@@ -7,7 +7,6 @@ Whoever loses the claim on the message stops at once.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from pydantic import ValidationError
@@ -72,7 +71,7 @@ async def _serve(work: Work, turn: Turn, *, cancelled: bool) -> str:
     try:
         return await _answer(work, turn)
     finally:
-        await asyncio.shield(work.leave())
+        await work.leave()
 
 
 async def _answer(work: Work, turn: Turn) -> str:
