@@ -51,6 +51,8 @@ class Protocol:
     """Where streams are asked for, if that is elsewhere."""
     needs_max_tokens: bool = False
     """Whether every request has to bound its answer: the model's own bound stands in for a job's."""
+    listing_path: str = "models"
+    """Where the models are listed, as a reference that the base URL resolves (RFC 3986: `../v1/models` leaves its last part)."""
     render_request: RenderRequest
     parse_answer: Callable[[object], Answer]
     """Reads the decoded body of a 2xx; raises `BadAnswerError`."""

@@ -68,10 +68,7 @@ async def attempt(
     Raises:
         AttemptError: One of its subclasses, with `observed` set to whatever limits the provider told about.
     """
-    protocol = PROTOCOLS.get(provider.protocol)
-    if protocol is None:
-        reason = f"provider {provider.id} speaks {provider.protocol}, which is not one of {', '.join(PROTOCOLS)}"
-        raise ProviderFailedError(reason)
+    protocol = protocol_of(provider)
     call = build_call(protocol, provider=provider, model=model, secret=secret, job=job, max_tokens=max_tokens)
     reader = StreamReader(protocol, on_text=on_text if job.stream else _nobody_listens)
     try:
@@ -93,6 +90,19 @@ async def attempt(
         error.observed = error.observed or observed
         raise
     return Success(answer=answer, observed=observed, status_code=reply.status)
+
+
+def protocol_of(provider: Provider) -> Protocol:
+    """The wire format that a provider speaks.
+
+    Raises:
+        ProviderFailedError: We do not speak it.
+    """
+    protocol = PROTOCOLS.get(provider.protocol)
+    if protocol is None:
+        reason = f"provider {provider.id} speaks {provider.protocol}, which is not one of {', '.join(PROTOCOLS)}"
+        raise ProviderFailedError(reason)
+    return protocol
 
 
 def _nobody_listens(_: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from urllib.parse import urljoin
 
 import httpx2
 
 from pool_worker.errors import BadAnswerError
-from pool_worker.providers.attempt import decoded_or_text, not_json_words
+from pool_worker.providers.attempt import decoded_or_text, not_json_words, protocol_of
 from pool_worker.providers.body import parse_json
 from pool_worker.providers.classify import classify
 from pool_worker.providers.http import exchange
@@ -34,7 +35,7 @@ async def probe(
     Raises:
         AttemptError: One of its subclasses: the provider is not well, does not accept the key, or has no such list.
     """
-    url = provider.base_url.rstrip("/") + "/models"
+    url = urljoin(provider.base_url.rstrip("/") + "/", protocol_of(provider).listing_path)
     reply = await exchange(http, url, headers=authorized(provider, secret=secret), timeout_s=within_s)
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own range of success
         refusal = Refusal(provider_id=provider.id, status=reply.status, headers=reply.headers, body=decoded_or_text(reply))
