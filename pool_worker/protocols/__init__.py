@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pool_worker.protocols.anthropic import ANTHROPIC
 from pool_worker.protocols.chat import CHAT
+from pool_worker.protocols.cohere import COHERE
 from pool_worker.protocols.gemini import GEMINI
 from pool_worker.protocols.protocol import Protocol
 
@@ -14,6 +15,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "anthropic": ANTHROPIC,
     "chat": CHAT,
     "gemini": GEMINI,
+    "cohere": COHERE,
 }
 
 __all__ = ["PROTOCOLS"]

@@ -24,12 +24,12 @@ from pool_worker.registry import Provider
 SECRET = "gsk_" + "s3cret" * 6
 
 
-def asked(script: Script, *, within_s: float = 5.0) -> AttemptError | None:
+def asked(script: Script, *, within_s: float = 5.0, protocol: str = "chat") -> AttemptError | None:
     """The error of a probe of a provider that answers like this."""
 
     async def scenario() -> AttemptError | None:
         async with serve(script) as server, open_http(concurrency=1) as http:
-            provider = Provider(id="groq", base_url=server.url)
+            provider = Provider(id="groq", base_url=server.url, protocol=protocol)
             try:
                 await probe(http, provider=provider, secret=SECRET, now=lambda: datetime.now(UTC), within_s=within_s)
             except AttemptError as error:
@@ -63,6 +63,23 @@ def test_the_native_list_of_gemini_is_an_answer_and_is_asked_with_its_header() -
     headers = asyncio.run(scenario())
     assert headers["x-goog-api-key"] == SECRET
     assert "authorization" not in headers
+
+
+def test_a_protocol_may_list_elsewhere() -> None:
+    async def scenario() -> list[str]:
+        async with serve(always(reply(200, {"models": []}))) as server, open_http(concurrency=1) as http:
+            for base_url in ("/v2", "/v2/", "/behind/a/gateway/v2"):
+                provider = Provider(id="cohere", base_url=server.url.removesuffix("/v1") + base_url, protocol="cohere")
+                await probe(http, provider=provider, secret=SECRET, now=lambda: datetime.now(UTC))
+            return [request["line"].split()[1] for request in server.requests]
+
+    assert asyncio.run(scenario()) == ["/v1/models", "/v1/models", "/behind/a/gateway/v1/models"]
+
+
+def test_a_format_that_we_do_not_speak_is_told_in_words() -> None:
+    error = asked(always(reply(200, {"data": []})), protocol="grpc")
+    assert isinstance(error, ProviderFailedError)
+    assert "speaks grpc" in error.reason
 
 
 @pytest.mark.parametrize(
