@@ -99,6 +99,8 @@ _UNSUPPORTED = (
     r"|(?:is deprecated|cannot both be specified) for this model"
     r"|extra_forbidden|extra inputs are not permitted"
 )
+_ONLY_COHERE = r"system turn must be the first|tool names can only contain|must be between \d"
+"""What Cohere is stricter about than others are, who may take the same request."""
 
 SPECIFIC: tuple[Row, ...] = (
     # Groq: a request that is larger than a minute's tokens is a 413 that names a false Retry-After
@@ -152,6 +154,8 @@ SPECIFIC: tuple[Row, ...] = (
     # Cohere: the trial key's two windows differ in their text only
     _row(WindowSpentError, month_in("UTC"), at="cohere", status=429, says=_PER_MONTH),
     _row(WindowSpentError, minute, at="cohere", status=429),
+    _row(ContentRefusedError, at="cohere", status=498),  # a word of the request or the answer is on its list
+    _row(ContentRefusedError, at="cohere", status=400, says=_ONLY_COHERE),
     # Cloudflare: numbers of its own
     _row(WindowSpentError, day_in("UTC"), at="cloudflare", code="4006 3036"),
     _row(ModelOverloadedError, stated, at="cloudflare", code="3040"),
