@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Never
 
 from pool_worker.errors import BadAnswerError
 
 _MAX_BELIEVABLE_TOKENS = 20_000_000
 """Twice the largest context window there is. A count above it would spend the day's budget on one answer."""
+MOST_LEVELS = 64
+"""Of objects and lists in each other, where an answer passes them on as they are: no caller can read 200 of them as JSON."""
 
 
 def text_or_none(value: object) -> str | None:
@@ -27,6 +29,20 @@ def part_of(whole: int, details: object, name: str) -> int:
     """A count inside an object of details that is part of another one; 0 if it is not told."""
     part = count(details.get(name)) if isinstance(details, Mapping) else None
     return min(part or 0, whole)
+
+
+def nests_too_deep(value: Mapping[str, object]) -> bool:
+    """Whether it holds more than `MOST_LEVELS` objects and lists in each other, itself included."""
+    level: list[object] = [value]
+    for _ in range(MOST_LEVELS):
+        level = [inner for each in level for inner in _inside(each) if isinstance(inner, Mapping | list)]
+    return bool(level)
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def refuse(field: str, value: object, wanted: str) -> Never:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pool_client.job import Job, Message, Usage
+from pool_client.job import Job, Message, Result, Usage
 from pool_worker.errors import BadAnswerError
 from pool_worker.protocols.answer import Answer
 from pool_worker.protocols.chat.answer import parse_answer
 from pool_worker.protocols.chat.request import render_request
 from pool_worker.protocols.error_body import find_error, parse_error
+from pool_worker.protocols.fields import MOST_LEVELS
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"where": "up"}'}}
 
@@ -125,6 +127,17 @@ def test_a_malformed_answer_is_refused_by_the_field(body: object, reason: str) -
     with pytest.raises(BadAnswerError, match=reason) as caught:
         parse_answer(body)
     assert caught.value.charged
+
+
+def test_what_is_passed_on_can_be_stored_and_read_by_a_caller() -> None:
+    def answer_with(levels: int) -> dict[str, Any]:
+        return body_with({"tool_calls": [CALL | {"extra": json.loads("[" * levels + "]" * levels)}]})
+
+    calls = parse_answer(answer_with(MOST_LEVELS - 1)).tool_calls
+    result = Result(job_id="j", content="", model_id="m", provider="p", tool_calls=calls)
+    assert Result.model_validate_json(result.model_dump_json()) == result
+    with pytest.raises(BadAnswerError, match=r"tool_calls\[\] is of type dict, not an object of at most 64 levels"):
+        parse_answer(answer_with(MOST_LEVELS))
 
 
 NAMES = ["choices", "message", "content", "tool_calls", "function", "name", "arguments", "usage", "prompt_tokens", "type", "text"]

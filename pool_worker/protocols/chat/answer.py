@@ -7,7 +7,7 @@ from typing import Any
 
 from pool_client.job import Usage
 from pool_worker.protocols.answer import Answer
-from pool_worker.protocols.fields import count, part_of, refuse, text_or_none
+from pool_worker.protocols.fields import MOST_LEVELS, count, nests_too_deep, part_of, refuse, text_or_none
 
 _REASONING_FIELDS = ("reasoning", "reasoning_content")
 """Groq's and OpenRouter's name for it, and DeepSeek's."""
@@ -82,6 +82,8 @@ def _parse_tool_calls(calls: object) -> list[dict[str, Any]] | None:
             refuse("choices[0].message.tool_calls[].function", function, "an object with a name")
         if not isinstance(function.get("arguments", ""), str):
             refuse("choices[0].message.tool_calls[].function.arguments", function["arguments"], "a string")
+        if nests_too_deep(call):
+            refuse("choices[0].message.tool_calls[]", call, f"an object of at most {MOST_LEVELS} levels")
     return calls
 
 
