@@ -21,7 +21,7 @@ from pool_worker.providers.http import Reply, exchange
 from pool_worker.providers.observed import observed_in_headers
 from pool_worker.providers.refusal import Refusal
 from pool_worker.providers.request import build_call
-from pool_worker.providers.streaming import StreamReader
+from pool_worker.providers.streaming import StreamReader, nobody_listens
 from pool_worker.registry import Model, Provider
 
 _TAGS = re.compile(r"<[^>]{0,2000}>")
@@ -70,7 +70,7 @@ async def attempt(
     """
     protocol = protocol_of(provider)
     call = build_call(protocol, provider=provider, model=model, secret=secret, job=job, max_tokens=max_tokens)
-    reader = StreamReader(protocol, on_text=on_text if job.stream else _nobody_listens)
+    reader = StreamReader(protocol, on_text=on_text if job.stream else nobody_listens)
     try:
         reply = await exchange(
             http, call.url, headers=call.headers, content=call.content, timeout_s=timeout_s, on_sent=on_sent, read=reader.read
@@ -78,7 +78,25 @@ async def attempt(
     except ProviderFailedError as error:
         error.text_bytes = reader.text_bytes
         raise
-    arrived_at = now()
+    return read_reply(protocol, reply, reader, provider=provider, secret=secret, arrived_at=now())
+
+
+def read_reply(
+    protocol: Protocol, reply: Reply, reader: StreamReader, *, provider: Provider, secret: str, arrived_at: datetime
+) -> Success:
+    """What a reply says, whatever it is made of.
+
+    Args:
+        protocol: the provider's wire format.
+        reply: what came.
+        reader: who has read its body; of a stream it has the answer.
+        provider: whose it is.
+        secret: the key that it was asked with, to be kept out of errors.
+        arrived_at: when it came, UTC.
+
+    Raises:
+        AttemptError: As from `attempt`; nothing else, for any status, headers and body.
+    """
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own range of success
         raise classify(_refusal(provider, reply, body=decoded_or_text(reply)), now=arrived_at, secret=secret)
     observed = observed_in_headers(provider.id, reply.headers, now=arrived_at)
@@ -103,10 +121,6 @@ def protocol_of(provider: Provider) -> Protocol:
         reason = f"provider {provider.id} speaks {provider.protocol}, which is not one of {', '.join(PROTOCOLS)}"
         raise ProviderFailedError(reason)
     return protocol
-
-
-def _nobody_listens(_: str) -> None:
-    """For a provider that streams what was asked for in one piece."""
 
 
 def _read_answer(

@@ -16,6 +16,10 @@ from pool_worker.providers.events import MEDIA_TYPE, EventCutter
 _LAST = b"[DONE]"
 
 
+def nobody_listens(_: str) -> None:
+    """For a provider that streams what was asked for in one piece."""
+
+
 class StreamReader:
     """Reads one reply: a stream of events if it is one, and anything else (a refusal, an answer in one piece) whole.
 
@@ -24,7 +28,7 @@ class StreamReader:
         on_text: told every piece of the answer's text when it arrives.
     """
 
-    def __init__(self, protocol: Protocol, *, on_text: Callable[[str], None]) -> None:
+    def __init__(self, protocol: Protocol, *, on_text: Callable[[str], None] = nobody_listens) -> None:
         self.is_stream = False
         """Whether the reply turned out to be a stream."""
         self.disguised: ErrorBody | None = None
