@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from pool_worker.simulator.example import example_of
+
 DIGEST_DIGITS = 12
 MESSAGE_TOKENS = 3
 """Overhead of each message (https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken)."""
@@ -27,13 +29,34 @@ _STARTS = [sum(len(word) + 1 for word in _WORDS[:index]) for index in range(len(
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that a request offers."""
+
+    name: str
+    schema: Any
+    """Of its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's call of a tool."""
+
+    name: str
+    arguments: str
+    """A JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a model will say, known as soon as the request arrives."""
 
     content: str
+    """Empty when it calls a tool."""
     finish_reason: str
+    """`stop`, `length` or `tool_calls`; each wire format has words of its own for them."""
     input_tokens: int
     output_tokens: int
+    tool_call: ToolCall | None = None
 
 
 def expected_digest(prompt: str) -> str:
@@ -73,29 +96,50 @@ def plan_answer(
     answer_tokens: tuple[int, int] = (20, 160),
     bytes_per_token: float = 4.0,
     tokens_off: float = 0.0,
+    tool: Tool | None = None,
+    schema: Mapping[str, Any] | None = None,
 ) -> Answer:
-    """The answer to a request body; always the same one. Cut at `max_tokens`, like a model, even inside the digest.
+    """The answer to a request body (its messages and tools); always the same one.
 
+    Cut at `max_tokens`, like a model, even inside the digest; a call of a tool that does not fit is not made.
     By up to `tokens_off` (a share) more or fewer tokens than `bytes_per_token` tells; how many, the digest decides.
+    A `tool` is called with its required arguments; what a `schema` asks for is JSON that fits it (see `example_of`). In both,
+    every string is `echo <digest>`.
     """
     digest = expected_digest(prompt_of(body["messages"]))
-    shortest, longest = answer_tokens
     head = f"echo {digest}"
     number = int(digest, 16)
     bytes_per_token /= 1 + tokens_off * (number % STEPS_OFF / STEPS_OFF * 2 - 1)
-    wanted = max(shortest + number % (longest - shortest + 1), count_tokens(head, bytes_per_token=bytes_per_token))
-    start = _STARTS[number % len(_STARTS)]
-    wanted_bytes = int(wanted * bytes_per_token)
-    words = (FILLER * (2 + wanted_bytes // len(FILLER)))[start : start + wanted_bytes - len(head) - 1]
-    content, finish_reason = f"{head} {words}"[:wanted_bytes].rsplit(" ", 1)[0], "stop"
+    if tool is None and schema is None:
+        shortest, longest = answer_tokens
+        wanted = max(shortest + number % (longest - shortest + 1), count_tokens(head, bytes_per_token=bytes_per_token))
+        text = _words(head, _STARTS[number % len(_STARTS)], length=int(wanted * bytes_per_token))
+    else:
+        example = example_of(schema, head) if tool is None else example_of(tool.schema, head, sparse=True)
+        text = orjson.dumps(example).decode()
+        wanted = count_tokens(text, bytes_per_token=bytes_per_token)
+    finish_reason = "stop" if tool is None else "tool_calls"
     if max_tokens is not None and wanted > max_tokens:
-        content, finish_reason = content[: int(max_tokens * bytes_per_token)], "length"
+        text, finish_reason = text.encode()[: int(max_tokens * bytes_per_token)].decode(errors="ignore"), "length"
     return Answer(
-        content=content,
+        content=text if tool is None else "",
         finish_reason=finish_reason,
         input_tokens=count_input(body, bytes_per_token=bytes_per_token),
-        output_tokens=count_tokens(content, bytes_per_token=bytes_per_token),
+        output_tokens=count_tokens(text, bytes_per_token=bytes_per_token),
+        tool_call=ToolCall(tool.name, text) if tool and finish_reason == "tool_calls" else None,
     )
+
+
+def text_pieces(text: str, pieces: int) -> list[str]:
+    """A text in at most `pieces` parts of about the same length, split before spaces."""
+    words = text.replace(" ", "\0 ").split("\0")
+    size = -(-len(words) // pieces)
+    return ["".join(words[start : start + size]) for start in range(0, len(words), size)]
+
+
+def _words(head: str, start: int, *, length: int) -> str:
+    words = (FILLER * (2 + length // len(FILLER)))[start : start + length - len(head) - 1]
+    return f"{head} {words}"[:length].rsplit(" ", 1)[0]
 
 
 def _part_text(part: Any) -> str | None:

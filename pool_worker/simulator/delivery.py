@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
 
 from pool_worker.simulator.accounts import Account
 from pool_worker.simulator.answers import Answer
-from pool_worker.simulator.completions import WRONG_USAGE, chat_completion, chunks, usage_of
 from pool_worker.simulator.exchange import Exchange
 from pool_worker.simulator.faults import Fault, FaultKind
+from pool_worker.simulator.formats.format import WRONG_USAGE, Format, Reply
 from pool_worker.simulator.headers import Headers
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
@@ -23,42 +26,48 @@ HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>
 class Delivery:
     """An answer, ready to be sent."""
 
-    answer: Answer
-    answer_id: str
-    model: str
-    created: int
-    stream: bool
+    format: Format
+    reply: Reply
+    error: Any
+    """The body of the error that the fault `error_event` brings."""
     headers: Headers
     latency_s: float
 
-    def whole(self, *, wrong_usage: bool) -> bytes:
-        """As one JSON document."""
-        usage = WRONG_USAGE if wrong_usage else usage_of(self.answer)
-        return chat_completion(self.answer, answer_id=self.answer_id, model=self.model, created=self.created, usage=usage)
+    def told(self, kind: FaultKind | None) -> Reply:
+        """The answer with the usage that is told."""
+        return replace(self.reply, usage=WRONG_USAGE) if kind is FaultKind.WRONG_USAGE else self.reply
 
-    def pieces(self, *, wrong_usage: bool, pieces: int) -> list[bytes]:
-        """As server-sent events."""
-        usage = WRONG_USAGE if wrong_usage else usage_of(self.answer)
-        parts = chunks(self.answer, answer_id=self.answer_id, model=self.model, created=self.created, usage=usage, pieces=pieces)
-        return list(parts)
+    def whole(self, kind: FaultKind | None) -> bytes:
+        """As one JSON document."""
+        return orjson.dumps(self.error if kind is FaultKind.ERROR_EVENT else self.format.whole(self.told(kind)))
+
+    def pieces(self, kind: FaultKind | None, *, pieces: int) -> list[bytes]:
+        """As server-sent events, as many of them as the fault lets through."""
+        events = list(self.format.events(self.told(kind), pieces=pieces))
+        if kind in BROKEN_HALFWAY:
+            events = events[: len(events) // 2]
+        return [*events, self.format.failed_event(self.error)] if kind is FaultKind.ERROR_EVENT else events
+
+
+BROKEN_HALFWAY = frozenset({FaultKind.CUT, FaultKind.ERROR_EVENT})
 
 
 def output_tokens_sent(answer: Answer, kind: FaultKind | None) -> int | None:
     """How many output tokens the provider bills when a call ends this way; None: it bills nothing."""
     if kind is FaultKind.HANG:
         return None
-    return answer.output_tokens // 2 if kind is FaultKind.CUT else answer.output_tokens
+    return answer.output_tokens // 2 if kind in BROKEN_HALFWAY else answer.output_tokens
 
 
 async def deliver(exchange: Exchange, delivery: Delivery, fault: Fault | None, account: Account) -> None:
     """Send the answer, or what the fault makes of it. The account's slot is free before the last byte is sent."""
-    slot = Slot(account, delivery.model)
+    slot = Slot(account, delivery.reply.request.model)
     kind = fault.kind if fault else None
     try:
         if kind is FaultKind.HANG:
             await exchange.pause(None)
             left = True
-        elif delivery.stream and kind not in BROKEN_WHOLE:
+        elif delivery.reply.request.stream and kind not in BROKEN_WHOLE:
             left = await _stream(exchange, delivery, fault, slot)
         else:
             left = await _whole(exchange, delivery, fault, slot)
@@ -92,7 +101,7 @@ async def _whole(exchange: Exchange, delivery: Delivery, fault: Fault | None, sl
     slowness_s = fault.delay_s if fault and kind is FaultKind.SLOW else 0.0
     if await exchange.pause(delivery.latency_s + slowness_s):
         return True
-    body = delivery.whole(wrong_usage=kind is FaultKind.WRONG_USAGE)
+    body = delivery.whole(kind)
     slot.free()
     if kind is FaultKind.RESET:
         await exchange.reset()
@@ -111,14 +120,12 @@ async def _whole(exchange: Exchange, delivery: Delivery, fault: Fault | None, sl
 async def _stream(exchange: Exchange, delivery: Delivery, fault: Fault | None, slot: Slot) -> bool:
     kind = fault.kind if fault else None
     slow_s = fault.delay_s if fault and kind is FaultKind.SLOW else None
-    count = delivery.answer.output_tokens if slow_s else PIECES
-    pieces = delivery.pieces(wrong_usage=kind is FaultKind.WRONG_USAGE, pieces=max(1, count))
-    if kind is FaultKind.CUT:
-        pieces = pieces[: len(pieces) // 2]
+    count = delivery.reply.answer.output_tokens if slow_s else PIECES
+    pieces = delivery.pieces(kind, pieces=max(1, count))
     if await exchange.pause(delivery.latency_s * FIRST_PIECE):
         return True
     await exchange.start(200, headers=delivery.headers, content_type=EVENT_STREAM)
-    between_s = slow_s or delivery.latency_s * (1 - FIRST_PIECE) / len(pieces)
+    between_s = slow_s or delivery.latency_s * (1 - FIRST_PIECE) / max(1, len(pieces))
     for number, piece in enumerate(pieces, start=1):
         if await exchange.pause(between_s):
             return True

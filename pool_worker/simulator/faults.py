@@ -29,6 +29,8 @@ class FaultKind(StrEnum):
     """A 200 with a body that is no JSON; charged."""
     HTML = "html"
     """A 200 with a web page; charged."""
+    ERROR_EVENT = "error_event"
+    """Half of a stream, then the event that says it failed; a whole answer: that error in a 200. Charged for half."""
     WRONG_USAGE = "wrong_usage"
     """The right answer with nonsense in `usage`; charged truly."""
     SLOW = "slow"

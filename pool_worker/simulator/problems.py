@@ -123,12 +123,19 @@ GOOGLE_STATUS = {
 }
 
 
-def _gemini(problem: Problem) -> Any:
+def google(problem: Problem) -> Any:
+    """As Gemini's own endpoint puts it."""
     status = GOOGLE_STATUS.get(problem.status, "UNKNOWN")
-    return [{"error": {"code": problem.status, "message": problem.message, "status": status}}]
+    return {"error": {"code": problem.status, "message": problem.message, "status": status}}
 
 
-def _cohere(problem: Problem) -> Any:
+def _gemini(problem: Problem) -> Any:
+    """Google's compatible endpoint puts its errors into a list."""
+    return [google(problem)]
+
+
+def cohere(problem: Problem) -> Any:
+    """As Cohere puts it, at all its endpoints."""
     return {"message": problem.message}
 
 
@@ -141,7 +148,7 @@ FORMS: Mapping[str, Callable[[Problem], Any]] = {
     "cerebras": _flat,
     "cloudflare": _cloudflare,
     "codestral": _mistral,
-    "cohere": _cohere,
+    "cohere": cohere,
     "gemini": _gemini,
     "mistral": _mistral,
     "openrouter": _openrouter,

@@ -127,7 +127,8 @@ GEMINI_METRICS = {
 }
 
 
-def _gemini(refused: Refused) -> Refusal:
+def google(refused: Refused) -> Refusal:
+    """As Gemini's own endpoint refuses."""
     window = refused.spent.window
     metric, quota = GEMINI_METRICS.get(window.unit, GEMINI_METRICS[Unit.REQUESTS])
     wait_s = 60.0 if refused.spent.never else refused.spent.wait_s
@@ -148,10 +149,17 @@ def _gemini(refused: Refused) -> Refusal:
         {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]},
         {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{math.ceil(told_s)}s"},
     ]
-    return Refusal(429, [{"error": {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED", "details": details}}])
+    return Refusal(429, {"error": {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED", "details": details}})
 
 
-def _cohere(refused: Refused) -> Refusal:
+def _gemini(refused: Refused) -> Refusal:
+    """Google's compatible endpoint puts its errors into a list."""
+    refusal = google(refused)
+    return Refusal(refusal.status, [refusal.body])
+
+
+def cohere(refused: Refused) -> Refusal:
+    """As Cohere refuses a trial key, at all its endpoints."""
     window = refused.spent.window
     message = (
         f"You are using a Trial key, which is limited to {window.limit} API calls / {window.per}. "
@@ -182,7 +190,7 @@ FORMS: Mapping[str, Callable[[Refused], Refusal]] = {
     "cerebras": _cerebras,
     "cloudflare": _cloudflare,
     "codestral": _mistral,
-    "cohere": _cohere,
+    "cohere": cohere,
     "gemini": _gemini,
     "groq": _groq,
     "huggingface": _huggingface,

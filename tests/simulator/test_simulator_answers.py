@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pool_worker.simulator.answers import count_tokens, expected_digest, plan_answer
-from pool_worker.simulator.completions import text_pieces
+from pool_worker.simulator.answers import count_tokens, expected_digest, plan_answer, text_pieces
 from pool_worker.simulator.durations import go_duration
 
 
