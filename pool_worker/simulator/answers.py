@@ -34,7 +34,7 @@ class Tool:
 
     name: str
     schema: Any
-    """Of its arguments."""
+    """Of its arguments, which are an object; anything else: it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,7 @@ def plan_answer(
         wanted = max(shortest + number % (longest - shortest + 1), count_tokens(head, bytes_per_token=bytes_per_token))
         text = _words(head, _STARTS[number % len(_STARTS)], length=int(wanted * bytes_per_token))
     else:
-        example = example_of(schema, head) if tool is None else example_of(tool.schema, head, sparse=True)
-        text = orjson.dumps(example).decode()
+        text = orjson.dumps(example_of(schema, head) if tool is None else _arguments(tool, head)).decode()
         wanted = count_tokens(text, bytes_per_token=bytes_per_token)
     finish_reason = "stop" if tool is None else "tool_calls"
     if max_tokens is not None and wanted > max_tokens:
@@ -135,6 +134,11 @@ def text_pieces(text: str, pieces: int) -> list[str]:
     words = text.replace(" ", "\0 ").split("\0")
     size = -(-len(words) // pieces)
     return ["".join(words[start : start + size]) for start in range(0, len(words), size)]
+
+
+def _arguments(tool: Tool, text: str) -> dict[str, Any]:
+    example = example_of(tool.schema, text, sparse=True)
+    return example if isinstance(example, dict) else {}
 
 
 def _words(head: str, start: int, *, length: int) -> str:

@@ -50,6 +50,7 @@ def too_many_at_once(limit: int) -> Problem:
 UNAVAILABLE = 503
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 OWN_WORDS: Mapping[tuple[str, int], Problem] = {
+    ("anthropic", 529): Problem(529, "Overloaded", "overloaded_error"),
     ("groq", 498): Problem(498, "Flex tier capacity exceeded, please try again later.", "capacity", "capacity_exceeded"),
     ("cerebras", 401): Problem(401, "Wrong API Key", code="wrong_api_key", param="api_key"),
     ("cerebras", 429): Problem(

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from pool_worker.registry import Period, Unit
+from pool_worker.simulator import problems
 from pool_worker.simulator.accounts import Standing
 from pool_worker.simulator.answers import Tool, text_pieces
 from pool_worker.simulator.durations import whole_seconds
@@ -44,7 +45,6 @@ FIELDS = frozenset(
 """Every other one is refused."""
 ROLES = frozenset({"user", "assistant"})
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
-OVERLOADED = Problem(529, "Overloaded")
 ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -143,7 +143,7 @@ class AnthropicFormat(Format):
 
     def overloaded(self, provider: str) -> Problem:  # noqa: ARG002
         """A status of its own."""
-        return OVERLOADED
+        return problems.with_status("anthropic", 529)
 
     def model_gone(self, model: str) -> Problem:
         """It is only named."""

@@ -77,7 +77,7 @@ class ChatFormat(Format):
         def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
             return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
 
-        yield event(chunk({"role": "assistant", "content": ""}))
+        yield event(chunk({"role": "assistant", "content": "" if reply.answer.tool_call is None else None}))
         for delta in _deltas(reply, pieces):
             yield event(chunk(delta))
         last = chunk({}, reply.answer.finish_reason)

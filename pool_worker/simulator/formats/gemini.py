@@ -138,15 +138,25 @@ class GeminiFormat(Format):
 
 
 def _fields(value: Mapping[str, Any], known: frozenset[str], *, at: str) -> dict[str, Any]:
-    """The fields by their names in camel case; protocol buffers take them in snake case too."""
-    fields = {}
-    for name, content in value.items():
-        first, *rest = name.split("_")
-        camel = first + "".join(word.capitalize() for word in rest)
-        if camel not in known:
+    """The fields by their names in camel case.
+
+    Raises:
+        WrongRequestError: one is not known.
+    """
+    for name in value:
+        if _camel(name) not in known:
             reject(f'Invalid JSON payload received. Unknown name "{name}"{at}: Cannot find field.', param=name)
-        fields[camel] = content
-    return fields
+    return _in_camel_case(value)
+
+
+def _in_camel_case(value: Any) -> dict[str, Any]:
+    """The fields of an object: protocol buffers take their names in snake case too."""
+    return {_camel(name): content for name, content in object_in(value).items()}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
 def _system(fields: Mapping[str, Any]) -> list[Any]:
@@ -162,13 +172,13 @@ def _messages(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         role = object_in(content).get("role", "user")
         if not isinstance(role, str) or role not in ROLES:
             reject(f"contents[{index}].role: Please use a valid role: user, model.", param="contents")
-        parts = objects_in(object_in(content).get("parts"))
+        parts = [_in_camel_case(part) for part in objects_in(object_in(content).get("parts"))]
         if not parts:
             reject(f"contents[{index}].parts: contents.parts must not be empty.", param="contents")
         yield from _as_chat(role, parts)
 
 
-def _as_chat(role: str, parts: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _as_chat(role: str, parts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """What functions said are messages of their own in chat completions, and calls of functions are no content."""
     results = [part["functionResponse"] for part in parts if "functionResponse" in part]
     calls = [part["functionCall"] for part in parts if "functionCall" in part]
@@ -179,15 +189,12 @@ def _as_chat(role: str, parts: list[Mapping[str, Any]]) -> Iterator[dict[str, An
 
 
 def _forced_tool(fields: Mapping[str, Any]) -> Tool | None:
-    config = object_in(object_in(fields.get("toolConfig")).get("functionCallingConfig"))
+    config = _in_camel_case(_in_camel_case(fields.get("toolConfig")).get("functionCallingConfig"))
     if config.get("mode") != "ANY":
         return None
-    declared = [one for tool in objects_in(fields.get("tools")) for one in objects_in(tool.get("functionDeclarations"))]
-    tools = [
-        Tool(one["name"], one.get("parametersJsonSchema", one.get("parameters")))
-        for one in declared
-        if isinstance(one.get("name"), str)
-    ]
+    listed = [_in_camel_case(tool).get("functionDeclarations") for tool in objects_in(fields.get("tools"))]
+    declared = [_in_camel_case(one) for functions in listed for one in objects_in(functions)]
+    tools = [Tool(one["name"], one.get("parametersJsonSchema", one.get("parameters"))) for one in declared if "name" in one]
     allowed = config.get("allowedFunctionNames") or [None]
     return pick_tool(tools, name=allowed[0], field="tool_config.function_calling_config")
 
