@@ -47,7 +47,8 @@ def test_rows_say_what_is_peculiar(shipped: Registry) -> None:
     assert rows["cerebras"].charges is Charges.UPFRONT
     assert rows["groq"].daily_unit is Unit.TOKENS
     assert rows["gemini"].daily_unit is Unit.REQUESTS
-    assert rows["gemini"].base_url == "https://generativelanguage.googleapis.com/v1beta/openai"
+    assert rows["gemini"].base_url == "https://generativelanguage.googleapis.com/v1beta"
+    assert (rows["gemini"].protocol, rows["gemini"].api_key_header) == ("gemini", "x-goog-api-key")
     assert Window(Unit.REQUESTS, 20, Period.DAY, WindowKind.FIXED, "America/Los_Angeles") in rows["gemini"].limits
     assert Window(Unit.USD, 100_000, Period.MONTH, WindowKind.FIXED) in rows["huggingface"].limits
     assert rows["openrouter"].limits_shared
@@ -178,7 +179,7 @@ def test_the_simulator_takes_the_place_of_every_address(rehearsal: Registry) -> 
     url = "http://127.0.0.1:8900/"
     rows = load_registry(shipped_config_dir(), profile="thirty-two-keys", simulator_url=url, environ={}).providers
     assert rows["groq"].base_url == "http://127.0.0.1:8900/groq/openai/v1"
-    assert rows["gemini"].base_url == "http://127.0.0.1:8900/gemini/v1beta/openai"
+    assert rows["gemini"].base_url == "http://127.0.0.1:8900/gemini/v1beta"
     assert rows["cloudflare"].base_url == "http://127.0.0.1:8900/cloudflare/client/v4/accounts/simulated/ai/v1"
     assert rehearsal.providers["groq"].base_url == "https://api.groq.com/openai/v1"
 
