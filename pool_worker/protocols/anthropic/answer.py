@@ -52,7 +52,7 @@ def parse_answer(body: object) -> Answer:
     content = body.get("content")
     if not isinstance(content, list):
         refuse("content", content, "a list")
-    blocks = [read_block(block, where="content[]") for block in content]
+    blocks = (read_block(block, where="content[]") for block in content)
     return assemble(blocks, stop_reason=body.get("stop_reason"), usage=body.get("usage"), model=body.get("model"))
 
 
@@ -77,9 +77,10 @@ def read_block(block: object, *, where: str) -> Block:
 
 def assemble(blocks: Iterable[Block], *, stop_reason: object, usage: object, model: object) -> Answer:
     """The answer that these blocks make, in the words of the chat completions API."""
-    by_kind: dict[str, list[Block]] = {"text": [], "thinking": [], "tool_use": [], "": []}
+    by_kind: dict[str, list[Block]] = {"text": [], "thinking": [], "tool_use": []}
     for block in blocks:
-        by_kind[block.kind].append(block)
+        if block.kind:
+            by_kind[block.kind].append(block)
     reason = text_or_none(stop_reason)
     counted = parse_usage(usage)
     return Answer(
