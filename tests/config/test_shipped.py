@@ -54,6 +54,7 @@ def test_rows_say_what_is_peculiar(shipped: Registry) -> None:
     assert rows["openrouter"].limits_shared
     assert not rows["groq"].limits_shared
     assert (rows["ollama"].tier, rows["ollama"].needs_key) == (Tier.LOCAL, False)
+    assert (rows["cohere"].protocol, rows["cohere"].base_url) == ("cohere", "https://api.cohere.com/v2")
     assert (rows["anthropic"].protocol, rows["anthropic"].api_key_header) == ("anthropic", "x-api-key")
 
 
