@@ -34,8 +34,8 @@ SEED = int(os.environ.get("FAULTS_SEED") or (random.SystemRandom().randrange(1_0
 HOW_MANY = 10_000 if IS_FULL else 500
 STATUSES = (*[200] * 12, 400, 429, 500)
 """Most come as answers, some as refusals."""
-MEMORY_PER_BYTE = 48
-"""An empty object takes some 110 bytes when its list is being filled, for the three of `{},`; calls are written anew."""
+MEMORY_PER_BYTE = 96
+"""`{},` in a list takes some 110 bytes while the list grows, and what a format notes of each part comes on top."""
 MEMORY_AT_LEAST = 200_000
 """For the longest text that an error looks at."""
 
