@@ -36,7 +36,9 @@ def nests_too_deep(value: Mapping[str, object]) -> bool:
     level: list[object] = [value]
     for _ in range(MOST_LEVELS):
         level = [inner for each in level for inner in _inside(each) if isinstance(inner, Mapping | list)]
-    return bool(level)
+        if not level:
+            return False
+    return True
 
 
 def _inside(value: object) -> Iterable[object]:
