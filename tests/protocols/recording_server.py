@@ -22,12 +22,13 @@ class Recorded:
 
 
 class RecordingServer:
-    """Serves on 127.0.0.1 until left. A body that is no text is answered as JSON, a text as server-sent events."""
+    """Serves on 127.0.0.1 until left.
 
-    def __init__(self, *, status: int = 200, body: object) -> None:
+    A body that is no text is answered as JSON, a text as server-sent events; `streamed` is answered where a path asks for a stream.
+    """
+
+    def __init__(self, *, status: int = 200, body: object, streamed: str | None = None) -> None:
         self.requests: list[Recorded] = []
-        is_stream = isinstance(body, str)
-        content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         recorded = self.requests
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,6 +36,9 @@ class RecordingServer:
                 sent = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 recorded.append(Recorded(self.command, self.path, headers, json.loads(sent) if sent else None))
+                said = streamed if streamed is not None and "stream" in self.path else body
+                is_stream = isinstance(said, str)
+                content = said.encode() if isinstance(said, str) else json.dumps(said).encode()
                 self.send_response(status)
                 self.send_header("content-type", "text/event-stream" if is_stream else "application/json")
                 self.send_header("content-length", str(len(content)))

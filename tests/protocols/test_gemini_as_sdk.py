@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from gemini_recorder import GeminiRecorder, Recorded, recording
 from google import genai
 from google.genai import types
+from recording_server import RecordingServer
 
 from pool_client.job import Job, Message
 from pool_worker.protocols import PROTOCOLS
@@ -33,21 +33,23 @@ OUR_WEATHER = {
     "function": {"name": "weather", "description": "The weather to come", "parameters": SCHEMA},
 }
 
+ANSWER = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Yes."}]}, "finishReason": "STOP"}]}
+
 
 @pytest.fixture(scope="module")
-def recorder() -> Iterator[GeminiRecorder]:
-    with recording() as server:
+def recorder() -> Iterator[RecordingServer]:
+    with RecordingServer(body=ANSWER, streamed=f"data: {json.dumps(ANSWER)}\r\n\r\n") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def client(recorder: GeminiRecorder) -> Iterator[genai.Client]:
+def client(recorder: RecordingServer) -> Iterator[genai.Client]:
     options = types.HttpOptions(base_url=recorder.url, api_version="v1beta")  # where previews and the "-latest" names are too
     with genai.Client(api_key=KEY, http_options=options) as client:
         yield client
 
 
-def assert_same(recorder: GeminiRecorder, job: Job, *, max_tokens: int | None = None, model: str = MODEL) -> None:
+def assert_same(recorder: RecordingServer, job: Job, *, max_tokens: int | None = None, model: str = MODEL) -> None:
     """That the pool's call for the job is the last one of the client."""
     theirs = recorder.requests.pop()
     provider = Provider(id="gemini", base_url=f"{recorder.url}/v1beta", protocol="gemini", api_key_header="x-goog-api-key")
@@ -59,9 +61,9 @@ def assert_same(recorder: GeminiRecorder, job: Job, *, max_tokens: int | None = 
         job=job,
         max_tokens=max_tokens,
     )
-    ours = Recorded(call.url.removeprefix(recorder.url), call.headers["x-goog-api-key"], json.loads(call.content))
-    assert (ours.path, ours.key) == (theirs.path, theirs.key)
-    assert canonical(ours.body) == canonical(theirs.body)
+    key = call.headers["x-goog-api-key"]
+    assert (call.url.removeprefix(recorder.url), key) == (theirs.path, theirs.headers["x-goog-api-key"])
+    assert canonical(json.loads(call.content)) == canonical(theirs.body)
 
 
 def canonical(body: dict[str, Any]) -> bytes:
@@ -90,17 +92,17 @@ def said(text: str, role: Any = "user") -> Message:
     return Message(role=role, content=text)
 
 
-def test_a_text(client: genai.Client, recorder: GeminiRecorder) -> None:
+def test_a_text(client: genai.Client, recorder: RecordingServer) -> None:
     client.models.generate_content(model=MODEL, contents="Why is the sky blue? ☃")
     assert_same(recorder, Job(messages=[said("Why is the sky blue? ☃")]))
 
 
-def test_a_model_named_with_its_folder(client: genai.Client, recorder: GeminiRecorder) -> None:
+def test_a_model_named_with_its_folder(client: genai.Client, recorder: RecordingServer) -> None:
     client.models.generate_content(model="models/gemini-2.5-flash", contents="Hi")
     assert_same(recorder, Job(messages=[said("Hi")]), model="models/gemini-2.5-flash")
 
 
-def test_an_instruction_and_all_settings(client: genai.Client, recorder: GeminiRecorder) -> None:
+def test_an_instruction_and_all_settings(client: genai.Client, recorder: RecordingServer) -> None:
     config = types.GenerateContentConfig(
         system_instruction="Answer in one word.",
         temperature=0.2,
@@ -116,13 +118,13 @@ def test_an_instruction_and_all_settings(client: genai.Client, recorder: GeminiR
     assert_same(recorder, job, max_tokens=100)
 
 
-def test_two_instructions(client: genai.Client, recorder: GeminiRecorder) -> None:
+def test_two_instructions(client: genai.Client, recorder: RecordingServer) -> None:
     config = types.GenerateContentConfig(system_instruction=["Be brief.", "Be kind."])
     client.models.generate_content(model=MODEL, contents="Why?", config=config)
     assert_same(recorder, Job(messages=[said("Be brief.", "system"), said("Be kind.", "developer"), said("Why?")]))
 
 
-def test_a_conversation(client: genai.Client, recorder: GeminiRecorder) -> None:
+def test_a_conversation(client: genai.Client, recorder: RecordingServer) -> None:
     contents = [
         content("user", types.Part.from_text(text="Hi")),
         content("model", types.Part.from_text(text="Hello!")),
@@ -132,7 +134,7 @@ def test_a_conversation(client: genai.Client, recorder: GeminiRecorder) -> None:
     assert_same(recorder, Job(messages=[said("Hi"), said("Hello!", "assistant"), said("Who are you?")]))
 
 
-def test_a_picture_inside(client: genai.Client, recorder: GeminiRecorder) -> None:
+def test_a_picture_inside(client: genai.Client, recorder: RecordingServer) -> None:
     picture = types.Part.from_bytes(data=SQUARE, mime_type="image/png")
     client.models.generate_content(model=MODEL, contents=["What is this?", picture])
     url = f"data:image/png;base64,{base64.b64encode(SQUARE).decode()}"
@@ -140,7 +142,7 @@ def test_a_picture_inside(client: genai.Client, recorder: GeminiRecorder) -> Non
 
 
 @pytest.mark.parametrize("url", ["https://example.com/cats/tom.jpg", "http://example.com/a.webp", "gs://bucket/sign.PNG"])
-def test_a_picture_elsewhere(client: genai.Client, recorder: GeminiRecorder, url: str) -> None:
+def test_a_picture_elsewhere(client: genai.Client, recorder: RecordingServer, url: str) -> None:
     client.models.generate_content(model=MODEL, contents=["What is this?", types.Part.from_uri(file_uri=url)])
     assert_same(recorder, Job(messages=[asked_about(url)]))
 
@@ -164,7 +166,7 @@ def any_of(*names: str) -> types.FunctionCallingConfig:
         (any_of("weather"), {"type": "function", "function": {"name": "weather"}}),
     ],
 )
-def test_tools(client: genai.Client, recorder: GeminiRecorder, calling: Any, choice: Any) -> None:
+def test_tools(client: genai.Client, recorder: RecordingServer, calling: Any, choice: Any) -> None:
     clock = types.FunctionDeclaration(name="clock", description="What time it is")
     config = types.GenerateContentConfig(
         tools=[types.Tool(function_declarations=[WEATHER, clock])],
@@ -188,7 +190,7 @@ def their_response(call_id: str, response: dict[str, Any]) -> types.Part:
     return types.Part(function_response=types.FunctionResponse(id=call_id, name="weather", response=response))
 
 
-def test_calls_made_side_by_side_and_their_results(client: genai.Client, recorder: GeminiRecorder) -> None:
+def test_calls_made_side_by_side_and_their_results(client: genai.Client, recorder: RecordingServer) -> None:
     contents = [
         content("user", types.Part.from_text(text="Rome or Oslo?")),
         content("model", types.Part.from_text(text="Let me see."), their_call("c1", "Rome", SIGNATURE), their_call("c2", "Oslo")),
@@ -207,7 +209,7 @@ def test_calls_made_side_by_side_and_their_results(client: genai.Client, recorde
     assert_same(recorder, Job(messages=messages, tools=[OUR_WEATHER]))
 
 
-def test_calls_one_after_the_other_of_a_model_without_signatures(client: genai.Client, recorder: GeminiRecorder) -> None:
+def test_calls_one_after_the_other_of_a_model_without_signatures(client: genai.Client, recorder: RecordingServer) -> None:
     contents = [
         content("user", types.Part.from_text(text="Rome, then Oslo?")),
         content("model", their_call("c1", "Rome")),
@@ -226,14 +228,14 @@ def test_calls_one_after_the_other_of_a_model_without_signatures(client: genai.C
     assert_same(recorder, Job(messages=messages), model="gemini-2.5-flash")
 
 
-def test_an_answer_in_a_schema(client: genai.Client, recorder: GeminiRecorder) -> None:
+def test_an_answer_in_a_schema(client: genai.Client, recorder: RecordingServer) -> None:
     config = types.GenerateContentConfig(response_mime_type="application/json", response_json_schema=SCHEMA)
     client.models.generate_content(model=MODEL, contents="Plan a trip.", config=config)
     wanted = {"type": "json_schema", "json_schema": {"name": "trip", "schema": SCHEMA, "strict": True}}
     assert_same(recorder, Job(messages=[said("Plan a trip.")], response_format=wanted))
 
 
-def test_an_answer_in_json(client: genai.Client, recorder: GeminiRecorder) -> None:
+def test_an_answer_in_json(client: genai.Client, recorder: RecordingServer) -> None:
     config = types.GenerateContentConfig(response_mime_type="application/json")
     client.models.generate_content(model=MODEL, contents="Plan a trip.", config=config)
     assert_same(recorder, Job(messages=[said("Plan a trip.")], response_format={"type": "json_object"}))
@@ -244,7 +246,7 @@ def drain(stream: Iterator[Any]) -> None:
 
 
 @pytest.mark.parametrize("model", [MODEL, f"models/{MODEL}"])
-def test_a_stream(client: genai.Client, recorder: GeminiRecorder, model: str) -> None:
+def test_a_stream(client: genai.Client, recorder: RecordingServer, model: str) -> None:
     drain(client.models.generate_content_stream(model=model, contents="Why?"))
     assert_same(recorder, Job(messages=[said("Why?")], stream=True), model=model)
 
@@ -259,6 +261,6 @@ Spelling = Callable[[genai.Client], object]
         pytest.param(lambda client: client.chats.create(model=MODEL).send_message("Hi"), id="a chat"),
     ],
 )
-def test_other_spellings_are_the_same_request(client: genai.Client, recorder: GeminiRecorder, spelling: Spelling) -> None:
+def test_other_spellings_are_the_same_request(client: genai.Client, recorder: RecordingServer, spelling: Spelling) -> None:
     spelling(client)
     assert_same(recorder, Job(messages=[said("Hi")]))
