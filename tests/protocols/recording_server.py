@@ -24,7 +24,7 @@ class Recorded:
 class RecordingServer:
     """Serves on 127.0.0.1 until left.
 
-    A body that is no text is answered as JSON, a text as server-sent events; `streamed` is answered where a path asks for a stream.
+    A body that is no text is answered as JSON, a text as server-sent events; `streamed` where a path asks for a stream.
     """
 
     def __init__(self, *, status: int = 200, body: object, streamed: str | None = None) -> None:
