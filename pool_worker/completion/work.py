@@ -111,7 +111,7 @@ class Work:
             self._owed.append(partial(self._known.keep, result))
         await self._finish(result, JobState.SUCCEEDED, last)
         if result.cached:
-            return "was known already"
+            return f"succeeded on {result.model_id}, which had answered it before"
         return f"succeeded on {result.model_id} after {len(self._trail.calls)} call(s)"
 
     async def fail(self, error: PoolError, *, retry_after_s: float | None = None) -> str:

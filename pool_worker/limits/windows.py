@@ -27,12 +27,12 @@ class Terms:
     model: str
     concurrency: int
     """Calls in flight of all models."""
-    own_concurrency: int | None
-    """Of this one."""
     shared: bool
     """All models of the provider share its windows."""
     charges: Charges
     daily_unit: Unit
+    own_concurrency: int | None = None
+    """Calls in flight of this one; None: no further limit."""
 
     @classmethod
     def of(cls, model: Model, provider: Provider) -> Terms:
@@ -41,10 +41,10 @@ class Terms:
             provider.id,
             model.name,
             provider.concurrency,
-            model.concurrency,
             provider.limits_shared,
             provider.charges,
             provider.daily_unit,
+            model.concurrency,
         )
 
 

@@ -85,7 +85,7 @@ def record(state: str) -> dict[str, Any]:
         ({"rejected_rows": 1}, "I4 1 entries of the outbox were rejected"),
         ({"left": {"free": ["a", "b"]}}, "I5 'free': 2 left: a, b"),
         ({"lapsed_leases": 1}, "I5 1 reservations were never settled"),
-        ({"leaked_slots": ["pool:in_flight:groq:groq#1: x"]}, "I5 leaked: pool:in_flight:groq:groq#1: x"),
+        ({"leaked_slots": ["pool:in_flight:groq:*:groq#1: x"]}, "I5 leaked: pool:in_flight:groq:*:groq#1: x"),
         ({"windows": ["groq#1 requests/minute/sliding: 31.0 of 30"]}, "I6 groq#1 requests/minute/sliding: 31.0 of 30"),
     ],
 )
@@ -147,7 +147,7 @@ SPOILT: list[tuple[str, Spoil]] = [
     ("I5 'pool:unacked:index': 1 left: lost", lambda lab, _: lab.redis.client.zadd(redis_keys.UNACKED_INDEX, {"lost": 1})),
     ("I5 'pool:deliveries': 1 left: {job}", lambda lab, job: lab.redis.client.hset(redis_keys.DELIVERIES, job.id, 1)),
     ("I5 'pool:parked': 1 left: {job}", lambda lab, job: lab.redis.client.zadd(redis_keys.PARKED, {job.id: 1})),
-    ("I5 leaked: pool:in_flight:groq:groq#1: x", lambda lab, _: lab.redis.client.zadd(IN_FLIGHT, {"x": 1})),
+    ("I5 leaked: pool:in_flight:groq:*:groq#1: x", lambda lab, _: lab.redis.client.zadd(IN_FLIGHT, {"x": 1})),
     ("I1 {job}: it ended 2 times", tell_the_end_again),
     ("I3 {job}: charged 2 times", call_the_provider),
     ("I6 groq#1 refused 1 calls: requests/minute/sliding", call_the_provider),

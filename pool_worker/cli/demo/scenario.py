@@ -77,7 +77,7 @@ def simulated_scenario(settings: Settings, home: Path) -> Scenario:
         plan=plan,
         waves=(*waves, (*last, *patient)),
         wave_every_s=0.5,
-        outage=Outage(first.id, 10, 4.5),
+        outage=Outage(first.id, 10, 3.0),
         patient=len(patient),
         pinned=first.id,
     )
