@@ -27,6 +27,10 @@ def temporary(cli: CommandLine) -> Path:
     return folder
 
 
+SPENT = "(cerebras has no (tokens|requests) left this minute|others wait for the same and come first)"
+"""Of the jobs that wait, some are the first, and the others stand behind them."""
+
+
 def assert_fit_for_people(text: str) -> None:
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
     assert not any(bad in text for bad in ("Traceback", "object at 0x", "Decimal(", "Counter(", "None", "…"))
@@ -48,11 +52,11 @@ def test_every_job_is_answered_and_the_account_adds_up(cli: CommandLine, tempora
     assert "cerebras fails" in text
     assert "cerebras is well again" in text
     assert text.index("starting Redis, ledger, simulator, 3 workers and beat") < text.index("here come the jobs")
-    assert re.search(r"(?m)^ +[\d.]+ s  jobs are parked: cerebras has no (tokens|requests) left this minute$", text)
+    assert re.search(rf"(?m)^ +[\d.]+ s  jobs are parked: {SPENT}$", text)
     assert re.search(r"(?m)^ +[\d.]+ s  500 of 500 submitted, \d+ answered, (\d+ \w+, )?\d+ parked", text)
-    waits = re.search(r"(?m)^waits +(\d+) jobs had to wait, parked: cerebras has no", text)
+    waits = re.search(r"(?m)^waits +(\d+) jobs had to wait, parked: (cerebras has no|others wait)", text)
     assert waits is not None
-    assert 3 <= int(waits[1]) <= 12
+    assert 3 <= int(waits[1]) <= 24
     assert "capacity: how much of the limit on requests/min was in use" in text
     rows = {line.split()[0]: line for line in text.splitlines() if "█" in line and line[0] != " "}
     providers = {"cerebras", "groq", "openrouter", "mistral#1", "codestral#1", "github#1", "cloudflare#1", "gemini"}

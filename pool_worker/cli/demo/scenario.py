@@ -20,10 +20,10 @@ from pool_worker.settings import Settings
 
 PROFILE = "thirty-two-keys"
 DRAIN_S = 5.0
-SIMULATED_JOBS, REAL_JOBS = 480, 24
+SIMULATED_JOBS, REAL_JOBS = 468, 24
 COMPARED = "In one sentence: what would you do first if a nightly backup takes twice as long as usual?"
 """What ai_manager asks of every model, first of all."""
-PATIENT_JOBS, PATIENT_AGENT = 12, "backup_recovery"
+PATIENT_JOBS, PATIENT_AGENT = 24, "backup_recovery"
 PATIENT = "In one sentence: did backup {number} of last night pass its restore test?"
 REAL_LIMITS: Mapping[str, Any] = MappingProxyType({"max_tokens": 200, "max_cost_usd": Decimal("0.01")})
 
