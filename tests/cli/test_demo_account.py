@@ -23,7 +23,7 @@ from pool_worker.cli.demo.account import (
     provider_accounts,
 )
 from pool_worker.cli.demo.requests import make_requests
-from pool_worker.cli.demo.scenario import divided_workers, real_scenario, simulated_scenario
+from pool_worker.cli.demo.scenario import PATIENT_JOBS, divided_workers, real_scenario, simulated_scenario
 from pool_worker.cli.demo.tables import WIDTH, account_view
 from pool_worker.cli.demo.tracking import EndedJob
 from pool_worker.cli.demo.waits import WaitAccount, wait_accounts
@@ -66,7 +66,7 @@ def test_every_queue_is_served_and_the_free_workers_have_half_each(registry: Reg
 def test_the_last_jobs_of_the_simulated_demo_are_for_the_provider_that_most_went_to(tmp_path: Path, repository: Path) -> None:
     scenario = simulated_scenario(Settings(home=tmp_path, config_dir=repository / "configs"), tmp_path)
     patient = scenario.waves[-1][-scenario.patient :]
-    assert scenario.patient == 12
+    assert scenario.patient == PATIENT_JOBS
     assert {request.options["model"] for request in patient} == {"cerebras_gpt_oss_120b"}
     assert {(request.agent, request.options["on_exhausted"]) for request in patient} == {("backup_recovery", "park")}
     assert scenario.outage is not None
