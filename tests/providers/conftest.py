@@ -1,13 +1,17 @@
-"""The recorded refusals and the moment at which they are read."""
+"""The recorded refusals, the moment at which they are read, and a client to ask with."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+
+from pool_worker.providers.http import open_http
 
 RECORDINGS = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
 
@@ -28,3 +32,15 @@ def recordings() -> list[dict[str, Any]]:
 def now() -> datetime:
     """A Saturday noon, UTC: 12 h before UTC's midnight, 20 h before Los Angeles's, 9.5 days before December."""
     return datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    """The client of a worker."""
+    async with open_http(concurrency=8) as client:
+        yield client

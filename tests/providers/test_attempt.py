@@ -7,7 +7,7 @@ import contextlib
 import gzip
 import socket
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -37,17 +37,6 @@ ANSWER: dict[str, Any] = {
 }
 LIMITS = {"x-ratelimit-limit-tokens": "8000", "x-ratelimit-remaining-tokens": "7985"}
 SEEN = (Observed(Unit.TOKENS, Period.MINUTE, 8000, 7985),)
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with open_http(concurrency=8) as client:
-        yield client
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -16,7 +15,6 @@ from pool_client.job import Job, Message, Usage
 from pool_worker import errors
 from pool_worker.providers.attempt import Success, attempt
 from pool_worker.providers.body import MAX_BODY_BYTES
-from pool_worker.providers.http import open_http
 from pool_worker.registry import Model, Provider
 
 pytestmark = pytest.mark.anyio
@@ -24,17 +22,6 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 JOB = Job(messages=[Message(role="user", content="Why?")], stream=True)
 CONTENT_IS_A_NUMBER = "the answer's choices[0].delta.content is of type int, not a string"
 HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with open_http(concurrency=8) as client:
-        yield client
 
 
 class Listener:
