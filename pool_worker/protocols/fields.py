@@ -12,6 +12,9 @@ _MAX_BELIEVABLE_TOKENS = 20_000_000
 MOST_LEVELS = 64
 """Of objects and lists in each other, where an answer passes them on as they are: no caller can read 200 of them as JSON."""
 
+MOST_TOOL_CALLS = 128
+"""As many tools as the chat API takes; an index beyond in a stream would be a mistake, or meant to fill the memory."""
+
 
 def text_or_none(value: object) -> str | None:
     """A text; None for anything else."""
@@ -45,6 +48,16 @@ def _inside(value: object) -> Iterable[object]:
     if isinstance(value, Mapping):
         return value.values()
     return value if isinstance(value, list) else ()
+
+
+def ended_too_early() -> Never:
+    """A stream that ended without having said why.
+
+    Raises:
+        BadAnswerError: always.
+    """
+    reason = "the stream ended before the answer did"
+    raise BadAnswerError(reason, charged=True)
 
 
 def refuse(field: str, value: object, wanted: str) -> Never:

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from pool_worker.registry import Unit, Window
+from pool_worker.registry import ALL_MODELS, Unit, Window
 from pool_worker.simulator.profile import SimulatedProvider
 from pool_worker.simulator.windows import TOLERANCE, Meter, meter_of
 
-ALL_MODELS = "*"
 Amounts = Mapping[Unit, float]
 """What one request takes, by unit."""
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from pool_worker.simulator.accounts import ALL_MODELS, Account, Taken, WindowCount
+from pool_worker.registry import ALL_MODELS
+from pool_worker.simulator.accounts import Account, Taken, WindowCount
 from pool_worker.simulator.offered import offered_calls
 from pool_worker.simulator.simulation import Simulation
 

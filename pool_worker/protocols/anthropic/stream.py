@@ -11,7 +11,7 @@ from typing import Any
 from pool_worker.errors import BadAnswerError
 from pool_worker.protocols.answer import Answer
 from pool_worker.protocols.anthropic.answer import Block, assemble, read_block
-from pool_worker.protocols.fields import count, refuse, text_or_none
+from pool_worker.protocols.fields import count, ended_too_early, refuse, text_or_none
 
 MOST_BLOCKS = 1024
 """Far more than any answer has; an index beyond would be a mistake, or meant to fill the memory."""
@@ -54,8 +54,7 @@ class AnthropicStream:
     def answer(self) -> Answer:
         """The whole; a stream has ended well when it said why."""
         if self._stop_reason is None:
-            reason = "the stream ended before the answer did"
-            raise BadAnswerError(reason, charged=True)
+            ended_too_early()
         blocks = [self._blocks[index] for index in sorted(self._blocks)]
         return assemble(blocks, stop_reason=self._stop_reason, usage=self._usage, model=self._model)
 

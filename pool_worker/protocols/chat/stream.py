@@ -9,13 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pool_client.job import Usage
-from pool_worker.errors import BadAnswerError
 from pool_worker.protocols.answer import Answer
 from pool_worker.protocols.chat.answer import parse_usage, reasoning_in
-from pool_worker.protocols.fields import refuse, text_or_none
-
-MOST_TOOL_CALLS = 128
-"""As many tools as the API takes; an index beyond would be a mistake, or meant to fill the memory."""
+from pool_worker.protocols.fields import MOST_TOOL_CALLS, ended_too_early, refuse, text_or_none
 
 
 class ChatStream:
@@ -46,8 +42,7 @@ class ChatStream:
     def answer(self) -> Answer:
         """The whole; a stream has ended well when it said why."""
         if self._finish_reason is None:
-            reason = "the stream ended before the answer did"
-            raise BadAnswerError(reason, charged=True)
+            ended_too_early()
         return Answer(
             content="".join(self._content),
             finish_reason=self._finish_reason,

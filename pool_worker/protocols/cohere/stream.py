@@ -9,13 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pool_client.job import Usage
-from pool_worker.errors import BadAnswerError
 from pool_worker.protocols.answer import Answer
 from pool_worker.protocols.cohere.answer import finish_reason_of, new_call, parse_usage, part_text
-from pool_worker.protocols.fields import refuse, text_or_none
+from pool_worker.protocols.fields import MOST_TOOL_CALLS, ended_too_early, refuse, text_or_none
 
-MOST_TOOL_CALLS = 128
-"""An index beyond would be a mistake, or meant to fill the memory."""
 _MESSAGE = "delta.message"
 
 
@@ -55,8 +52,7 @@ class CohereStream:
     def answer(self) -> Answer:
         """The whole; a stream has ended well when it said why."""
         if self._finish_reason is None:
-            reason = "the stream ended before the answer did"
-            raise BadAnswerError(reason, charged=True)
+            ended_too_early()
         return Answer(
             content="".join(self._content),
             finish_reason=self._finish_reason,

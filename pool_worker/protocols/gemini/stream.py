@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pool_client.job import Usage
-from pool_worker.errors import BadAnswerError
 from pool_worker.protocols.answer import Answer
-from pool_worker.protocols.fields import refuse, text_or_none
+from pool_worker.protocols.fields import ended_too_early, refuse, text_or_none
 from pool_worker.protocols.gemini.answer import FILTERED, finish_reason, first_candidate, is_blocked, parse_parts, parse_usage
 
 
@@ -48,8 +47,7 @@ class GeminiStream:
     def answer(self) -> Answer:
         """The whole; a stream has ended well when it said why."""
         if self._finish_reason is None and not self._is_blocked:
-            reason = "the stream ended before the answer did"
-            raise BadAnswerError(reason, charged=True)
+            ended_too_early()
         return Answer(
             content="".join(self._content),
             finish_reason=finish_reason(self._finish_reason, called=bool(self._calls)) or FILTERED,
