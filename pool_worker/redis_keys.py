@@ -148,6 +148,16 @@ def failures(scope: str) -> str:
     return f"pool:failures:{scope}"
 
 
+def health(scope: str) -> str:
+    """String: how well a provider or key is; none: wholly (see `limits/lua/scores.lua`). TTL: an hour after its last change."""
+    return f"pool:health:{scope}"
+
+
+def failed_checks(provider: str) -> str:
+    """String: how often a provider was checked in vain, and when it is to be checked again, ms. TTL: twice until then."""
+    return f"pool:checks:{provider}"
+
+
 # --- cache (pool_worker/cache) ----------------------------------------------------------------------------------------------
 
 CACHE_USED = "pool:cache:used"

@@ -140,6 +140,10 @@ class SmallWorker:
         for scope in self.held():
             self.redis.delete(redis_keys.hold(scope))
 
+    def time_passes_for(self, scope: str) -> None:
+        """The hold on this scope is over."""
+        self.redis.delete(redis_keys.hold(scope))
+
     def wake(self, job: JobHandle) -> None:
         """The parked job's time has come, and nothing speaks against it: it is back in its queue, and so are those before it."""
         self.redis.zadd(shared_keys.PARKED_TIMERS, {job.id: 0}, xx=True)

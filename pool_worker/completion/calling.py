@@ -13,7 +13,7 @@ from pool_client.job import Job, Usage
 from pool_worker.completion.estimates import charge_of_answer, estimate_usage, max_tokens_to_send
 from pool_worker.completion.speaking import Speaker
 from pool_worker.errors import AbandonedError, AttemptError, CutShortError, WindowSpentError
-from pool_worker.health import blame, reason_of
+from pool_worker.health import blame, reason_of, well
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.holds import group_scope, hold
@@ -116,6 +116,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
         cost_micro_usd=micro_usd(cost_usd),
         sent_after_ms=sending.after_ms,
         observed=success.observed,
+        well=well(lease),
     )
     return Answered(
         answer,

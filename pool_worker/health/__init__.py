@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from pool_worker.health.blame import blame, reason_of
+from pool_worker.health.scores import well
 
-__all__ = ["blame", "reason_of"]
+__all__ = ["blame", "reason_of", "well"]

@@ -1,11 +1,15 @@
 """Whom to leave alone after a failed attempt, and for how long: shared by all workers through holds.
 
 A spent quota is held until the time that the provider named. Who failed without naming one is held for a moment, twice as long
-each time it fails again after a hold, so that one sick provider costs a few attempts and not one per job.
+each time it fails again after a hold and no call has succeeded since, so that one sick provider costs a few attempts and not one
+per job. What is evidence of an illness also lowers the scores of the provider and of the key (see `scores`): who comes to 0 is
+left alone for minutes. A key that is refused comes to 0 at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from redis.asyncio import Redis
@@ -13,14 +17,28 @@ from redis.asyncio import Redis
 from pool_worker import redis_keys
 from pool_worker.alerts import tell
 from pool_worker.errors import AttemptError, BillingError, ModelNotAllowedError, Scope
+from pool_worker.health.scores import FAILURE_COSTS, HEALTHY, QUARANTINE_S, scopes_of
 from pool_worker.limits.acquire import Lease
+from pool_worker.limits.clock import as_argument
 from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
 from pool_worker.lua import run_script
 from pool_worker.registry import ALL_MODELS
 
 LONGEST_HOLD_S = 300.0
+QUARANTINE_TOLD_FOR_S = 6 * 3600.0
+"""Who goes in and out of quarantine is told of so often at most."""
 FORGIVEN_AFTER_HOLDS = 3
 """Who stays well for this many times its last hold starts again from the shortest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """What became of a scope that failed."""
+
+    held_ms: int
+    """For how long it is held from now; 0 if it was held already."""
+    quarantined: str | None = None
+    """The scope that is in quarantine from now."""
 
 
 async def blame(redis: Redis, error: AttemptError, lease: Lease, *, now: datetime) -> None:
@@ -32,11 +50,11 @@ async def blame(redis: Redis, error: AttemptError, lease: Lease, *, now: datetim
     if scope is None:
         return
     reason = reason_of(error)
-    if error.retry_at is not None:
-        wait_ms = round((error.retry_at - now) / timedelta(milliseconds=1))
-        await hold(redis, scope, ttl_ms=max(1, wait_ms), reason=reason)
+    named_ms = None if error.retry_at is None else max(1, round((error.retry_at - now) / timedelta(milliseconds=1)))
+    if named_ms is not None and not error.harms_health:
+        await hold(redis, scope, ttl_ms=named_ms, reason=reason)
     else:
-        await fall(redis, scope, first_s=error.default_hold_s, reason=reason)
+        await _fall(redis, error, lease, scope=scope, named_ms=named_ms, now=now)
     if error.needs_person:
         await _tell(redis, error, lease, scope=scope, now=now)
 
@@ -46,21 +64,77 @@ def reason_of(error: AttemptError) -> str:
     return f"{type(error).__name__}: {error.reason}"
 
 
-async def fall(redis: Redis, scope: str, *, first_s: float, reason: str, now_ms: int | None = None) -> int:
-    """Hold a scope that failed without saying for how long; see `lua/fall.lua`.
+async def fall(
+    redis: Redis,
+    scope: str,
+    *,
+    first_s: float,
+    reason: str,
+    named_ms: int | None = None,
+    harms: Sequence[str] = (),
+    costs: int = FAILURE_COSTS,
+    now_ms: int | None = None,
+) -> Fall:
+    """Hold a scope that failed; see `lua/fall.lua`.
 
-    Returns:
-        For how many ms it is held from now; 0 if it was held already.
+    Args:
+        redis: Where holds are kept.
+        scope: Who failed.
+        first_s: For how long it is held the first time, if `named_ms` is None.
+        reason: Why.
+        named_ms: For how long it wants to be left alone.
+        harms: The scopes whose health suffers by it.
+        costs: How many points it costs each of them.
+        now_ms: For tests: Redis's clock is taken otherwise.
     """
-    arguments: list[int | str] = [round(first_s * 1000), round(LONGEST_HOLD_S * 1000), FORGIVEN_AFTER_HOLDS, reason]
-    keys = [redis_keys.hold(scope), redis_keys.failures(scope)]
-    arguments.append("" if now_ms is None else now_ms)
-    return int(await run_script(redis, __package__, "fall", keys=keys, arguments=arguments))
+    pairs = ((redis_keys.health(ill), redis_keys.hold(ill)) for ill in harms)
+    held_ms, quarantined = await run_script(
+        redis,
+        __package__,
+        "fall",
+        keys=[redis_keys.hold(scope), redis_keys.failures(scope), *(name for pair in pairs for name in pair)],
+        arguments=[
+            *(round(first_s * 1000), round(LONGEST_HOLD_S * 1000), as_argument(named_ms), FORGIVEN_AFTER_HOLDS),
+            *(costs, round(QUARANTINE_S * 1000), reason, as_argument(now_ms)),
+        ],
+    )
+    return Fall(held_ms, None if quarantined < 0 else harms[quarantined])
 
 
 async def forgive(redis: Redis, scope: str) -> None:
     """A scope is well again: its hold ends, and its next fall is its first."""
     await redis.delete(redis_keys.hold(scope), redis_keys.failures(scope))
+
+
+async def _fall(redis: Redis, error: AttemptError, lease: Lease, *, scope: str, named_ms: int | None, now: datetime) -> None:
+    """With what it does to the health of provider and key. A key's own failure says nothing of its provider, and is its end."""
+    harms, costs = (scopes_of(lease), FAILURE_COSTS) if error.scope is Scope.PROVIDER else ((scope,), HEALTHY)
+    fell = await fall(
+        redis,
+        scope,
+        first_s=error.default_hold_s,
+        reason=reason_of(error),
+        named_ms=named_ms,
+        harms=harms if error.harms_health else (),
+        costs=costs,
+    )
+    if fell.quarantined and not error.needs_person:
+        await _tell_quarantine(redis, error, fell.quarantined, now=now)
+
+
+async def _tell_quarantine(redis: Redis, error: AttemptError, scope: str, *, now: datetime) -> None:
+    kind, _, name = scope.partition(":")
+    await tell(
+        redis,
+        severity="warning",
+        source="health",
+        title=f"{kind} {name} is in quarantine",
+        message=f"too many of its calls failed, the last one so: {error.reason}. It is left alone for"
+        f" {QUARANTINE_S / 60:g} minutes, then it gets a few calls, and more as they succeed",
+        cause=f"quarantine:{scope}",
+        now=now,
+        ttl_s=QUARANTINE_TOLD_FOR_S,
+    )
 
 
 async def _tell(redis: Redis, error: AttemptError, lease: Lease, *, scope: str, now: datetime) -> None:

@@ -99,6 +99,7 @@ _ALWAYS = {
     "keep_ms": LONGEST_LEASE_MS * 24,
     "facts": redis_keys.key_facts(""),
     "key_hold": redis_keys.hold(key_scope("")),
+    "key_health": redis_keys.health(key_scope("")),
 }
 """What the script is told in every call: names of redis keys, and how long it keeps a lease that nobody ends."""
 

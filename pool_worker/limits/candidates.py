@@ -56,14 +56,15 @@ class Candidate:
         """The windows that a call is counted in."""
         return counted_windows(self.windows, self.provider.daily_unit)
 
-    def redis_keys(self) -> tuple[str, str, str, str]:
-        """What `acquire.lua` reads first: the ready index, the holds on provider and model, and whether nobody is free."""
+    def redis_keys(self) -> tuple[str, str, str, str, str]:
+        """What `acquire.lua` reads first: priorities, holds on provider and model, nobody free, the provider's health."""
         provider, model = self.provider.id, self.model.name
         return (
             redis_keys.ready_keys(provider, model),
             redis_keys.hold(provider_scope(provider)),
             redis_keys.hold(model_scope(provider, model)),
             redis_keys.nobody_free(provider, model),
+            redis_keys.health(provider_scope(provider)),
         )
 
     def as_json(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from redis.asyncio import Redis
 
@@ -42,8 +42,26 @@ class Settlement:
         return redis_keys.lease(self.lease_id), redis_keys.LEASES
 
 
+@dataclass(frozen=True, slots=True)
+class Well:
+    """Who has shown by a successful call that it is well."""
+
+    health: tuple[str, str]
+    """Redis keys of the health of the provider and of the key."""
+    failures: str
+    """Redis key of the provider's falls: they are forgotten."""
+    by: int
+    """Points that the call is worth."""
+
+
 def used(
-    lease_id: str, *, actual: Charge, cost_micro_usd: int = 0, sent_after_ms: int = 0, observed: Iterable[Observed] = ()
+    lease_id: str,
+    *,
+    actual: Charge,
+    cost_micro_usd: int = 0,
+    sent_after_ms: int = 0,
+    observed: Iterable[Observed] = (),
+    well: Well | None = None,
 ) -> Settlement:
     """A lease whose call was made.
 
@@ -54,10 +72,13 @@ def used(
         sent_after_ms: how long after the acquire the request was sent, by the caller's monotonic clock.
         observed: what the provider said of its windows, the best source last: windows that it says are fuller are
             counted as full as that, and a limit that is lower than the configured one is kept to.
+        well: who has done well by this call; None if nobody has.
     """
     ending = {"state": "settled", "actual": actual.amounts(cost_micro_usd=cost_micro_usd), "sent_after_ms": sent_after_ms}
     if said := [_said(window) for window in observed]:
         ending["said"] = said
+    if well is not None:
+        ending["well"] = asdict(well)
     return Settlement(lease_id, json.dumps(ending, separators=(",", ":")))
 
 

@@ -11,15 +11,15 @@ import redis.asyncio
 
 from pool_client.redis_connection import connection_options
 from pool_worker import redis_keys
-from pool_worker.health.blame import fall
+from pool_worker.health.blame import Fall, fall
 
 NOW_MS = 1_800_000_000_000
 
 
 @pytest.fixture
-def run(redis_url: str) -> Callable[[Callable[[redis.asyncio.Redis], Awaitable[int]]], int]:
-    def run(step: Callable[[redis.asyncio.Redis], Awaitable[int]]) -> int:
-        async def once() -> int:
+def run(redis_url: str) -> Callable[[Callable[[redis.asyncio.Redis], Awaitable[Fall]]], Fall]:
+    def run(step: Callable[[redis.asyncio.Redis], Awaitable[Fall]]) -> Fall:
+        async def once() -> Fall:
             async with redis.asyncio.Redis.from_url(redis_url, **connection_options(asynchronous=True)) as client:
                 return await step(client)
 
@@ -29,7 +29,7 @@ def run(redis_url: str) -> Callable[[Callable[[redis.asyncio.Redis], Awaitable[i
 
 
 def fall_at(run: Callable, now_ms: int, first_s: float = 2.0) -> int:
-    return run(lambda client: fall(client, "provider:groq", first_s=first_s, reason="it failed", now_ms=now_ms))
+    return run(lambda client: fall(client, "provider:groq", first_s=first_s, reason="it failed", now_ms=now_ms)).held_ms
 
 
 def test_each_fall_after_a_hold_is_held_twice_as_long(run: Callable, redis_client: redis.Redis) -> None:

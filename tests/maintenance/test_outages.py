@@ -23,14 +23,17 @@ from pool_worker.maintenance.outages import is_expected
 from pool_worker.maintenance.probes import probe_health
 from pool_worker.registry import Provider
 
+SOME_MINUTES = timedelta(minutes=5)
 FREE = ("cerebras", "groq", "mistral")
 
 
-def break_down(worker: SmallWorker, providers: Iterable[str]) -> None:
+def break_down(worker: SmallWorker, providers: Iterable[str], *, falls: int = 2) -> None:
     """They fail, and jobs have noticed."""
     for name in providers:
         worker.simulator.fault(name, "down")
-        worker.run(fall(worker.pool.redis, provider_scope(name), first_s=100, reason="it failed"))
+        for _ in range(falls):
+            worker.time_passes()
+            worker.run(fall(worker.pool.redis, provider_scope(name), first_s=100, reason="it failed"))
 
 
 def forget_falls(worker: SmallWorker) -> None:
@@ -40,7 +43,9 @@ def forget_falls(worker: SmallWorker) -> None:
 
 
 def told(worker: SmallWorker) -> list[str]:
-    """What a probe tells people."""
+    """What a probe tells people, some minutes later."""
+    later = worker.pool.now() + SOME_MINUTES
+    worker.pool.now = lambda: later
     worker.redis.delete(redis_keys.OUTBOX)
     worker.run(probe_health(worker.pool))
     return [f"{row.severity}: {row.title}" for row in worker.rows(AlertRow)]
@@ -54,6 +59,12 @@ def test_a_provider_that_is_down_is_told_of_once_and_then_that_it_is_up(worker: 
     assert told(worker) == ["info: groq is up again"]
     assert told(worker) == []
     break_down(worker, ["groq"])
+    assert told(worker) == ["warning: groq is down"]
+
+
+def test_one_failure_and_one_check_in_vain_are_not_told_yet(worker: SmallWorker) -> None:
+    break_down(worker, ["groq"], falls=1)
+    assert told(worker) == []
     assert told(worker) == ["warning: groq is down"]
 
 
@@ -149,9 +160,7 @@ def test_who_is_not_expected_is_not_told_of(worker: SmallWorker) -> None:
 
 
 def test_in_the_ledger_an_alert_knows_when_it_was_over(worker: SmallWorker) -> None:
-    noon = worker.pool.now()
-    for minute, mend in enumerate((False, True)):
-        worker.pool.now = lambda at=noon + timedelta(minutes=minute): at
+    for mend in (False, True):
         if mend:
             worker.simulator.clear_faults()
         else:
@@ -159,6 +168,6 @@ def test_in_the_ledger_an_alert_knows_when_it_was_over(worker: SmallWorker) -> N
         told(worker)
         worker.run(write_ledger(worker.pool))
     up, down = reports.list_alerts(worker.pool.books.engine)
-    assert (down.title, down.resolved_at) == ("groq is down", noon + timedelta(minutes=1))
+    assert (down.title, down.resolved_at) == ("groq is down", down.created_at + SOME_MINUTES)
     assert (up.severity, up.acknowledged, up.resolved_at) == ("info", True, None)
     assert reports.list_alerts(worker.pool.books.engine, open_only=True) == []

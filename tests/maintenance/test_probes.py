@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from small_worker import SmallWorker
 
@@ -16,6 +18,17 @@ GROQ = "provider:groq"
 def fallen(worker: SmallWorker) -> SmallWorker:
     worker.run(fall(worker.pool.redis, GROQ, first_s=100, reason="it failed"))
     return worker
+
+
+def check(worker: SmallWorker, *, after_s: float) -> int:
+    """Beat's tick, so much later."""
+    later = worker.pool.now() + timedelta(seconds=after_s)
+    worker.pool.now = lambda: later
+    return worker.run(probe_health(worker.pool))
+
+
+def checks_in_vain(worker: SmallWorker) -> int:
+    return int((worker.redis.get(redis_keys.failed_checks("groq")) or "0").split()[0])
 
 
 def falls(worker: SmallWorker) -> int:
@@ -40,9 +53,30 @@ def test_who_is_still_down_falls_again_and_longer(fallen: SmallWorker) -> None:
     assert fallen.run(probe_health(fallen.pool)) == 0
     assert fallen.held() == {GROQ: pytest.approx(100, abs=1)}, "during a hold nothing changes"
     fallen.time_passes()
-    fallen.run(probe_health(fallen.pool))
+    check(fallen, after_s=60)
     assert falls(fallen) == 2
     assert fallen.held() == {GROQ: pytest.approx(2 * 5, abs=1)}
+
+
+def test_checks_in_vain_become_rarer_up_to_five_minutes(fallen: SmallWorker) -> None:
+    fallen.simulator.fault("groq", "down")
+    ticks_of_half_an_hour = []
+    for tick in range(60):
+        before = checks_in_vain(fallen)
+        check(fallen, after_s=30)
+        if checks_in_vain(fallen) > before:
+            ticks_of_half_an_hour.append(tick)
+    assert ticks_of_half_an_hour == [0, 1, 3, 7, 15, 25, 35, 45, 55]
+
+
+def test_a_check_that_is_answered_ends_the_waiting(fallen: SmallWorker) -> None:
+    fallen.simulator.fault("groq", "down")
+    for _ in range(3):
+        check(fallen, after_s=300)
+    fallen.simulator.clear_faults()
+    assert check(fallen, after_s=300) == 1
+    fallen.run(fall(fallen.pool.redis, GROQ, first_s=1, reason="it failed"))
+    assert check(fallen, after_s=0) == 1
 
 
 def test_a_key_that_is_refused_is_not_the_providers_fault(fallen: SmallWorker) -> None:

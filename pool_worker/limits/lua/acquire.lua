@@ -1,11 +1,12 @@
 -- Purpose: reserve one call on the first candidate, in route order, that is free: all of its windows, its budgets and a
 --   slot in flight, or nothing at all. Idempotent by lease id.
 -- KEYS[1] lease (hash)  KEYS[2] open leases (sorted set)
--- KEYS[3..] four for each candidate: pool:ready:* (string), pool:hold:* of its provider and of its model, pool:ready:*:nobody (strings)
---   The others are named by the script, which picks them: pool:ready:*:* (sorted sets), pool:key:* (hash), pool:hold:* (string),
+-- KEYS[3..] five for each candidate: pool:ready:*, pool:hold:* of its provider and of its model, pool:ready:*:nobody, pool:health:* of its
+--   provider (strings)
+--   The others are named by the script, which picks them: pool:ready:*:* (sorted sets), pool:key:* (hash), pool:hold:* and pool:health:* (string),
 --   pool:in_flight:* (sorted set), pool:window:* (by kind), pool:budget:*:* (string). One Redis node, or one slot.
 -- ARGV[1] JSON of the call: {lease_id, job_id, ttl_ms, keep_ms, guard_ms, amounts: [[n by unit, see UNITS] by candidate],
---   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, key_hold (prefixes),
+--   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, key_hold, key_health (prefixes),
 --   line: {due, record, lane, priority} (see broker/line.lua), or nil: it asks whoever else waits}
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id, how full in percent the fullest window of a day or
@@ -64,7 +65,7 @@ local function too_large(c)
 end
 
 -- A free key of the candidate, of the best priority that has one; or nil, with an answer that ends the call.
-local function find(c, priorities, provider_hold, model_hold, nobody)
+local function find(c, priorities, provider_hold, model_hold, nobody, health)
   if not priorities then
     return nil, {'unenrolled', c.provider}
   end
@@ -78,6 +79,11 @@ local function find(c, priorities, provider_hold, model_hold, nobody)
     return nil
   end
   if not budgets_free(c) then
+    return nil
+  end
+  c.admission = admitted(c.health, health)
+  if not c.admission then
+    note_earlier(ask.soonest, now + SOON_MS, c.provider, RECOVERING)
     return nil
   end
   local nobody_at, who, what = nobody_until(nobody, c.amounts, now)
@@ -106,8 +112,9 @@ for i = 2, #ARGV - 1 do
   local c = cjson.decode(ARGV[i])
   c.amounts = call.amounts[i - 1]
   c.cost = c.amounts[UNITS.usd]
+  c.health = KEYS[5 * i - 3]
   c.seen, c.first, c.is_whole = {}, {at = NEVER}, true
-  local look, answer = find(c, unpack(facts, 4 * i - 7, 4 * i - 4))
+  local look, answer = find(c, unpack(facts, 5 * i - 9, 5 * i - 5))
   if answer then
     return answer
   elseif look and call.served[i - 1] then

@@ -2,12 +2,7 @@
 -- KEYS[1] hold (string "until_ms reason")
 -- ARGV[1] until_ms or ''  ARGV[2] ttl_ms, where until_ms is ''  ARGV[3] reason  ARGV[4] now_ms or ''
 -- Returns: the time in ms until which the scope is held now
--- include clock.lua
+-- include holds.lua
 local now = clock(ARGV[4])
 local until_ms = ARGV[1] ~= '' and tonumber(ARGV[1]) or now + tonumber(ARGV[2])
-local held_until = tonumber(string.match(redis.call('GET', KEYS[1]) or '', '^%d+') or 0)
-if until_ms <= held_until or until_ms <= now then
-  return held_until
-end
-redis.call('SET', KEYS[1], whole(until_ms) .. ' ' .. ARGV[3], 'PX', until_ms - now)
-return until_ms
+return (extend_hold(KEYS[1], until_ms, ARGV[3], now))

@@ -1,9 +1,11 @@
 -- Ending a lease, once. For every script that ends one: settle.lua, expire.lua, and the completion's own finish script.
 -- include said.lua
+-- include scores.lua
 local SETTLED_KEEP_MS = 600000
 
 -- End a lease. `ending`: {state: settled, refunded or expired; actual: what was really used (unit -> amount; usd in millionths),
--- nil: its estimate; sent_after_ms: how long after the acquire the request was sent; said: see said.lua, or nil}.
+-- nil: its estimate; sent_after_ms: how long after the acquire the request was sent; said: see said.lua, or nil; well: whose call
+-- succeeded, see scores.lua, or nil}.
 -- Returns 1, or 0 if there is no such open lease. One that is not known is over for good all the same: the command that asked for
 -- it may come after the one that ends it, when a network let both wait.
 local function settle_lease(lease_key, index, lease_id, ending, now)
@@ -28,6 +30,9 @@ local function settle_lease(lease_key, index, lease_id, ending, now)
     end
     freed = freed or amount < note.amount
     freed_for_all = freed_for_all or (note.shared and amount < note.amount)
+  end
+  if ending.well then
+    raise_scores(ending.well)
   end
   redis.call('HSET', lease_key, 'state', ending.state)
   redis.call('HDEL', lease_key, 'reserved')

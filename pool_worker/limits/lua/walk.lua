@@ -1,11 +1,13 @@
 -- Looking for a free key of one candidate (`c`, see candidates.py) for a call. `ask`: {call, time, now, looks_left, soonest: the earliest
 -- time at which anything may free up: {at, who, what}}.
 -- include windows.lua
+-- include scores.lua
 
 -- How many keys are looked at in one call, and for each candidate at least.
 local LOOKS = 8
 local LEAST_LOOKS = 1
 local DAY_MS = 86400000
+local RECOVERING = 'it recovers from failures and takes few calls as yet'
 
 local UNITS = {requests = 1, tokens = 2, input_tokens = 3, output_tokens = 4, units = 5, usd = 6}
 local function amount_for(w, c)
@@ -61,8 +63,15 @@ local function look_at(ask, c, key)
     return nil
   end
   local look = {key = key, group = group, daily_limit = tonumber(facts[2]), priority = facts[3], learned = facts[4]}
-  local held_until, reason =
-    hold_end(redis.call('MGET', ask.call.key_hold .. key, c.group_holds[1] .. group, c.group_holds[2] .. group))
+  local health = ask.call.key_health .. key
+  local holds = redis.call('MGET', ask.call.key_hold .. key, c.group_holds[1] .. group, c.group_holds[2] .. group, health)
+  local held_until, reason = hold_end({holds[1], holds[2], holds[3]})
+  if held_until <= ask.now then
+    look.admission = admitted(health, holds[4])
+    if not look.admission then
+      held_until, reason = ask.now + SOON_MS, RECOVERING
+    end
+  end
   if held_until > ask.now then
     look.at, look.small_at, look.what = held_until, held_until, reason
     return look

@@ -1,0 +1,45 @@
+"""How well providers and keys are, from 0 to 100: what each success gives and each failure costs, and reading it.
+
+Redis keeps only those below 100 (`limits/lua/scores.lua`, which also says how many calls they get).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from redis.asyncio import Redis
+
+from pool_worker import redis_keys
+from pool_worker.limits.acquire import Lease
+from pool_worker.limits.holds import key_scope, provider_scope
+from pool_worker.limits.settle import Well
+
+HEALTHY = 100
+SUCCESS_GIVES = 5
+FAILURE_COSTS = 15
+QUARANTINE_S = 300.0
+"""For so long nobody is called whose score has come to 0."""
+
+AT_ONCE = 2000
+
+
+def scopes_of(lease: Lease) -> tuple[str, str]:
+    """Whose health a call under this lease tells of: its provider, and its key."""
+    return provider_scope(lease.candidate.provider.id), key_scope(lease.key_id)
+
+
+def well(lease: Lease) -> Well:
+    """For the settlement of a call that succeeded."""
+    provider, key = scopes_of(lease)
+    return Well((redis_keys.health(provider), redis_keys.health(key)), redis_keys.failures(provider), SUCCESS_GIVES)
+
+
+async def read_scores(redis: Redis, scopes: Sequence[str]) -> Mapping[str, int]:
+    """The score of each scope."""
+    scores: dict[str, int] = {}
+    for start in range(0, len(scopes), AT_ONCE):
+        some = scopes[start : start + AT_ONCE]
+        values = cast("list[str | None]", await redis.mget([redis_keys.health(scope) for scope in some]))
+        scores |= {scope: HEALTHY if value is None else int(value.split()[0]) for scope, value in zip(some, values, strict=True)}
+    return scores
