@@ -82,9 +82,9 @@ def test_who_has_fallen_seven_times_is_in_quarantine_for_five_minutes_and_a_pers
 
 
 def test_one_sick_key_is_put_away_and_its_provider_is_not(worker: SmallWorker) -> None:
-    worker.redis.set(redis_keys.health(SECOND_KEY), "40 0 0")
+    set_score(worker, SECOND_KEY, 10, saved=80)
     worker.simulator.fault("groq", "status", status=500, key="groq#2")
-    for _ in range(20):
+    for _ in range(5):
         worker.time_passes_for(GROQ)
         keys_of(worker, jobs=1)
     assert scores(worker, SECOND_KEY) == [0]
