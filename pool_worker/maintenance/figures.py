@@ -27,6 +27,7 @@ from pool_client.stats import (
 )
 from pool_worker import redis_keys
 from pool_worker.ledger.totals import totals_by_key
+from pool_worker.limits.holds import key_scope, provider_scope
 from pool_worker.overview.reading import Overview, read_overview
 from pool_worker.overview.standing import KeyStanding, Obstacle, ProviderStanding
 from pool_worker.resources import Resources
@@ -101,16 +102,20 @@ def _key_stats(key: KeyStanding, today: Mapping[str, DayStats] | None) -> KeySta
 
 
 def _health(overview: Overview) -> PoolHealth:
-    return PoolHealth(taken_at=overview.at, providers={it.provider: _provider_health(it) for it in overview.providers})
+    return PoolHealth(taken_at=overview.at, providers={it.provider: _provider_health(it, overview) for it in overview.providers})
 
 
-def _provider_health(it: ProviderStanding) -> ProviderHealth:
-    keys = {key.use.key_id: KeyHealth.model_validate(_facts(key.obstacle)) for key in it.keys}
+def _provider_health(it: ProviderStanding, overview: Overview) -> ProviderHealth:
+    keys = {
+        key.use.key_id: KeyHealth.model_validate(_facts(key.obstacle, overview.score(key_scope(key.use.key_id))))
+        for key in it.keys
+    }
     usable = sum(key.status is HealthStatus.HEALTHY for key in keys.values())
-    return ProviderHealth.model_validate({**_facts(it.obstacle), "keys": keys, "keys_usable": usable})
+    facts = _facts(it.obstacle, overview.score(provider_scope(it.provider)))
+    return ProviderHealth.model_validate({**facts, "keys": keys, "keys_usable": usable})
 
 
-def _facts(obstacle: Obstacle | None) -> dict[str, object]:
+def _facts(obstacle: Obstacle | None, score: int) -> dict[str, object]:
     if obstacle is None:
-        return {"status": HealthStatus.HEALTHY}
-    return {"status": obstacle.status, "reason": obstacle.reason, "until": obstacle.until}
+        return {"status": HealthStatus.HEALTHY, "score": score}
+    return {"status": obstacle.status, "reason": obstacle.reason, "until": obstacle.until, "score": score}

@@ -90,6 +90,18 @@ def test_dead_letters_are_counted_and_where_to_see_them(reader: StatusReader, re
     assert re.search(r"2 dead letters, kept until you decide: \S*model-pool dead list", page(status))
 
 
+def test_the_health_of_who_is_not_wholly_well(
+    reader: StatusReader, redis_client: redis.Redis, registry: Registry, redis_url: str
+) -> None:
+    ask(redis_url, registry, calls=1)
+    assert "health" not in page(reader.read())
+    redis_client.set(redis_keys.health("provider:groq"), "40 0 1")
+    redis_client.set(redis_keys.health("key:groq#2"), "85 0 0")
+    status = reader.read()
+    assert dict(status.scores) == {"provider:groq": 40, "key:groq#2": 85}
+    assert "groq 40, key groq#2 85; all others 100" in page(status)
+
+
 def test_nothing_is_changed_by_looking(reader: StatusReader, redis_client: redis.Redis) -> None:
     reader.read()
     assert redis_client.dbsize() == 0

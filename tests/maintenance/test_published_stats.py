@@ -52,6 +52,13 @@ def test_every_window_of_every_key_is_published(worker: SmallWorker) -> None:
     assert stats.providers["groq"].today is None, "the ledger has not told"
 
 
+def test_the_score_of_every_provider_and_key_is_published(worker: SmallWorker) -> None:
+    worker.redis.set(worker_keys.health("provider:groq"), "40 0 1")
+    worker.redis.set(worker_keys.health("key:groq#2"), "85 0 0")
+    groq = published_health(worker).providers["groq"]
+    assert (groq.score, {name: key.score for name, key in groq.keys.items()}) == (40, {"groq#1": 100, "groq#2": 85})
+
+
 def test_calls_in_flight_are_counted_and_those_of_dead_workers_are_not(worker: SmallWorker) -> None:
     now_ms = round(worker.redis_now_s() * 1000)
     leases = {"a": now_ms + 60_000, "b": now_ms + 60_000, "dead": now_ms - 60_000}

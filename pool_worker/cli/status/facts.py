@@ -86,6 +86,8 @@ class PoolStatus:
     """It is not active yet, but `up` was started on this home a moment ago."""
     keys: tuple[KeyUse, ...] = ()
     holds: tuple[Hold, ...] = ()
+    scores: Mapping[str, int] = field(default_factory=dict)
+    """`provider:groq`, `key:groq#1` → health from 0 to 99, the lowest first; who is not here has 100."""
     budgets: tuple[BudgetUse, ...] = ()
     outbox_rows: int = 0
     """Rows on their way to the ledger."""

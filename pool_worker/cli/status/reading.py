@@ -21,7 +21,7 @@ from pool_worker.cli.status.facts import PoolStatus, QueueDepth, Worker
 from pool_worker.cli.status.parked import read_parked
 from pool_worker.overview.holds import read_holds
 from pool_worker.overview.keys import enrolled_keys, read_key_use
-from pool_worker.overview.reading import Overview, read_overview
+from pool_worker.overview.reading import Overview, read_lowered_scores, read_overview
 from pool_worker.registry import Registry
 
 SCAN_STEP = 5000
@@ -91,6 +91,7 @@ async def read_status(client: redis.asyncio.Redis, registry: Registry) -> PoolSt
         beat_is_active=bool(beat),
         keys=await read_key_use(client, registry),
         holds=tuple((await read_holds(client, registry)).values()),
+        scores=await read_lowered_scores(client, registry),
         budgets=await read_budgets(client, registry),
         outbox_rows=rows,
         dead_letters=dead,

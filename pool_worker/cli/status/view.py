@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -22,6 +22,7 @@ FEW_KEYS = 8
 """So many are shown one by one."""
 MOST_HOLDS = 8
 MOST_WAITS = 4
+MOST_SCORES = 4
 BAR = 6
 LEAST_SHARE = 0.01
 """Of a group's windows those are shown of which more is used."""
@@ -51,6 +52,8 @@ def _numbers(status: PoolStatus) -> Table:
         letters = f"{count_of(status.dead_letters, 'dead letter')}, kept until you decide: {as_typed('dead list')}"
         grid.add_row("", Text(letters, style="yellow"))
     grid.add_row("ledger", f"{count_of(status.outbox_rows, 'row')} on the way")
+    if status.scores:
+        grid.add_row("health", _health(status.scores))
     if status.budgets:
         grid.add_row("money", _money(status.budgets[0]))
         for budget in status.budgets[1:]:
@@ -73,6 +76,14 @@ def _workers(status: PoolStatus) -> Text:
     names = ", ".join(worker.name for worker in status.workers[:6])
     more = f" and {len(status.workers) - 6} more" if len(status.workers) > 6 else ""  # noqa: PLR2004 - as above
     return Text(f"{len(status.workers)}: {names}{more}")
+
+
+def _health(scores: Mapping[str, int]) -> str:
+    """Those that are the worst off: `groq 25, key groq#2 40; all others 100`."""
+    worst = list(scores.items())[:MOST_SCORES]
+    names = ", ".join(f"{scope.removeprefix('provider:').replace('key:', 'key ')} {score}" for scope, score in worst)
+    more = f" and {len(scores) - len(worst)} more" if len(scores) > len(worst) else ""
+    return f"{names}{more}; all others 100"
 
 
 def _money(budget: BudgetUse) -> Text:
