@@ -21,8 +21,8 @@ local function reserve(ask, c, look, record, index)
   for _, w in ipairs(c.cost > 0 and call.budgets or {}) do
     reserve_window(ask, notes, w, c.cost)
   end
-  note_call(c.admission)
-  note_call(look.admission)
+  note_admission(c.admission)
+  note_admission(look.admission)
   redis.call('ZADD', c.ready .. ':' .. look.priority, 'XX', now + ask.fraction - (1 - look.share) * SPREAD_MS, look.key)
   redis.call('ZADD', index, lease.deadline_ms, lease.id)
   local reserved = cjson.encode({

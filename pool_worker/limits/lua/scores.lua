@@ -50,7 +50,7 @@ local function raise_scores(well)
   end
 end
 
--- Whether the next call may go to who has this health: {name, it} to be given to `note_call` with the call, or true if it is well; else
+-- Whether the next call may go to who has this health: {name, it} to be given to `note_admission` with the call, or true if it is well; else
 -- nil, and a part of a call is saved up for it.
 local function admitted(name, value)
   local it = unpack_health(value)
@@ -66,7 +66,7 @@ local function admitted(name, value)
   return {name = name, it = it}
 end
 
-local function note_call(admission)
+local function note_admission(admission)
   if admission ~= true then
     keep_health(admission.name, admission.it)
   end
