@@ -134,6 +134,9 @@ def lease(lease_id: str) -> str:
 HISTORY = "pool:history"
 """Hash: what is counted → how many tokens calls took (see `limits/lua/token_history.lua`). *Lasting*: models × agents."""
 
+PERFORMANCE = "pool:performance"
+"""Hash: model id → how its last calls ended (see `limits/lua/performance.lua`). *Lasting*: one field for each model."""
+
 LEASES = "pool:leases"
 """Sorted set: lease id → its deadline, until it is settled. *Lasting.*"""
 

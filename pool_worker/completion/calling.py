@@ -14,6 +14,7 @@ from pool_worker.completion.estimates import charge_of_answer, estimate_usage, m
 from pool_worker.completion.speaking import Speaker
 from pool_worker.errors import AbandonedError, AttemptError, CutShortError, WindowSpentError
 from pool_worker.health import blame, reason_of, well
+from pool_worker.limits import performance
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.holds import group_scope, hold
@@ -78,6 +79,11 @@ class Sending:
         self._sent_at = time.monotonic()
 
     @property
+    def took_ms(self) -> float:
+        """How long ago it went out."""
+        return 0.0 if self._sent_at is None else 1000 * (time.monotonic() - self._sent_at)
+
+    @property
     def after_ms(self) -> int:
         """How long after the lease was asked for."""
         return round(((self._sent_at or time.monotonic()) - self._asked_at) * 1000)
@@ -106,7 +112,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
             )
     except AttemptError as error:
         return _failed(job, lease, pool, error, sending=sending)
-    ended_at, answer = pool.now(), success.answer
+    took_ms, ended_at, answer = sending.took_ms, pool.now(), success.answer
     usage = answer.usage if answer.usage_reported else estimate_usage(job, model)
     cost_usd = model.price.cost_usd(usage)
     charge = charge_of_answer(usage, lease)
@@ -117,6 +123,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
         sent_after_ms=sending.after_ms,
         observed=success.observed,
         well=well(lease),
+        seen=performance.answered(model.id, latency_ms=took_ms),
     )
     return Answered(
         answer,
@@ -179,12 +186,18 @@ def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sen
     model, now = lease.candidate.model, pool.now()
     usage = estimate_usage(job, model, text_bytes=error.text_bytes) if error.charged else Usage()
     cost_usd = model.price.cost_usd(usage) if error.charged else Decimal(0)
+    seen_failing = performance.failed(model.id, error)
     if error.status_code is None and not error.charged:
-        ended = unused(lease.id)
+        ended = unused(lease.id, seen=seen_failing)
     else:
         charge, cost_micro_usd = lease.candidate.charge if error.charged else Charge(), micro_usd(cost_usd)
         ended = used(
-            lease.id, actual=charge, cost_micro_usd=cost_micro_usd, sent_after_ms=sending.after_ms, observed=error.observed
+            lease.id,
+            actual=charge,
+            cost_micro_usd=cost_micro_usd,
+            sent_after_ms=sending.after_ms,
+            observed=error.observed,
+            seen=seen_failing,
         )
     owed = (partial(settle, pool.redis, ended), partial(blame, pool.redis, error, lease, now=now))
     return Failed(error, usage, cost_usd, now, owed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -12,6 +13,7 @@ from pool_worker import redis_keys
 from pool_worker.ledger.rows import Entry
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.clock import as_argument
+from pool_worker.limits.performance import Seen
 from pool_worker.limits.periods import period_ms
 from pool_worker.lua import run_script
 from pool_worker.observed import Observed
@@ -37,9 +39,9 @@ class Settlement:
     """JSON, as `lua/leases.lua` reads it."""
 
     @property
-    def keys(self) -> tuple[str, str]:
-        """The lease and the open leases."""
-        return redis_keys.lease(self.lease_id), redis_keys.LEASES
+    def keys(self) -> tuple[str, str, str]:
+        """The lease, the open leases, and how well models answer."""
+        return redis_keys.lease(self.lease_id), redis_keys.LEASES, redis_keys.PERFORMANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def used(
     sent_after_ms: int = 0,
     observed: Iterable[Observed] = (),
     well: Well | None = None,
+    seen: Seen | None = None,
 ) -> Settlement:
     """A lease whose call was made.
 
@@ -73,13 +76,21 @@ def used(
         observed: what the provider said of its windows, the best source last: windows that it says are fuller are
             counted as full as that, and a limit that is lower than the configured one is kept to.
         well: who has done well by this call; None if nobody has.
+        seen: what the call says about its model.
     """
-    ending = {"state": "settled", "actual": actual.amounts(cost_micro_usd=cost_micro_usd), "sent_after_ms": sent_after_ms}
+    ending = _ending("settled", actual.amounts(cost_micro_usd=cost_micro_usd), sent_after_ms=sent_after_ms, seen=seen)
     if said := [_said(window) for window in observed]:
         ending["said"] = said
     if well is not None:
         ending["well"] = asdict(well)
     return Settlement(lease_id, json.dumps(ending, separators=(",", ":")))
+
+
+def _ending(state: str, actual: Mapping[str, int], *, sent_after_ms: int, seen: Seen | None) -> dict[str, Any]:
+    ending: dict[str, Any] = {"state": state, "actual": actual, "sent_after_ms": sent_after_ms}
+    if seen is not None:
+        ending["seen"] = {"model": seen.model_id, "cell": seen.cell}
+    return ending
 
 
 def _said(window: Observed) -> dict[str, str | int]:
@@ -92,9 +103,9 @@ def _said(window: Observed) -> dict[str, str | int]:
     return {name: fact for name, fact in facts.items() if fact is not None}
 
 
-def unused(lease_id: str) -> Settlement:
-    """A lease whose request was never sent: nothing of it counts."""
-    return Settlement(lease_id, json.dumps({"state": "refunded", "actual": Charge(requests=0).amounts(), "sent_after_ms": 0}))
+def unused(lease_id: str, *, seen: Seen | None = None) -> Settlement:
+    """A lease whose request was never sent: nothing of it counts. `seen`: what that says about its model all the same."""
+    return Settlement(lease_id, json.dumps(_ending("refunded", Charge(requests=0).amounts(), sent_after_ms=0, seen=seen)))
 
 
 async def settle(redis: Redis, it: Settlement, *, now_ms: int | None = None) -> bool:

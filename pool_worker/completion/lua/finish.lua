@@ -3,7 +3,7 @@
 --          settlement and the attempts' rows are kept, for the call was made.
 -- KEYS: 1 unacked (hash tag -> "list \n message") · 2 its index (zset) · 3 deliveries (hash) · 4 the job's record (hash)
 --       5 its outcome (string, and the channel that tells of it) · 6 outbox (stream)
---       7 history of tokens (hash) · 8 lease (hash) · 9 open leases (zset); both only if there is a lease to settle
+--       7 history of tokens (hash) · 8 lease (hash) · 9 open leases (zset) · 10 performance (hash); these only if there is a lease to settle
 -- ARGV: 1 tag · 2 job_id · 3 final state · 4 outcome (JSON) · 5 ttl_ms · 6 trail (JSON) · 7 model id ("" = none)
 --       8 now_ms ("" = Redis's clock) · 9 lease_id ("" = none) · 10 how the lease ends (JSON, see limits/leases.lua) · 11 task_id
 --       12 tokens that were seen (JSON, see limits/token_history.lua)
@@ -17,7 +17,7 @@
 -- include client/batch.lua
 local now_ms = clock_ms(ARGV[8])
 if ARGV[9] ~= '' then
-  local was_open = settle_lease(KEYS[8], KEYS[9], ARGV[9], cjson.decode(ARGV[10]), now_ms)
+  local was_open = settle_lease(KEYS[8], KEYS[9], ARGV[9], cjson.decode(ARGV[10]), now_ms, KEYS[10])
   if was_open == 1 then note_tokens(KEYS[7], cjson.decode(ARGV[12])) end
 end
 local ours = release(KEYS[1], KEYS[2], ARGV[1])
