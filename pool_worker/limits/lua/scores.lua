@@ -53,6 +53,9 @@ end
 -- Whether the next call may go to who has this health: {name, it} to be given to `note_admission` with the call, or true if it is well; else
 -- nil, and a part of a call is saved up for it.
 local function admitted(name, value)
+  if not value then
+    return true
+  end
   local it = unpack_health(value)
   if not it.recovers then
     return true
