@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +19,10 @@ from sqlalchemy.engine import make_url
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
 from pool_worker.ledger.database import default_url, open_database
 from pool_worker.ledger.schema import migrate
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell: what tests start would ignore Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["simulator_fixture", "system_fixture", "worker_fixture"]
 
