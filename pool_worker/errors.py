@@ -56,6 +56,12 @@ class AttemptError(Exception):
     """Whether it is evidence that the key or provider is ill (a spent quota is not)."""
     needs_person: ClassVar[bool] = False
     """Whether only a person can mend it, so that an alert is due."""
+    is_failover: ClassVar[bool] = True
+    """Whether a call was made in vain, and the job goes on elsewhere because of whom it called.
+
+    A job makes a bounded number of these, and many on one model are told of. Not among them: a spent quota, which is waited for,
+    hundreds of times if need be; what was never sent; what we ended ourselves; a wrong request, which ends its job.
+    """
 
     def __init__(
         self,
@@ -83,6 +89,7 @@ class BadRequestError(AttemptError):
     """The provider refuses the request itself."""
 
     scope = Scope.REQUEST
+    is_failover = False
 
 
 class ContentRefusedError(AttemptError):
@@ -95,6 +102,7 @@ class UnsupportedRequestError(AttemptError):
     """The request asks for what cannot be said in the provider's format."""
 
     scope = Scope.REQUEST_ON_MODEL
+    is_failover = False
 
 
 class RequestTooLargeError(AttemptError):
@@ -107,12 +115,14 @@ class CutShortError(AttemptError):
     """The answer did not fit the bound that the pool had set, which was lower than the job's."""
 
     scope = Scope.US
+    is_failover = False
 
 
 class WindowSpentError(AttemptError):
     """A limit of the account is used up."""
 
     scope = Scope.QUOTA_GROUP
+    is_failover = False
     default_hold_s = 60.0
 
 
@@ -145,6 +155,7 @@ class SecretMissingError(AttemptError):
     """The key's secret cannot be read from the vault."""
 
     scope = Scope.KEY
+    is_failover = False
 
 
 class ModelGoneError(AttemptError):
@@ -190,3 +201,9 @@ class AbandonedError(AttemptError):
     """The call was broken off from our side: its job was cancelled, or the worker left."""
 
     scope = Scope.US
+    is_failover = False
+
+
+KINDS: tuple[type[AttemptError], ...] = tuple(AttemptError.__subclasses__())
+FAILOVERS = frozenset(kind.__name__ for kind in KINDS if kind.is_failover)
+"""Outcomes of attempts that are failovers."""

@@ -228,7 +228,13 @@ class Failover:
 
     tiers: tuple[Tier, ...] = (Tier.FREE, Tier.PAID, Tier.PREMIUM)
     retry_attempts: int = 3
-    """Attempts that may fail for reasons other than a spent quota before the job fails."""
+    """How often a job rests and tries all candidates again after each of them has failed."""
+    max_attempts: int = 50
+    """Calls of one job that may fail, for any reason but a spent quota.
+
+    All four rounds at a dozen providers are 48: a job that meets nothing but failing providers ends by its rounds. This bounds
+    what many bad keys or models can cost one job.
+    """
     fallback_model: str | None = None
 
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from pool_worker.cache.answers import Kept, recall, remember
 from pool_worker.cache.flights import Flights
-from pool_worker.cache.question import question_of
+from pool_worker.cache.question import is_shared, question_of
 
-__all__ = ["Flights", "Kept", "question_of", "recall", "remember"]
+__all__ = ["Flights", "Kept", "is_shared", "question_of", "recall", "remember"]

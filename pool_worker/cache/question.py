@@ -20,12 +20,12 @@ _ASKED = {
 """Who asks, how urgently and under which conditions does not change an answer; which models may give it is another matter."""
 
 
-def question_of(job: Job) -> str | None:
-    """SHA-256 of all that an answer depends on but the model; None if the job is to be asked whatever is known.
+def is_shared(job: Job) -> bool:
+    """Whether answers to the job are kept, and known ones will do: those of temperature 0, and of jobs that ask for it."""
+    return job.temperature == 0 if job.cache is None else job.cache
 
-    Kept are answers of temperature 0, and of jobs that ask for it.
-    """
-    if job.cache is False or (job.cache is None and job.temperature != 0):
-        return None
+
+def question_of(job: Job) -> str:
+    """SHA-256 of all that an answer depends on but the model."""
     asked = job.model_dump_json(include=_ASKED, exclude_none=True)
     return hashlib.sha256(asked.encode()).hexdigest()

@@ -18,7 +18,7 @@ from pool_worker import redis_keys
 from pool_worker.budget import binding_budgets
 from pool_worker.completion.calling import LEASE_MARGIN_S, LONGEST_CALL_S
 from pool_worker.completion.estimates import charge_to_reserve, least_charge
-from pool_worker.completion.failures import is_locked_out, is_of_money, nobody_left
+from pool_worker.completion.failures import enough_failed, is_locked_out, is_of_money, nobody_left
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.waiting import pause_s
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Line, Others, Unenrolled, acquire
@@ -68,8 +68,10 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
     """A lease on the first candidate that has capacity, or where else to go, or how long to wait.
 
     Raises:
-        PoolError: if no candidate is left, or ever was.
+        CompletionError: if no candidate is left, or ever was, or so many calls have failed that none is made any more.
     """
+    if len(trail.failovers) >= pool.registry.failover.max_attempts:
+        raise enough_failed(trail)
     candidates = route_of(job, trail, pool)
     if not candidates.tiers:
         return _rest(job, trail, pool, candidates)
@@ -83,11 +85,26 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
         exhausted.append(place)
         if _can_wait_for(place, job) and not is_locked_out(place, trail):
             break
-    if job.on_exhausted is OnExhausted.DEGRADE and candidates.fallback:
-        place = await _acquire(candidates.fallback, job, pool, cut_at=trail.cut_at)
-        if not isinstance(place, Exhausted):
-            return replace(place, degraded=True) if isinstance(place, Leased) else place
     return min(exhausted, key=_retry_at_ms)
+
+
+async def find_stand_in(job: Job, trail: Trail, pool: Resources) -> Leased | Elsewhere | None:
+    """A lease on the fallback model or a local one, or where else to go; None if none is free, or each has failed for this job.
+
+    A stand-in has one call to answer, so that they end, whatever `max_attempts` says.
+    """
+    failed = {attempt.model_id for attempt in trail.failovers}
+    stand_ins = [choice for choice in route_of(job, trail, pool).fallback if choice.model.id not in failed]
+    place = await _acquire(stand_ins, job, pool, cut_at=trail.cut_at) if stand_ins else None
+    if isinstance(place, Leased):
+        return replace(place, degraded=True)
+    return place if isinstance(place, Elsewhere) else None
+
+
+def able_models(job: Job, pool: Resources) -> list[str]:
+    """Ids of all models that may answer the job, whoever has failed for it: first those that it is for, then the stand-ins."""
+    able = route_of(job, Trail((), queue="", now=pool.now), pool)
+    return [choice.model.id for choice in (*able.choices, *able.fallback)]
 
 
 def _retry_at_ms(place: Exhausted) -> float:

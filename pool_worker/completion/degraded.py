@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pool_client.errors import CompletionError
 from pool_client.job import Job, Result
 from pool_worker.completion.trail import Trail
 
@@ -9,11 +10,11 @@ NOBODY = "none"
 """Model and provider of an answer that no model wrote."""
 
 
-def guidance(job: Job, reason: str, trail: Trail) -> Result:
-    """An honest text in place of an answer, marked as degraded."""
+def guidance(job: Job, error: CompletionError, trail: Trail) -> Result:
+    """An honest text in place of an answer, marked as degraded. `error`: what the job would have failed with."""
     content = (
-        "No language model could be asked: every quota is spent at the moment "
-        f"({reason}). This text was not written by a model. Submit the job again later, or with on_exhausted='park' to wait."
+        f"No language model could answer: {error}. This text was not written by a model. "
+        "Submit the job again later, or with on_exhausted='park' to wait for quota."
     )
     return Result(
         job_id=job.id, content=content, model_id=NOBODY, provider=NOBODY, degraded=True, attempts=trail.attempts,

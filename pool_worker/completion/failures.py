@@ -38,6 +38,12 @@ def nobody_left(job: Job, rejected: Mapping[str, str], trail: Trail) -> Completi
     return FailoverError(f"every candidate failed ({reasons})")
 
 
+def enough_failed(trail: Trail) -> CompletionError:
+    """The error for a job that has made as many calls in vain as a job may."""
+    reasons = _grouped(trail.reasons())
+    return FailoverError(f"{len(trail.failovers)} calls have failed, and no more are made for one job (max_attempts) ({reasons})")
+
+
 def _why_not(pinned: str, rejected: Mapping[str, str]) -> str:
     why = rejected.get(pinned, "does not fit")
     return f"{why}; {did_you_mean(pinned, rejected.keys() - {pinned})}" if why == NOT_CONFIGURED else why

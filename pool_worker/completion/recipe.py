@@ -12,7 +12,7 @@ import logging
 from pydantic import ValidationError
 
 from pool_client.errors import DeadlineExceededError, JobCancelledError, PoolError
-from pool_client.job import JobState
+from pool_client.job import JobState, Result
 from pool_worker.broker.burying import bury_job
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import LostClaimError, UnknownJobError
@@ -85,6 +85,8 @@ async def _answer(work: Work, turn: Turn) -> str:
                 return await work.wait(place)
             case Rest() as place:
                 return await work.rest(place)
+            case Result() as lesser:
+                return await work.succeed(lesser)
             case Leased() as place:
                 turn.end()
                 if result := await work.call(place):

@@ -8,19 +8,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pool_client.job import Attempt, Step, Usage
-from pool_worker import errors
-from pool_worker.errors import AttemptError, AuthenticationFailedError, CutShortError, Scope
+from pool_worker.errors import FAILOVERS, KINDS, AttemptError, AuthenticationFailedError, CutShortError, Scope
 from pool_worker.registry import Model
 
-_KINDS = [
-    kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, AttemptError) and kind is not AttemptError
-]
-_PROVIDER_FAILED = frozenset(kind.__name__ for kind in _KINDS if kind.scope is Scope.PROVIDER)
-_MODEL_FAILED = frozenset(kind.__name__ for kind in _KINDS if kind.scope is Scope.MODEL and not kind.needs_person)
+_PROVIDER_FAILED = frozenset(kind.__name__ for kind in KINDS if kind.scope is Scope.PROVIDER)
+_MODEL_FAILED = frozenset(kind.__name__ for kind in KINDS if kind.scope is Scope.MODEL and not kind.needs_person)
 _MODEL_IS_USELESS = frozenset(
-    kind.__name__ for kind in _KINDS if kind.scope is Scope.REQUEST_ON_MODEL or (kind.scope is Scope.MODEL and kind.needs_person)
+    kind.__name__ for kind in KINDS if kind.scope is Scope.REQUEST_ON_MODEL or (kind.scope is Scope.MODEL and kind.needs_person)
 )
 """Whom it happens to need not be tried again for this job: neither time nor another key mends it."""
 
@@ -97,6 +91,11 @@ class Trail:
     def calls(self) -> list[Attempt]:
         """The attempts that called a provider."""
         return [attempt for attempt in self.attempts if attempt.is_call]
+
+    @property
+    def failovers(self) -> list[Attempt]:
+        """The calls that were made in vain (`AttemptError.is_failover`), whenever."""
+        return [attempt for attempt in self.attempts if attempt.outcome in FAILOVERS]
 
     @property
     def excluded_models(self) -> frozenset[str]:

@@ -9,14 +9,15 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from pool_client.errors import InvalidRequestError, JobCancelledError, PoolError
+from pool_client.errors import CompletionError, InvalidRequestError, JobCancelledError, ModelUnavailableError, PoolError
 from pool_client.job import Attempt, Failure, Job, JobState, OnExhausted, Result, Step
 from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Until
+from pool_worker.cache import Kept
 from pool_worker.completion.calling import Answered, Failed, Owed, Sending, abandoned, call, cut_short
-from pool_worker.completion.capacity import Leased, Place, Rest, find_place, lane_of, route_of
-from pool_worker.completion.degraded import guidance
+from pool_worker.completion.capacity import Leased, Place, Rest, able_models, find_place, find_stand_in, lane_of, route_of
+from pool_worker.completion.degraded import NOBODY, guidance
 from pool_worker.completion.estimates import is_cut_short
 from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
 from pool_worker.completion.finishing import finish
@@ -61,23 +62,43 @@ class Work:
         while self._known.may_be and not self.is_late():
             models = [choice.model.id for choice in route_of(self.job, self._trail, self._pool).choices]
             if kept := await self._known.look(models, on_wait=on_wait):
-                facts = kept.model_dump()
-                return Result(
-                    **facts, job_id=self.job.id, cached=True, cost_usd=self._trail.cost_usd, attempts=self._trail.attempts
-                )
+                return self._answered_before(kept)
         return None
 
     async def leave(self) -> None:
         """Whatever became of the job here."""
         await self._known.land()
 
-    async def lease(self) -> Place:
-        """A lease on the first candidate that has capacity, or where else to go, or how long to wait.
+    async def lease(self) -> Place | Result:
+        """A lease on the first candidate that has capacity, or where else to go, or how long to wait; see also `_less`.
 
         Raises:
-            PoolError: if no candidate is left, or ever was.
+            CompletionError: if no candidate is left, or ever was, or too many calls have failed.
         """
-        return await self._with_owed(find_place(self.job, self._trail, self._pool))
+        takes_less = self.job.on_exhausted is OnExhausted.DEGRADE
+        try:
+            place = await self._with_owed(find_place(self.job, self._trail, self._pool))
+        except CompletionError as error:
+            if not takes_less:
+                raise
+            return await self._less(error)
+        if takes_less and isinstance(place, Exhausted):
+            return await self._less(self._error_of(place))
+        return place
+
+    async def _less(self, error: CompletionError) -> Place | Result:
+        """What the job would rather have than this error: an answer that is kept, a stand-in's, or else guidance.
+
+        Raises:
+            CompletionError: that error, if it is the job itself that nobody can serve, ever.
+        """
+        if kept := await self._known.last_resort(able_models(self.job, self._pool)):
+            return self._answered_before(kept, degraded=True)
+        if place := await find_stand_in(self.job, self._trail, self._pool):
+            return place
+        if isinstance(error, ModelUnavailableError):
+            raise error
+        return guidance(self.job, error, self._trail)
 
     async def call(self, leased: Leased) -> Result | None:
         """One call; None if it failed and the job is to go on elsewhere.
@@ -107,9 +128,11 @@ class Work:
     async def succeed(self, result: Result) -> str:
         """End the job with its result."""
         last = [attempt_row(self.job, attempt).to_entry() for attempt in result.attempts[-1:] if attempt.outcome == Step.OK]
-        if not result.cached:
+        if last:
             self._owed.append(partial(self._known.keep, result))
         await self._finish(result, JobState.SUCCEEDED, last)
+        if result.model_id == NOBODY:
+            return "succeeded with guidance: nobody could answer"
         if result.cached:
             return f"succeeded on {result.model_id}, which had answered it before"
         return f"succeeded on {result.model_id} after {len(self._trail.calls)} call(s)"
@@ -134,14 +157,9 @@ class Work:
         await self._pool.jobs.move(self.job.id, self.delivery, queue=queue, trail=self._trail.attempts, first=first)
 
     async def wait(self, place: Exhausted) -> str:
-        """Do what the job asked for when every quota is spent: wait, take less, or fail."""
-        if place.retry_at_ms is None:
-            return await self.fail(nobody_free(place))
-        if self.job.on_exhausted is OnExhausted.DEGRADE:
-            await self._finish(guidance(self.job, place.reason, self._trail), JobState.SUCCEEDED, [])
-            return f"answered with guidance: {place.reason}"
-        if is_locked_out(place, self._trail):
-            return await self.fail(nobody_left(self.job, {}, self._trail))
+        """Do what the job asked for when every quota is spent: wait, or fail."""
+        if place.retry_at_ms is None or is_locked_out(place, self._trail):
+            return await self.fail(self._error_of(place))
         if self.job.on_exhausted is OnExhausted.FAIL:
             return await self.fail(nobody_free(place), retry_after_s=self._seconds_until(place.retry_at_ms))
         await self._park(Until(place.retry_at_ms), reason=place.reason)
@@ -168,12 +186,25 @@ class Work:
             deadline_ms=deadline_ms,
         )
 
+    def _error_of(self, place: Exhausted) -> CompletionError:
+        return nobody_left(self.job, {}, self._trail) if is_locked_out(place, self._trail) else nobody_free(place)
+
     def _seconds_until(self, at_ms: int) -> float:
         return max(0.0, round(at_ms / 1000 - self._pool.now().timestamp(), 3))
 
     def _seconds_left(self) -> float:
         deadline_at = self.job.deadline_at
         return math.inf if deadline_at is None else max(0.0, (deadline_at - self._pool.now()).total_seconds())
+
+    def _answered_before(self, kept: Kept, *, degraded: bool = False) -> Result:
+        return Result(
+            **kept.model_dump(),
+            job_id=self.job.id,
+            cached=True,
+            degraded=degraded,
+            cost_usd=self._trail.cost_usd,
+            attempts=self._trail.attempts,
+        )
 
     def _result(self, done: Answered, leased: Leased, *, started_at: datetime) -> Result:
         model = leased.lease.candidate.model

@@ -118,7 +118,7 @@ def _sizes(fields: Fields) -> dict[str, int | None]:
 
 
 def _read_failover(parent: Fields, models: Mapping[str, Model]) -> Failover:
-    fields = parent.section("failover_strategy", ("priority", "retry_attempts", "fallback_model"))
+    fields = parent.section("failover_strategy", ("priority", "retry_attempts", "max_attempts", "fallback_model"))
     if fields is None:
         return Failover()
     order = fields["priority"]
@@ -127,9 +127,11 @@ def _read_failover(parent: Fields, models: Mapping[str, Model]) -> Failover:
     fallback = name(fallback_value, None)
     if fallback_value and fallback and fallback not in models:
         fallback_value.wrong("is not the id of a model", did_you_mean(fallback, models))
+    usual = Failover()
     return Failover(
-        tiers=tuple(dict.fromkeys(tier for tier in tiers if tier)) or Failover().tiers,
-        retry_attempts=whole(fields["retry_attempts"], Failover().retry_attempts, least=0, most=100, example=3),
+        tiers=tuple(dict.fromkeys(tier for tier in tiers if tier)) or usual.tiers,
+        retry_attempts=whole(fields["retry_attempts"], usual.retry_attempts, least=0, most=100, example=3),
+        max_attempts=whole(fields["max_attempts"], usual.max_attempts, most=1000, example=50),
         fallback_model=fallback,
     )
 

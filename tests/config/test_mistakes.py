@@ -130,6 +130,11 @@ TABLE = [
     ),
     (
         "models.yaml",
+        "failover_strategy:\n  max_attempts: 0\n",
+        "2: failover_strategy.max_attempts: 0 is too small; write 1 or more",
+    ),
+    (
+        "models.yaml",
         "cost_management:\n  alert_threshold: 80\n",
         "2: cost_management.alert_threshold: 80 is too large; write 1 or less",
     ),
