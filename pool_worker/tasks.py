@@ -13,7 +13,7 @@ from pool_worker.broker.claims import claims
 from pool_worker.broker.delivery import current_delivery, departures
 from pool_worker.completion import complete as complete_job
 from pool_worker.completion import end_lapsed
-from pool_worker.maintenance import books, figures, probes, quotas, watch
+from pool_worker.maintenance import books, figures, probes, quotas, storms, watch
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +92,12 @@ async def check_budgets() -> str:
 async def check_dead_letters() -> str:
     """Tell of messages on which no worker could work."""
     return f"{await watch.check_dead_letters(app.resources)} kept"
+
+
+@app.task(name="pool.check_failovers", send_events=False)
+async def check_failovers() -> str:
+    """Warn of models on which many calls fail."""
+    return f"{await storms.check_failovers(app.resources)} models"
 
 
 @app.task(name="pool.publish_stats", send_events=False)

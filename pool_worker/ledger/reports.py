@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Engine, Label, Select, and_, case, cast, func, or_, select, update
 
-from pool_worker.errors import WindowSpentError
+from pool_worker.errors import FAILOVERS, WindowSpentError
 from pool_worker.ledger.columns import utc_day
 from pool_worker.ledger.database import writing
 from pool_worker.ledger.rows import NOT_CALLS, OVER, AttemptRow, JobRow, Severity, row_from_columns
@@ -56,6 +56,17 @@ class CostRow:
     group: str
     calls: int
     cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverRow:
+    """Calls to one model that were made in vain, for one reason."""
+
+    model_id: str
+    outcome: str
+    status_code: int | None
+    """None: there was no answer."""
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,20 @@ def spent_since(engine: Engine, since: datetime, *, agent: str | None = None) ->
         query = query.where(usage_logs.c.agent == agent)
     with engine.connect() as connection:
         return connection.execute(query).scalar() or Decimal(0)
+
+
+def failovers(engine: Engine, *, since: datetime) -> list[FailoverRow]:
+    """The calls that began at `since` or later and were made in vain; models in order, of each the most frequent reason first."""
+    log, calls = usage_logs.c, func.count().label("calls")
+    reason = (log.model_id, log.outcome, log.status_code)
+    query = (
+        select(*reason, calls)
+        .where(log.created_at >= since, log.outcome.in_(sorted(FAILOVERS)), log.model_id.is_not(None))
+        .group_by(*reason)
+        .order_by(log.model_id, calls.desc(), log.outcome, log.status_code)
+    )
+    with engine.connect() as connection:
+        return [FailoverRow(**row) for row in connection.execute(query).mappings()]
 
 
 def job(engine: Engine, job_id: str) -> JobReport | None:

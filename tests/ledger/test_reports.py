@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from pool_client.job import JobState, Priority, Tier
 from pool_worker.ledger import reports
 from pool_worker.ledger.database import writing
-from pool_worker.ledger.reports import By, CostRow
+from pool_worker.ledger.reports import By, CostRow, FailoverRow
 from pool_worker.ledger.rows import AlertRow, AttemptRow, JobRow
 from pool_worker.ledger.tables import alerts, jobs
 
@@ -108,6 +108,26 @@ def test_sums_of_money_are_exact(engine: Engine, book: Book) -> None:
 def test_costs_tell_the_dearest_first(engine: Engine, book: Book) -> None:
     book([attempt(1, cost=Decimal(1)), attempt(2, cost=Decimal(1), agent="b"), attempt(3, cost=Decimal(1), agent="b")])
     assert reports.costs(engine, since=NOON, by=By.AGENT) == [CostRow("b", 2, Decimal(2)), CostRow("log_analyzer", 1, Decimal(1))]
+
+
+def test_calls_in_vain_are_told_by_model_the_most_frequent_reason_first(engine: Engine, book: Book) -> None:
+    down = {"outcome": "ProviderOverloadedError", "status_code": 503}
+    silent = {"outcome": "ProviderFailedError", "status_code": None}
+    other = {"model_id": "cerebras/qwen", "outcome": "AuthenticationFailedError", "status_code": 401}
+    calls = [silent, down, down, other, {"created_at": NOON - timedelta(microseconds=1), **down}]
+    not_in_vain = [
+        *({"outcome": name} for name in ("ok", "moved", "paused")),
+        {"outcome": "WindowSpentError", "status_code": 429},
+        *({"outcome": name} for name in ("AbandonedError", "CutShortError", "SecretMissingError", "UnsupportedRequestError")),
+        {"outcome": "BadRequestError", "status_code": 400},
+        {"model_id": None, **down},
+    ]
+    book(attempt(number, **facts) for number, facts in enumerate([*calls, *not_in_vain]))
+    assert reports.failovers(engine, since=NOON) == [
+        FailoverRow("cerebras/qwen", "AuthenticationFailedError", 401, 1),
+        FailoverRow("groq/llama", "ProviderOverloadedError", 503, 2),
+        FailoverRow("groq/llama", "ProviderFailedError", None, 1),
+    ]
 
 
 def test_spending_is_told_since_a_time_and_by_agent(engine: Engine, book: Book) -> None:
