@@ -24,8 +24,8 @@ _COUNTER = Clerk("counting failovers")
 async def check_failovers(pool: Resources) -> int:
     """Tell of each model with more than `warnings.failovers_per_hour` failovers in the last hour, and when it is over.
 
-    A failover is a call that was made in vain (`AttemptError.is_failover`). A spent quota is none: jobs meet many of them where all
-    is well, they are waited for, and alerts of their own tell of them. Also counted is a call after which its job could go on
+    A failover is a call that was made in vain (`AttemptError.is_failover`). A spent quota is none: jobs meet many of them where
+    all is well, they are waited for, and alerts of their own tell of them. Also counted is a call after which its job could go on
     nowhere; the hour counts from the call's beginning. Told once for each model until it is over (or has lasted for a day). Costs
     one query of the hour's rows. While the database is away nothing is told, and nothing is over.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from memory_taken import BOUND_MB, peak_mb
 from odd_provider import OddProvider, head, serve_oddly, whole
 from odd_replies import (
     GOOD_WITH_ODD_USAGE,
@@ -27,8 +27,6 @@ from pool_worker.ledger.rows import NOT_CALLS, AttemptRow
 from pool_worker.providers.body import MAX_BODY_BYTES
 
 TIMEOUT_S = 2.0
-BOUND_MB = 96
-"""How much memory one reply may take on its way."""
 
 
 @pytest.fixture
@@ -57,19 +55,6 @@ def failed_once(worker: SmallWorker, job: JobHandle) -> Attempt:
 def calls(worker: SmallWorker) -> list[AttemptRow]:
     """The books' rows of calls to providers."""
     return [row for row in worker.rows(AttemptRow) if row.outcome not in NOT_CALLS]
-
-
-def peak_mb(action: Callable[[], object]) -> float:
-    """By how much the memory of this process grew, at the most, while something was done."""
-    status = Path("/proc/self/status")
-
-    def read(name: str) -> int:
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
-
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is the present from here on
-    before = read("VmRSS")
-    action()
-    return (read("VmHWM") - before) / 1024
 
 
 @pytest.mark.parametrize("wire", NOT_AN_ANSWER.values(), ids=NOT_AN_ANSWER)
