@@ -41,7 +41,7 @@ class OnExhausted(StrEnum):
     PARK = "park"
     """Wait, durably, until quota returns."""
     DEGRADE = "degrade"
-    """Take a lesser answer (cached, local model, guidance text), marked `degraded`."""
+    """Take a lesser answer (cached, fallback or local model, guidance text), marked `degraded`, rather than wait or fail."""
     FAIL = "fail"
     """End with a `RateLimitError` that says when to come back."""
 
