@@ -18,6 +18,10 @@ from pool_client.queues import provider_queue
 
 MILLION = Decimal(1_000_000)
 
+PRIORITY, SUITABILITY = "priority", "suitability"
+"""The strategies of the house; any other is an entry point of `STRATEGIES_GROUP`."""
+STRATEGIES_GROUP = "model_pool.strategies"
+
 ALL_MODELS = "*"
 """In place of a model's name, where all of a provider share something."""
 
@@ -284,6 +288,8 @@ class PoolRules:
     timezone: str = "UTC"
     """Whose days the budget and the daily summaries count."""
     cache: CacheRules = CacheRules()
+    strategy: str = PRIORITY
+    """How the candidates of a job are ordered: see `pool_worker.strategies`."""
     warnings: WarningRules = WarningRules()
     alerts: AlertRules = AlertRules()
     retention: Retention = Retention()

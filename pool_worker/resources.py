@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import cast
 
 import httpx2
 import redis
@@ -35,11 +36,15 @@ from pool_worker.ledger.models import publish_models
 from pool_worker.ledger.schema import migrate
 from pool_worker.limits.clock import ClockError
 from pool_worker.limits.enroll import enroll
+from pool_worker.limits.holds import held_providers
+from pool_worker.limits.performance import Performance, performance_of
 from pool_worker.limits.token_history import TokenHistory, read_token_history
 from pool_worker.lua import load_scripts
 from pool_worker.providers.http import open_http
 from pool_worker.registry import Agent, Key, Provider, Registry
+from pool_worker.routing.strategy import BY_PRIORITY, Strategy
 from pool_worker.settings import Settings
+from pool_worker.strategies import load_strategy
 from pool_worker.vault import Vault, master_keys
 
 HEARTBEAT_S = 10.0
@@ -86,6 +91,12 @@ class Resources:
     """Budget scope → share of it that is spent; see `look_around`."""
     token_history: TokenHistory = field(default_factory=TokenHistory)
     """What calls have taken; see `look_around`."""
+    strategy: Strategy = BY_PRIORITY
+    """How candidates are ordered."""
+    performance: Performance = field(default_factory=Performance)
+    """How well each model has answered of late; see `look_around`."""
+    availability: Mapping[str, float] = field(default_factory=dict)
+    """Provider id → 0 (left alone now) to 1 (well), of those that are not well; see `look_around`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
     _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
@@ -123,9 +134,15 @@ class Resources:
         return max(self.spent.get(scope, Decimal(0)) for scope in (EVERYBODY, agent_scope(agent)))
 
     async def look_around(self) -> None:
-        """Bring `spent` and `token_history` up to date."""
+        """Bring `spent`, `token_history`, `performance` and `availability` up to date."""
         self.spent = await spent_fractions(self.redis, self.registry)
         self.token_history = await read_token_history(self.redis)
+        self.performance = await self._read_performance()
+        self.availability = dict.fromkeys(await held_providers(self.redis, self.registry.providers), 0.0)
+
+    async def _read_performance(self) -> Performance:
+        entries = cast("dict[str, str]", await self.redis.hgetall(redis_keys.PERFORMANCE))
+        return performance_of(entries, now=self.now())
 
     async def secret_of(self, provider: Provider, key_id: str) -> str:
         """The secret of a key; "" for a provider that needs none.
@@ -174,9 +191,10 @@ async def open_resources(
     """Open everything, tell Redis that this worker is there, and close it all at the end.
 
     Raises:
-        ConfigurationError: if the vault's master key is wrong or a URL is no URL.
+        ConfigurationError: if the vault's master key is wrong, a URL is no URL, or the strategy cannot be loaded.
         redis.RedisError: if Redis cannot be reached.
     """
+    strategy = load_strategy(registry.rules.strategy)
     served = served_providers(registry, served_queues)
     keys, secrets = await asyncio.to_thread(_open_vault, settings, registry, served)
     async with AsyncExitStack() as stack:
@@ -196,6 +214,7 @@ async def open_resources(
             books=books,
             flights=Flights(client),
             gate=asyncio.Semaphore(READY_AT_ONCE),
+            strategy=strategy,
         )
         rooms = ("broker", "cache", "completion", "health", "limits")
         await load_scripts(client, *(f"pool_worker.{room}" for room in rooms))
@@ -254,7 +273,7 @@ async def _stay_alive(client: redis.asyncio.Redis, worker: str, facts: str) -> N
 
 
 async def _keep_looking(resources: Resources) -> None:
-    """Keep what is known of money and tokens fresh, so that no job has to ask."""
+    """Keep what is known of money, tokens, models and providers fresh, so that no job has to ask."""
     while True:
         with contextlib.suppress(redis.RedisError, ClockError):
             await resources.look_around()

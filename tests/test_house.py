@@ -23,6 +23,7 @@ VAGUE_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager"
 CATCHES_EVERYTHING = {
     "pool_worker/broker/asyncio_pool.py": "whatever a task raises is Celery's to report",
     "pool_worker/cli/main.py": "nobody should ever see a traceback",
+    "pool_worker/strategies.py": "a strategy of somebody else's breaks no job",
     "pool_worker/tasks.py": "whatever interrupts a job, its message comes back",
     "tests/faults/callers.py": "what a thread meets is raised in the test's own",
 }

@@ -37,7 +37,7 @@ class Known:
         """
         if kept := await recall(self._pool.redis, self._question, model_ids):
             return kept
-        flight = hashlib.sha256(" ".join([self._question, *model_ids]).encode()).hexdigest()
+        flight = hashlib.sha256(" ".join([self._question, *sorted(model_ids)]).encode()).hexdigest()
         if await self._pool.flights.leads(flight, self._job_id, on_wait=on_wait):
             self._flight = flight
         kept = await recall(self._pool.redis, self._question, model_ids)  # another may have landed just before we took off

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib.metadata import entry_points
 
 from pool_worker.config.document import Fields, Value
+from pool_worker.config.mistakes import did_you_mean
 from pool_worker.config.scalars import NAME, decimal, flag, names, text, timezone, whole
-from pool_worker.registry import AlertRules, CacheRules, PoolRules, Retention, WarningRules
+from pool_worker.registry import (
+    PRIORITY,
+    STRATEGIES_GROUP,
+    SUITABILITY,
+    AlertRules,
+    CacheRules,
+    PoolRules,
+    Retention,
+    WarningRules,
+)
 
-SECTIONS = ("timezone", "task_capabilities", "cache", "warnings", "alerts", "retention")
+SECTIONS = ("timezone", "task_capabilities", "routing", "cache", "warnings", "alerts", "retention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,7 @@ def read_pool_file(fields: Fields) -> PoolFile:
     """The whole file."""
     rules = PoolRules(
         timezone=timezone(fields["timezone"], "UTC"),
+        strategy=_strategy(fields.section("routing", ("strategy",))),
         cache=_cache(fields.section("cache", ("enabled", "ttl_s", "max_entries"))),
         warnings=_warnings(fields.section("warnings", ("quota_thresholds", "failovers_per_hour"))),
         alerts=_alerts(fields.section("alerts", ("targets", "repeat_after_s"))),
@@ -39,6 +51,15 @@ def _task_capabilities(section: Value | None) -> dict[str, frozenset[str]]:
         if not NAME.fullmatch(task_type):
             value.wrong(f'belongs to "{task_type}", which cannot be a task type', "write e.g. analysis")
         found[task_type] = names(value)
+    return found
+
+
+def _strategy(fields: Fields | None) -> str:
+    value = None if fields is None else fields["strategy"]
+    found = text(value, PRIORITY)
+    known = {PRIORITY, SUITABILITY, *entry_points(group=STRATEGIES_GROUP).names}
+    if value is not None and found not in known:
+        value.wrong("is not a strategy", did_you_mean(found, known))
     return found
 
 

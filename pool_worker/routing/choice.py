@@ -17,7 +17,7 @@ class Choice:
     estimated_cost_usd: Decimal
     estimated_usage: Usage
     score: float | None = None
-    """Suitability from 0 to 1, where a strategy scores."""
+    """Suitability from 0 to 1; None: it was not asked for (see `pool_worker.routing.suitability`)."""
 
     @property
     def is_free(self) -> bool:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from pool_client.job import Job, Usage
+from pool_worker.limits.performance import Performance
 from pool_worker.protocols import PROTOCOLS
 from pool_worker.registry import Model, Provider, Registry
 from pool_worker.routing.needs import Needs
@@ -22,6 +23,7 @@ class Question:
     excluded_models: frozenset[str]
     excluded_providers: frozenset[str]
     paid_is_paused: bool
+    performance: Performance
     now: datetime
 
 
@@ -38,7 +40,7 @@ def why_unavailable(model: Model, question: Question) -> str | None:
         return f"it was withdrawn on {model.metadata['withdrawn_on']}"
     if model.id in question.excluded_models:
         return "it has already failed for this job"
-    return _why_excluded(provider, question)
+    return _why_excluded(provider, question) or _why_slow(model, question)
 
 
 def why_unfit(model: Model, *, usage: Usage, cost_usd: Decimal, question: Question) -> str | None:
@@ -53,6 +55,15 @@ def _why_excluded(provider: Provider, question: Question) -> str | None:
     if not names.isdisjoint(question.job.excluded_providers):
         return f"the job excludes provider {provider.id}"
     return None if names.isdisjoint(question.excluded_providers) else f"provider {provider.id} is left out for now"
+
+
+def _why_slow(model: Model, question: Question) -> str | None:
+    """A model of which too little is known may be fast enough."""
+    bound_ms = question.job.max_latency_ms
+    median_ms = None if bound_ms is None else question.performance.median_ms(model.id)
+    if bound_ms is None or median_ms is None or median_ms <= bound_ms:
+        return None
+    return f"its calls took {median_ms:,.0f} ms of late (median), the job asks for {bound_ms:,} at most"
 
 
 def _why_unable(model: Model, *, usage: Usage, question: Question) -> str | None:

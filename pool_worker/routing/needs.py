@@ -56,10 +56,12 @@ def needs_of(job: Job, registry: Registry) -> Needs:
         required.append(capability("vision"))
     notes = []
     for needed, asked in (("tools", bool(job.tools)), ("json", _wants_schema(job))):
+        if not asked:
+            continue
         wanted = capability(needed)
-        if asked and any(wanted.is_among(model.capabilities) for model in registry.models.values()):
+        if any(wanted.is_among(model.capabilities) for model in registry.models.values()):
             required.append(wanted)
-        elif asked:
+        else:
             notes.append(f"no model says whether it can do {needed}: any may be tried")
     preferred = sorted(registry.task_capabilities.get(job.task_type or "", ()))
     return Needs(tuple(required), tuple(capability(word) for word in preferred), tuple(notes))

@@ -9,6 +9,7 @@ from typing import Any
 from pool_client.job import Job, Priority, Tier
 from pool_worker.registry import Registry
 from pool_worker.routing.choice import Choice
+from pool_worker.routing.strategy import BY_PRIORITY, Situation, Strategy
 
 _BEST_FIRST = (Tier.PREMIUM, Tier.PAID, Tier.FREE, Tier.LOCAL)
 
@@ -28,14 +29,14 @@ def tiers_for(job: Job, registry: Registry) -> tuple[Tier, ...]:
 
 
 def in_groups(
-    choices: Iterable[Choice], *, job: Job, registry: Registry, tiers: tuple[Tier, ...], save: bool
+    choices: Iterable[Choice], *, situation: Situation, strategy: Strategy, tiers: tuple[Tier, ...]
 ) -> tuple[tuple[Choice, ...], ...]:
-    """The choices as groups in the order of trying.
+    """The choices as groups in the order of trying: each in the pool's own order, then as the strategy has it. None is empty.
 
     low: what costs nothing by priority, then the rest by cost · critical: one group, the best tier first, whatever it costs ·
     otherwise: tier by tier, by priority, or by cost when money is to be saved.
     """
-    by_priority, fitting = _by_priority(registry), list(choices)
+    job, by_priority, fitting = situation.job, _by_priority(situation.registry), list(choices)
     if job.priority is Priority.CRITICAL:
         groups = [sorted(fitting, key=lambda choice: (_BEST_FIRST.index(choice.model.tier), *by_priority(choice)))]
     elif job.priority is Priority.LOW:
@@ -43,16 +44,28 @@ def in_groups(
         paid = [choice for choice in fitting if not choice.is_free]
         groups = [sorted(free, key=by_priority), sorted(paid, key=_by_cost(by_priority))]
     else:
-        order = _by_cost(by_priority) if save else by_priority
+        order = _by_cost(by_priority) if situation.save_money else by_priority
         groups = [sorted((choice for choice in fitting if choice.model.tier is tier), key=order) for tier in tiers]
-    return tuple(tuple(group) for group in groups if group)
+    ordered = (tuple(strategy.order(group, situation)) for group in groups if group)
+    return tuple(group for group in ordered if group)
+
+
+def order_in_words(situation: Situation, strategy: Strategy) -> str:
+    """How `in_groups` orders, as the end of a sentence."""
+    if strategy is not BY_PRIORITY:
+        return f"by {strategy.name}"
+    if situation.job.priority is Priority.CRITICAL:
+        return "the best tier first, whatever it costs"
+    if situation.job.priority is Priority.LOW:
+        return "those that cost nothing first, then the cheapest"
+    return "by cost, for the day's money runs low" if situation.save_money else "by priority"
 
 
 def _by_priority(registry: Registry) -> Callable[[Choice], tuple[Any, ...]]:
-    """The model's own priority counts (it inherits its provider's unless it has one), then the provider's."""
+    """The model's own priority counts (it inherits its provider's unless it has one), then the provider's, then the score."""
 
     def key(choice: Choice) -> tuple[Any, ...]:
-        return (-choice.model.priority, -registry.provider_of(choice.model).priority, choice.model.id)
+        return (-choice.model.priority, -registry.provider_of(choice.model).priority, -(choice.score or 0.0), choice.model.id)
 
     return key
 

@@ -9,18 +9,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from pool_client.job import Job, Tier, Usage
+from pool_worker.limits.performance import Performance
 from pool_worker.protocols.tokens import estimate_output_tokens
 from pool_worker.registry import Model, Registry
 from pool_worker.routing.choice import Choice
 from pool_worker.routing.fitness import Question, why_unavailable, why_unfit
 from pool_worker.routing.needs import Needs, needs_of
-from pool_worker.routing.order import in_groups, tiers_for
+from pool_worker.routing.order import in_groups, order_in_words, tiers_for
+from pool_worker.routing.strategy import BY_PRIORITY, Situation, Strategy
+from pool_worker.routing.suitability import scores
 
 __all__ = ["Choice", "Route", "route"]
 
 NOT_CONFIGURED = "no such model is configured"
+NOTHING_SEEN = Performance()
+ALL_ARE_WELL: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Route:
     """Where a job that takes a lesser answer may go when nobody else can: the configured fallback model, then local ones."""
     notes: tuple[str, ...] = ()
     """What the job preferred and cannot have."""
+    order: str = ""
+    """By what the candidates are ordered, in words."""
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -51,6 +59,9 @@ def route(
     excluded_models: frozenset[str] = frozenset(),
     excluded_providers: frozenset[str] = frozenset(),
     spent_fraction: Decimal = Decimal(0),
+    performance: Performance = NOTHING_SEEN,
+    availability: Mapping[str, float] = ALL_ARE_WELL,
+    strategy: Strategy = BY_PRIORITY,
 ) -> Route:
     """The route of a job; costs some microseconds per model.
 
@@ -63,6 +74,9 @@ def route(
         excluded_providers: Ids to leave out, beside those that the job excludes.
         spent_fraction: Share of the day's budget that is spent: cheaper models come first from the alert threshold on, and
             paid ones are left out from 1 on if the budget pauses them.
+        performance: How well models have answered of late.
+        availability: Provider id → 0 (left alone now) to 1 (well), of those that are not well.
+        strategy: Who has the last word on the order inside of a group.
     """
     budget = registry.budget
     question = Question(
@@ -72,21 +86,34 @@ def route(
         excluded_models=excluded_models,
         excluded_providers=excluded_providers,
         paid_is_paused=budget.auto_pause and spent_fraction >= 1,
+        performance=performance,
         now=now,
     )
-    fitting, rejected = _sort_out(question, estimated_tokens=estimated_tokens)
+    fitting, rejected = _sort_out(question, estimated_tokens=estimated_tokens, availability=availability)
     tiers = tuple(Tier) if job.model is not None else tiers_for(job, registry)
     fallback = _fallback(fitting, registry)
     reachable = [choice for choice in fitting if choice.model.tier in tiers]
     able, notes = _prefer(reachable, needs=question.needs, job=job)
     _explain(fitting, rejected, reachable=reachable, able=able, fallback=fallback, job=job)
-    groups = in_groups(able, job=job, registry=registry, tiers=tiers, save=spent_fraction >= budget.alert_threshold)
-    return Route(tiers=groups, rejected=rejected, fallback=fallback, notes=(*question.needs.notes, *notes))
+    situation = Situation(job, registry, save_money=spent_fraction >= budget.alert_threshold)
+    groups = in_groups(able, situation=situation, strategy=strategy, tiers=tiers)
+    _explain_left_out(able, groups, rejected, strategy=strategy)
+    return Route(
+        tiers=groups,
+        rejected=rejected,
+        fallback=fallback,
+        notes=(*question.needs.notes, *notes),
+        order=order_in_words(situation, strategy),
+    )
 
 
-def _sort_out(question: Question, *, estimated_tokens: int) -> tuple[list[Choice], dict[str, str]]:
+def _sort_out(
+    question: Question, *, estimated_tokens: int, availability: Mapping[str, float]
+) -> tuple[list[Choice], dict[str, str]]:
     """The models that could answer, and the reasons of those that could not."""
-    fitting: list[Choice] = []
+    fitting: list[tuple[Model, Decimal]] = []
+    usages: dict[int, Usage] = {}  # most models would take the same
+    takes: list[Usage] = []
     rejected: dict[str, str] = {}
     pinned = question.job.model
     if pinned is not None and pinned not in question.registry.models:
@@ -94,14 +121,28 @@ def _sort_out(question: Question, *, estimated_tokens: int) -> tuple[list[Choice
     for model in question.registry.models.values():
         why = why_unavailable(model, question)
         if why is None:
-            usage = Usage(input_tokens=estimated_tokens, output_tokens=estimate_output_tokens(question.job, model))
+            output_tokens = estimate_output_tokens(question.job, model)
+            usage = usages.get(output_tokens)
+            if usage is None:
+                usage = usages[output_tokens] = Usage(input_tokens=estimated_tokens, output_tokens=output_tokens)
             cost_usd = model.price.cost_usd(usage)
             why = why_unfit(model, usage=usage, cost_usd=cost_usd, question=question)
             if why is None:
-                fitting.append(Choice(model, cost_usd, usage))
+                fitting.append((model, cost_usd))
+                takes.append(usage)
         if why is not None:
             rejected[model.id] = why
-    return fitting, rejected
+    suits = scores(
+        fitting,
+        asked=(*question.needs.required, *question.needs.preferred),
+        max_cost_usd=question.job.max_cost_usd,
+        performance=question.performance,
+        availability=availability,
+    )
+    choices = [
+        Choice(model, cost_usd, usage, score) for (model, cost_usd), usage, score in zip(fitting, takes, suits, strict=True)
+    ]
+    return choices, rejected
 
 
 def _prefer(reachable: list[Choice], *, needs: Needs, job: Job) -> tuple[list[Choice], tuple[str, ...]]:
@@ -145,3 +186,13 @@ def _explain(
             rejected[model.id] = f"it lacks what tasks of type {job.task_type} prefer"
         else:
             rejected[model.id] = f"its tier is {model.tier}, which a job of tier {job.tier} does not use"
+
+
+def _explain_left_out(
+    able: list[Choice], groups: tuple[tuple[Choice, ...], ...], rejected: dict[str, str], *, strategy: Strategy
+) -> None:
+    """Adds those that the strategy does not want to be tried."""
+    if sum(map(len, groups)) < len(able):
+        kept = {choice.model.id for group in groups for choice in group}
+        left_out = (choice.model.id for choice in able if choice.model.id not in kept)
+        rejected.update(dict.fromkeys(left_out, f"the strategy {strategy.name} leaves it out"))
