@@ -178,6 +178,27 @@ class Attempt(_Record):
         return self.outcome not in {Step.MOVED, Step.PAUSED}
 
 
+class Alternative(_Record):
+    """A model that might have answered, and did not."""
+
+    model_id: str
+    score: float | None = None
+    """How well it suited the job, from 0 to 1; None: it was no candidate any more."""
+    reason: str
+    """Why it was not taken: it failed, had no capacity, or came later in the order."""
+
+
+class Selection(_Record):
+    """Why the model that answered was taken."""
+
+    score: float | None = None
+    """How well it suited the job, from 0 to 1, compared with the other candidates."""
+    reason: str
+    """One sentence: what the order was, and who was passed over."""
+    alternatives: list[Alternative] = Field(default_factory=list)
+    """At most three."""
+
+
 class Result(_Record):
     """A completed job."""
 
@@ -197,6 +218,8 @@ class Result(_Record):
     cached: bool = False
     degraded: bool = False
     quota_warning: str | None = None
+    selection: Selection | None = None
+    """Why this model; None: no model was asked (the answer was cached, or is no model's)."""
     attempts: list[Attempt] = Field(default_factory=list)
 
 

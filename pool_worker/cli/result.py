@@ -126,7 +126,7 @@ def _failures_told(job: JobHandle, *, as_json: bool) -> Iterator[None]:
 
 
 def _about(answer: Result) -> str:
-    """One line: where the answer comes from, and what it took."""
+    """Where the answer comes from and what it took, and in a second line why that model was chosen."""
     key = next((attempt.key_id for attempt in reversed(answer.attempts) if attempt.outcome == Step.OK), None)
     calls = sum(attempt.is_call for attempt in answer.attempts)
     marks = [word for word, holds in (("degraded", answer.degraded), ("cached", answer.cached)) if holds]
@@ -136,4 +136,5 @@ def _about(answer: Result) -> str:
     facts = [answer.model_id, key or answer.provider, usage, milliseconds(answer.latency_ms), usd(answer.cost_usd), *marks]
     if calls > 1:
         facts.append(count_of(calls, "attempt"))
-    return " · ".join(facts)
+    took = " · ".join(facts)
+    return took if answer.selection is None else f"{took}\nchosen: {answer.selection.reason}"

@@ -42,6 +42,9 @@ hold up small ones."""
 LANE_LETTERS = 12
 
 
+NOBODY = Route(())
+
+
 @dataclass(frozen=True, slots=True)
 class Leased:
     """Permission to call now."""
@@ -51,6 +54,9 @@ class Leased:
     """Monotonic seconds."""
     degraded: bool = False
     """Whether it is for a lesser model than the job would have had."""
+    route: Route = NOBODY
+    asked: tuple[Choice, ...] = ()
+    """Whom it was asked of, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +82,15 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
     if not candidates.tiers:
         return _rest(job, trail, pool, candidates)
     exhausted = []
+    asked: list[Choice] = []
     line = _line(job, trail, candidates, pool)
     for choices in candidates.tiers:
         ordered = _here_first(choices, pool) if trail.failed_since_pause else choices
+        asked.extend(ordered)
         place = await _acquire(ordered, job, pool, cut_at=trail.cut_at, line=line)
-        if not isinstance(place, Exhausted):
+        if isinstance(place, Leased):
+            return replace(place, route=candidates, asked=tuple(asked))
+        if isinstance(place, Elsewhere):
             return place
         exhausted.append(place)
         if _can_wait_for(place, job) and not is_locked_out(place, trail):
@@ -94,10 +104,11 @@ async def find_stand_in(job: Job, trail: Trail, pool: Resources) -> Leased | Els
     A stand-in has one call to answer, so that they end, whatever `max_attempts` says.
     """
     failed = {attempt.model_id for attempt in trail.failovers}
-    stand_ins = [choice for choice in route_of(job, trail, pool).fallback if choice.model.id not in failed]
+    way = route_of(job, trail, pool)
+    stand_ins = [choice for choice in way.fallback if choice.model.id not in failed]
     place = await _acquire(stand_ins, job, pool, cut_at=trail.cut_at) if stand_ins else None
     if isinstance(place, Leased):
-        return replace(place, degraded=True)
+        return replace(place, degraded=True, route=way, asked=(*way.choices, *stand_ins))
     return place if isinstance(place, Elsewhere) else None
 
 
@@ -146,6 +157,9 @@ def route_of(job: Job, trail: Trail, pool: Resources) -> Route:
         excluded_models=trail.excluded_models,
         excluded_providers=trail.excluded_providers,
         spent_fraction=min(pool.spent_fraction(job.agent), NEARLY_ALL),
+        performance=pool.performance,
+        availability=pool.availability,
+        strategy=pool.strategy,
         now=pool.now(),
     )
 

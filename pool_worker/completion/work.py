@@ -22,6 +22,7 @@ from pool_worker.completion.estimates import is_cut_short
 from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
 from pool_worker.completion.finishing import finish
 from pool_worker.completion.known import Known
+from pool_worker.completion.selection import selection_of
 from pool_worker.completion.trail import Call, Trail
 from pool_worker.errors import Scope
 from pool_worker.failpoints import reach
@@ -211,6 +212,7 @@ class Work:
         attempt = self._trail.answered(model, _made(done, leased.lease, started_at=started_at))
         self._settlement, self._tokens_seen = done.settlement, done.tokens_seen
         self._owed.extend(done.owed)
+        selection = selection_of(leased.lease, leased.route, leased.asked, self._trail, degraded=leased.degraded)
         return Result(
             job_id=self.job.id,
             content=done.answer.content,
@@ -224,6 +226,7 @@ class Work:
             latency_ms=attempt.latency_ms,
             degraded=leased.degraded,
             quota_warning=quota_warning(leased.lease, self._pool.registry.rules.warnings),
+            selection=selection,
             attempts=self._trail.attempts,
         )
 

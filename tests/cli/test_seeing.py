@@ -86,6 +86,7 @@ def test_a_stream_is_printed_as_the_same_text(shown: Shown) -> None:
     answer, about = shown.run("submit", PROMPT, "--stream")
     assert answer == shown.run("submit", PROMPT)[0]
     assert "tokens in" in about
+    assert "\nchosen: first of " in about
     _, told = shown.run("submit", PROMPT, "--stream", "--model", "no_such_model", code=1)
     assert "no such model is configured" in told
 
@@ -116,6 +117,9 @@ def test_without_waiting_the_id_is_printed_and_brings_the_answer(shown: Shown) -
     assert facts["content"] == answer.rstrip("\n")
     assert (facts["state"], facts["source"], facts["queue"]) == ("succeeded", "redis", "free")
     assert [attempt["outcome"] for attempt in facts["attempts"]] == ["ok"]
+    assert facts["selection"] == shown.json("result", job_id)["selection"]
+    assert 0 < facts["selection"]["score"] <= 1
+    assert len(facts["selection"]["alternatives"]) == 3
 
 
 def test_a_failover_is_told_with_its_reason(shown: Shown) -> None:
@@ -126,6 +130,7 @@ def test_a_failover_is_told_with_its_reason(shown: Shown) -> None:
     assert [attempt["outcome"] for attempt in facts["attempts"]] == ["ProviderOverloadedError", "ok"]
     text, _ = shown.run("job", job.id)
     assert all(words in text for words in ("succeeded", "provider overloaded", "cerebras#", "groq#", "503"))
+    assert all(words in text for words in ("chosen", "and not", "it failed: ProviderOverloadedError", "it came later"))
 
 
 def test_a_job_that_waits_says_for_what_and_until_when(shown: Shown) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from pool_client.job import Attempt, Failure, JobState, Priority, Result, Status
+from pool_client.job import Attempt, Failure, JobState, Priority, Result, Selection, Status
 
 
 class Source(StrEnum):
@@ -45,6 +45,8 @@ class JobFacts:
     tool_calls: list[dict[str, Any]] | None = None
     error_type: str | None = None
     error_message: str | None = None
+    selection: Selection | None = None
+    """Why this model answered; the ledger does not keep it."""
     cost_usd: Decimal = Decimal(0)
     hops: int = 0
     restarts: int = 0
@@ -72,6 +74,7 @@ def facts_of_record(status: Status, outcome: Result | Failure | None, *, where: 
         degraded=result is not None and result.degraded,
         content=None if result is None else result.content,
         tool_calls=None if result is None else result.tool_calls,
+        selection=None if result is None else result.selection,
         error_type=None if failure is None else failure.type,
         error_message=None if failure is None else failure.message,
         cost_usd=sum((attempt.cost_usd for attempt in status.attempts), Decimal(0)),

@@ -70,13 +70,22 @@ def _facts(facts: JobFacts) -> Table:
     if facts.finished_at is not None:
         grid.add_row("ended", _after(facts.submitted_at, facts.finished_at))
     if facts.model_id:
-        grid.add_row("model", Text(facts.model_id))
+        score = None if facts.selection is None else facts.selection.score
+        grid.add_row("model", Text(f"{facts.model_id}{_scored(score)}"))
+    if facts.selection is not None:
+        grid.add_row("chosen", Text(facts.selection.reason))
+        for number, other in enumerate(facts.selection.alternatives):
+            grid.add_row("" if number else "and not", Text(f"{other.model_id}{_scored(other.score)}: {other.reason}"))
     if facts.error_type is not None:
         grid.add_row("error", Text(f"{facts.error_type}: {facts.error_message}", style="red"))
     grid.add_row("cost", usd(facts.cost_usd))
     if facts.source is Source.LEDGER:
         grid.add_row("source", "the ledger; Redis has forgotten it")
     return grid
+
+
+def _scored(score: float | None) -> str:
+    return "" if score is None else f" (score {score:.2f})"
 
 
 def _after(submitted_at: datetime | None, at: datetime) -> str:

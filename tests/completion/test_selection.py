@@ -1,0 +1,197 @@
+"""Which model a job gets by what is known of all of them, and what its result says of that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from small_worker import FREE_MODELS, MODELS, SmallWorker
+
+from pool_client import ModelUnavailableError
+from pool_client.job import Result, Selection
+from pool_worker.completion.selection import MOST_ALTERNATIVES
+from pool_worker.limits.holds import hold, provider_scope
+from pool_worker.limits.performance import ENOUGH_CALLS
+from pool_worker.routing.strategy import OF_THE_HOUSE
+
+GROQ, CEREBRAS, MISTRAL = FREE_MODELS
+
+
+def answered(worker: SmallWorker, prompt: str = "Why did this fail?", **options: object) -> Result:
+    job = worker.submit(prompt, **options)
+    worker.complete()
+    return job.result(timeout=5)
+
+
+def selected(worker: SmallWorker, prompt: str = "Why did this fail?", **options: object) -> Selection:
+    selection = answered(worker, prompt, **options).selection
+    assert selection is not None
+    return selection
+
+
+def others(selection: Selection) -> dict[str, str]:
+    return {it.model_id: it.reason for it in selection.alternatives}
+
+
+def hold_provider(worker: SmallWorker, provider: str) -> None:
+    worker.run(hold(worker.pool.redis, provider_scope(provider), reason="ill", ttl_ms=60_000))
+
+
+# --- what the result says
+
+
+def test_the_first_says_so_and_who_came_later(worker: SmallWorker) -> None:
+    selection = selected(worker)
+    assert selection.reason == "first of 4 that fit, by priority (tier free)"
+    assert others(selection) == {CEREBRAS: "it came later", MISTRAL: "it came later", "openai-small": "it came later"}
+    assert selection.score == pytest.approx(0.875), "all but that nobody knows yet how well it answers"
+    assert [it.score for it in selection.alternatives] == [0.875, 0.875, 0.625]
+
+
+def test_who_had_no_capacity_is_named(worker: SmallWorker) -> None:
+    hold_provider(worker, "groq")
+    hold_provider(worker, "cerebras")
+    selection = selected(worker)
+    assert selection.reason == f"first with capacity of 4 that fit, by priority (tier free); {GROQ}, {CEREBRAS} had none then"
+    assert others(selection)[GROQ] == others(selection)[CEREBRAS] == "it had no capacity then"
+
+
+def test_so_is_a_whole_tier_without_capacity(worker: SmallWorker) -> None:
+    more = [replace(MODELS[0], id=f"groq-{number}", name=f"n{number}") for number in range(3)]
+    worker.configure(models={it.id: it for it in (*MODELS, *more)})
+    for provider in ("groq", "cerebras", "mistral"):
+        hold_provider(worker, provider)
+    selection = selected(worker, deadline_s=30)
+    assert selection.reason.startswith("first with capacity of 7 that fit, by priority (tier paid); ")
+    assert selection.reason.endswith(" and 3 more had none then")
+    assert len(selection.alternatives) == MOST_ALTERNATIVES
+
+
+def test_who_had_failed_comes_first_among_the_others(worker: SmallWorker) -> None:
+    worker.simulator.fault("groq", "status", status=500, count=1)
+    selection = selected(worker)
+    assert selection.reason == f"first of 3 that fit, by priority (tier free); {GROQ} had failed"
+    (first, *_) = selection.alternatives
+    assert (first.model_id, first.score, first.reason) == (GROQ, None, "it failed: ProviderFailedError")
+
+
+def test_the_only_one_that_fits(worker: SmallWorker) -> None:
+    selection = selected(worker, model=MISTRAL)
+    assert (selection.reason, selection.alternatives) == ("the only one that fits (tier free)", [])
+
+
+def test_a_fallback_says_what_it_is(worker: SmallWorker) -> None:
+    home = replace(worker.pool.registry.providers["ollama"], enabled=True)
+    worker.configure(providers=worker.pool.registry.providers | {"ollama": home})
+    worker.pool.served_queues |= {"local.ollama"}
+    for provider in ("groq", "cerebras", "mistral", "openai"):
+        hold_provider(worker, provider)
+    result = answered(worker, on_exhausted="degrade")
+    assert result.degraded
+    assert result.selection is not None
+    assert result.selection.reason == "a fallback: of 4 that fit none had capacity"
+    assert set(others(result.selection).values()) == {"it had no capacity then"}
+
+
+def test_neither_a_cached_answer_nor_guidance_was_selected(worker: SmallWorker) -> None:
+    assert answered(worker, temperature=0).selection is not None
+    again = answered(worker, temperature=0)
+    assert (again.cached, again.selection) == (True, None)
+    for provider in ("groq", "cerebras", "mistral", "openai"):
+        hold_provider(worker, provider)
+    guidance = answered(worker, on_exhausted="degrade")
+    assert (guidance.degraded, guidance.selection) == (True, None)
+
+
+def test_it_is_small(worker: SmallWorker) -> None:
+    """It is kept for a day with every job."""
+    assert len(selected(worker).model_dump_json()) < 450
+
+
+# --- what is known of the models decides
+
+
+@pytest.fixture
+def equals(worker: SmallWorker) -> SmallWorker:
+    """Two free models that nothing but their names tells apart, of which the first is tried first."""
+    rows = {it: replace(worker.pool.registry.providers[it], priority=50) for it in ("groq", "cerebras")}
+    models = {it.id: replace(it, limits=()) for it in MODELS[:2]}
+    worker.configure(providers=rows, models=dict(reversed(models.items())))
+    return worker
+
+
+def look_around(worker: SmallWorker) -> None:
+    worker.run(worker.pool.look_around())
+
+
+def learn(worker: SmallWorker, model_id: str) -> None:
+    for number in range(ENOUGH_CALLS):
+        worker.time_passes()
+        answered(worker, f"What does report {number} say?", excluded_providers=[] if model_id == "" else [model_id])
+    worker.time_passes()
+    look_around(worker)
+
+
+@pytest.mark.parametrize("strategy", ["priority", "suitability"])
+def test_a_model_that_fails_loses_to_its_equal(equals: SmallWorker, strategy: str) -> None:
+    """By priority too, for nothing else tells them apart."""
+    equals.pool.strategy = OF_THE_HOUSE[strategy]
+    assert selected(equals).alternatives[0].model_id == GROQ
+    equals.simulator.fault("cerebras", "status", status=500, count=ENOUGH_CALLS)
+    learn(equals, "")
+    assert equals.pool.performance.success_rate(CEREBRAS) == pytest.approx(1 / (ENOUGH_CALLS + 1))
+    result = answered(equals)
+    assert (result.model_id, [it.outcome for it in result.attempts]) == (GROQ, ["ok"])
+    assert result.selection is not None
+    assert (result.selection.score or 0) > (result.selection.alternatives[0].score or 0)
+
+
+@pytest.fixture
+def slow(equals: SmallWorker) -> SmallWorker:
+    """Cerebras has taken 50 ms and more for each of its calls, groq as long as it takes."""
+    equals.simulator.fault("cerebras", "slow", delay_s=0.05, count=ENOUGH_CALLS)
+    learn(equals, "groq")
+    learn(equals, "cerebras")
+    assert (equals.pool.performance.median_ms(CEREBRAS) or 0) > 50 > (equals.pool.performance.median_ms(GROQ) or 99)
+    assert (equals.pool.performance.p95_ms(CEREBRAS) or 0) > 50
+    return equals
+
+
+def test_a_slow_model_loses_to_its_equal_under_suitability_also_where_its_priority_is_higher(slow: SmallWorker) -> None:
+    models = slow.pool.registry.models
+    slow.configure(models=models | {CEREBRAS: replace(models[CEREBRAS], priority=99)})
+    assert answered(slow).model_id == CEREBRAS
+    slow.pool.strategy = OF_THE_HOUSE["suitability"]
+    result = answered(slow)
+    assert result.model_id == GROQ
+    assert result.selection is not None
+    assert result.selection.reason == "first of 2 that fit, by suitability (tier free)"
+
+
+def test_who_asks_for_speed_gets_no_model_that_is_known_to_be_slow(slow: SmallWorker) -> None:
+    models = slow.pool.registry.models
+    slow.configure(models=models | {CEREBRAS: replace(models[CEREBRAS], priority=99)})
+    assert answered(slow, max_latency_ms=49).model_id == GROQ
+    job = slow.submit(max_latency_ms=49, model=CEREBRAS)
+    slow.complete()
+    with pytest.raises(
+        ModelUnavailableError, match=rf"{CEREBRAS}, to which .*its calls took \d+ ms of late \(median\), .* 49 at most"
+    ):
+        job.result(timeout=5)
+
+
+def test_a_call_that_the_caller_spoilt_is_no_evidence(worker: SmallWorker) -> None:
+    worker.simulator.fault("groq", "status", status=429, retry_after_s=30, count=1)
+    assert answered(worker).model_id == GROQ, "with its second key"
+    worker.run(worker.pool.look_around())
+    (entry,) = worker.redis.hvals("pool:performance")
+    assert bytes.fromhex(entry)[4:6] == bytes([1, 0]), "one call, no failure"
+
+
+def test_a_held_provider_is_known_to_be_away(worker: SmallWorker) -> None:
+    hold_provider(worker, "groq")
+    look_around(worker)
+    assert worker.pool.availability == {"groq": 0.0}
+    worker.time_passes()
+    look_around(worker)
+    assert worker.pool.availability == {}
