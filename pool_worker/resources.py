@@ -31,12 +31,12 @@ from pool_worker.broker.jobs import Jobs
 from pool_worker.budget import EVERYBODY, agent_scope, spent_fractions
 from pool_worker.cache import Flights
 from pool_worker.errors import SecretMissingError
+from pool_worker.health.scores import read_availability
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.models import publish_models
 from pool_worker.ledger.schema import migrate
 from pool_worker.limits.clock import ClockError
 from pool_worker.limits.enroll import enroll
-from pool_worker.limits.holds import held_providers
 from pool_worker.limits.performance import Performance, performance_of
 from pool_worker.limits.token_history import TokenHistory, read_token_history
 from pool_worker.lua import load_scripts
@@ -138,7 +138,7 @@ class Resources:
         self.spent = await spent_fractions(self.redis, self.registry)
         self.token_history = await read_token_history(self.redis)
         self.performance = await self._read_performance()
-        self.availability = dict.fromkeys(await held_providers(self.redis, self.registry.providers), 0.0)
+        self.availability = await read_availability(self.redis, self.registry.providers)
 
     async def _read_performance(self) -> Performance:
         entries = cast("dict[str, str]", await self.redis.hgetall(redis_keys.PERFORMANCE))

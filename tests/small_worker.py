@@ -140,6 +140,12 @@ class SmallWorker:
         for scope in self.held():
             self.redis.delete(redis_keys.hold(scope))
 
+    def heals(self) -> None:
+        """Every hold is over, and everybody is wholly well."""
+        self.time_passes()
+        for name in (*self.redis.scan_iter(redis_keys.health("*")), *self.redis.scan_iter(redis_keys.failures("*"))):
+            self.redis.delete(name)
+
     def time_passes_for(self, scope: str) -> None:
         """The hold on this scope is over."""
         self.redis.delete(redis_keys.hold(scope))

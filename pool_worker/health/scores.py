@@ -5,7 +5,7 @@ Redis keeps only those below 100 (`limits/lua/scores.lua`, which also says how m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from redis.asyncio import Redis
@@ -33,6 +33,17 @@ def well(lease: Lease) -> Well:
     """For the settlement of a call that succeeded."""
     provider, key = scopes_of(lease)
     return Well((redis_keys.health(provider), redis_keys.health(key)), redis_keys.failures(provider), SUCCESS_GIVES)
+
+
+async def read_availability(redis: Redis, providers: Iterable[str]) -> Mapping[str, float]:
+    """Of the providers that are not wholly well: 0 of one that is left alone now, else its score as a share (0 to 1)."""
+    scopes = {provider: provider_scope(provider) for provider in providers}
+    scores = await read_scores(redis, list(scopes.values()))
+    holds = await redis.mget([redis_keys.hold(scope) for scope in scopes.values()]) if scopes else []
+    available = {
+        provider: 0.0 if held else scores[scope] / HEALTHY for (provider, scope), held in zip(scopes.items(), holds, strict=True)
+    }
+    return {provider: share for provider, share in available.items() if share < 1}
 
 
 async def read_scores(redis: Redis, scopes: Sequence[str]) -> Mapping[str, int]:

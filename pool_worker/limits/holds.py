@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import cast
-
 from redis.asyncio import Redis
 
 from pool_worker import redis_keys
@@ -62,12 +59,3 @@ async def hold(
             arguments=[*arguments, reason, as_argument(now_ms)],
         )
     )
-
-
-async def held_providers(redis: Redis, providers: Iterable[str]) -> frozenset[str]:
-    """Those of the providers that are left alone as a whole now."""
-    asked = list(providers)
-    if not asked:
-        return frozenset()
-    found = cast("list[str | None]", await redis.mget([redis_keys.hold(provider_scope(provider)) for provider in asked]))
-    return frozenset(provider for provider, held in zip(asked, found, strict=True) if held)

@@ -143,6 +143,17 @@ def test_where_there_is_nobody_else_a_job_waits_a_moment_for_its_turn(worker: Sm
     assert job.result(timeout=5).model_id == "groq-small"
 
 
+def test_how_available_providers_are_is_known_to_every_worker(worker: SmallWorker) -> None:
+    worker.redis.set(redis_keys.health(GROQ), "40 0 0")
+    fail(worker, 1)
+    worker.redis.set(redis_keys.health("provider:mistral"), "85 0 0")
+    worker.run(worker.pool.look_around())
+    assert worker.pool.availability == {"groq": 0.0, "mistral": 0.85}
+    worker.time_passes()
+    worker.run(worker.pool.look_around())
+    assert worker.pool.availability == {"groq": 0.25, "mistral": 0.85}
+
+
 def test_a_hop_to_a_provider_that_recovers_takes_its_turn_there(worker: SmallWorker) -> None:
     set_score(worker, GROQ, 0, saved=80)
     worker.pool.served_queues -= {"free.groq"}

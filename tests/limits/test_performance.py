@@ -12,7 +12,6 @@ from small_pool import Limits, provider
 
 from pool_worker import errors, redis_keys
 from pool_worker.errors import AttemptError
-from pool_worker.limits.holds import group_scope, held_providers, hold, provider_scope
 from pool_worker.limits.performance import (
     BUCKETS_PER_OCTAVE,
     CELLS,
@@ -126,10 +125,3 @@ def test_a_quantile_is_that_of_the_latencies_to_within_a_tenth(latencies: list[i
         buckets[answered(MODEL, latency_ms=latency_ms).cell - 2] += 1
     exact = sorted(latencies)[math.ceil(share * len(latencies)) - 1]
     assert quantile_ms(buckets, share) == pytest.approx(exact, rel=WITHIN_A_TENTH, abs=0.15)
-
-
-def test_a_held_provider_is_known_and_one_with_a_held_group_is_not_held(limits: Limits) -> None:
-    limits.run(hold(limits.redis, provider_scope("groq"), reason="ill", ttl_ms=10_000))
-    limits.run(hold(limits.redis, group_scope("cerebras", "a"), reason="spent", ttl_ms=10_000))
-    assert limits.run(held_providers(limits.redis, ["groq", "cerebras"])) == {"groq"}
-    assert limits.run(held_providers(limits.redis, [])) == frozenset()
