@@ -133,12 +133,13 @@ def spent_since(engine: Engine, since: datetime, *, agent: str | None = None) ->
 def failovers(engine: Engine, *, since: datetime) -> list[FailoverRow]:
     """The calls that began at `since` or later and were made in vain; models in order, of each the most frequent reason first."""
     log, calls = usage_logs.c, func.count().label("calls")
-    reason = (log.model_id, log.outcome, log.status_code)
+    model_id = func.coalesce(log.model_id, "-")  # grouped by the bare column, SQLite reads the whole table by the model's index
+    reason = (model_id, log.outcome, log.status_code)
     query = (
-        select(*reason, calls)
-        .where(log.created_at >= since, log.outcome.in_(sorted(FAILOVERS)), log.model_id.is_not(None))
+        select(model_id.label("model_id"), log.outcome, log.status_code, calls)
+        .where(log.created_at >= since, log.outcome.in_(sorted(FAILOVERS)))
         .group_by(*reason)
-        .order_by(log.model_id, calls.desc(), log.outcome, log.status_code)
+        .order_by(model_id, calls.desc(), log.outcome, log.status_code)
     )
     with engine.connect() as connection:
         return [FailoverRow(**row) for row in connection.execute(query).mappings()]

@@ -176,3 +176,18 @@ def test_who_asks_for_nothing_less_is_told_why(worker_at_home: SmallWorker) -> N
     for job in told:
         with pytest.raises(FailoverError, match="every candidate failed"):
             job.result(timeout=5)
+
+
+@pytest.mark.parametrize("meets", [is_spent, fails])
+def test_a_stand_in_that_other_workers_serve_is_moved_to(worker_at_home: SmallWorker, meets: object) -> None:
+    worker = worker_at_home
+    worker.configure(failover=replace(NO_ROUNDS, fallback_model=None))
+    everywhere = worker.pool.served_queues
+    worker.pool.served_queues = everywhere - {"local.ollama"}
+    assert callable(meets)
+    meets(worker)
+    job = worker.submit(on_exhausted="degrade")
+    assert worker.complete() == "moved to local.ollama"
+    worker.pool.served_queues = everywhere
+    assert worker.complete().startswith("succeeded on ollama-small")
+    assert job.result(timeout=5).degraded

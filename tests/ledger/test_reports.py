@@ -120,7 +120,6 @@ def test_calls_in_vain_are_told_by_model_the_most_frequent_reason_first(engine: 
         {"outcome": "WindowSpentError", "status_code": 429},
         *({"outcome": name} for name in ("AbandonedError", "CutShortError", "SecretMissingError", "UnsupportedRequestError")),
         {"outcome": "BadRequestError", "status_code": 400},
-        {"model_id": None, **down},
     ]
     book(attempt(number, **facts) for number, facts in enumerate([*calls, *not_in_vain]))
     assert reports.failovers(engine, since=NOON) == [
