@@ -23,7 +23,7 @@ _CALLS, _FAILURES, _BUCKETS = range(3)
 """Cells of a generation: all its calls, those that failed, and from here those that took so long."""
 CELLS = 90
 """22 octaves of milliseconds are more than an hour, the longest lease."""
-_SINCE_DIGITS, _CELL_DIGITS = 8, 2
+_SINCE_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class ModelPerformance:
-    """Of one model's last calls: at least the last 200 if there were so many within an hour, never those of two hours ago."""
+    """Of one model's last calls: at least the last 100 if there were so many within an hour, never those of two hours ago."""
 
     success_rate: float
     """0 to 1."""
@@ -85,9 +85,9 @@ def performance_of(entries: Mapping[str, str], *, now: datetime) -> Performance:
 
 
 def _of_model(entry: str, *, now_s: float) -> ModelPerformance | None:
-    if len(entry) != _SINCE_DIGITS + 2 * _CELL_DIGITS * CELLS or now_s - int(entry[:_SINCE_DIGITS], 16) >= 2 * GENERATION_S:
+    if len(entry) != _SINCE_DIGITS + 2 * CELLS or now_s - int(entry[:_SINCE_DIGITS], 16) >= 2 * GENERATION_S:
         return None
-    cells = bytes.fromhex(entry[_SINCE_DIGITS:])
+    cells = entry[_SINCE_DIGITS:].encode()
     together = [of_this + before for of_this, before in zip(cells[:CELLS], cells[CELLS:], strict=True)]
     calls, failures, *buckets = together
     if calls < ENOUGH_CALLS:

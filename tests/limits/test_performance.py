@@ -26,9 +26,9 @@ from pool_worker.limits.performance import (
 )
 
 MODEL = "groq-small"
-A_GENERATION = 200
+A_GENERATION = 100
 FAILURE = failed(MODEL, errors.ProviderFailedError())
-WITHIN_A_TENTH = 2 ** (0.5 / BUCKETS_PER_OCTAVE) - 1 + 0.001
+WITHIN_A_TENTH = 2 ** (0.5 / BUCKETS_PER_OCTAVE) - 1 + 0.003
 
 
 def known(limits: Limits, *, after_s: float = 0) -> Performance:
@@ -74,7 +74,7 @@ def test_a_lease_that_has_ended_counts_no_second_call(calls: Limits) -> None:
     assert not calls.settle(lease, seen=FAILURE)
     end_calls(calls, 1, None)
     (entry,) = calls.run(calls.redis.hvals(redis_keys.PERFORMANCE))
-    assert bytes.fromhex(entry)[4:6] == bytes([1, 1]), "one call, one failure"
+    assert entry[8:10] == "\1\1", "one call, one failure"
 
 
 def test_what_was_long_ago_is_forgotten(calls: Limits) -> None:
@@ -98,7 +98,7 @@ def test_a_generation_ends_also_when_it_is_full(calls: Limits) -> None:
     assert known(calls).success_rate(MODEL) == 0.5
     end_calls(calls, 1, answered(MODEL, latency_ms=100))
     assert known(calls).success_rate(MODEL) == 1
-    assert calls.run(calls.redis.hstrlen(redis_keys.PERFORMANCE, MODEL)) == 8 + 4 * CELLS, "however many calls"
+    assert calls.run(calls.redis.hstrlen(redis_keys.PERFORMANCE, MODEL)) == 8 + 2 * CELLS, "however many calls"
 
 
 def test_what_another_release_has_written_counts_as_nothing(calls: Limits) -> None:
@@ -118,10 +118,10 @@ def test_only_the_models_and_the_providers_faults_are_evidence() -> None:
     assert counted == {"ModelGoneError", "ModelOverloadedError", *providers}
 
 
-@given(st.lists(st.integers(1, 4_000_000), min_size=ENOUGH_CALLS, max_size=ENOUGH_CALLS + 5), st.sampled_from([0.5, 0.95]))
+@given(st.lists(st.integers(20, 4_000_000), min_size=ENOUGH_CALLS, max_size=ENOUGH_CALLS + 5), st.sampled_from([0.5, 0.95]))
 def test_a_quantile_is_that_of_the_latencies_to_within_a_tenth(latencies: list[int], share: float) -> None:
     buckets = [0] * (CELLS - 2)
     for latency_ms in latencies:
         buckets[answered(MODEL, latency_ms=latency_ms).cell - 2] += 1
     exact = sorted(latencies)[math.ceil(share * len(latencies)) - 1]
-    assert quantile_ms(buckets, share) == pytest.approx(exact, rel=WITHIN_A_TENTH, abs=0.15)
+    assert quantile_ms(buckets, share) == pytest.approx(exact, rel=WITHIN_A_TENTH)

@@ -1,31 +1,26 @@
--- How calls of a model ended: for each model two generations of cells, of at most 200 calls and an hour each (see performance.py).
+-- How calls of a model ended: for each model two generations of cells, of at most 100 calls and an hour each (see performance.py).
 --
--- Redis key: hash model id -> when this generation began (s, 8 hex digits), its cells, those of the one before (2 hex digits each).
--- Cells: calls, failures, then answers by latency (quarters of octaves of ms).
+-- Redis key: hash model id -> when this generation began (s, 8 hex digits), its cells, those of the one before.
+-- A cell is one character, whose code is its count: calls, failures, then answers by latency (quarters of octaves of ms).
 local CELLS = 90
-local CALLS_OF_A_GENERATION, SECONDS_OF_A_GENERATION = 200, 3600
+local CALLS_OF_A_GENERATION, SECONDS_OF_A_GENERATION = 100, 3600
 
--- The cells with one more in one of them.
-local function counted(cells, cell)
-  local at = 2 * cell + 1
-  local count = tonumber(string.sub(cells, at, at + 1), 16) + 1
-  return string.sub(cells, 1, at - 1) .. string.format('%02x', count) .. string.sub(cells, at + 2)
+-- What is kept, at the beginning of a new generation, after these cells (nil: none).
+local function new_generation(now_s, before)
+  return string.format('%08x', now_s) .. string.rep('\0', CELLS) .. (before or string.rep('\0', CELLS))
 end
 
--- One call of a model more, in its cell.
+-- One call of a model more, in its cell (1: failures).
 local function note_call(name, model, cell, now_ms)
   local now_s = math.floor(now_ms / 1000)
-  local kept = redis.call('HGET', name, model) or ''
-  local since_s, cells, before = now_s, nil, nil
-  if #kept == 8 + 4 * CELLS then
-    since_s, cells, before = tonumber(string.sub(kept, 1, 8), 16), string.sub(kept, 9, 8 + 2 * CELLS), string.sub(kept, 9 + 2 * CELLS)
-    local age_s = now_s - since_s
-    if age_s >= 2 * SECONDS_OF_A_GENERATION then
-      since_s, cells, before = now_s, nil, nil
-    elseif age_s >= SECONDS_OF_A_GENERATION or tonumber(string.sub(cells, 1, 2), 16) >= CALLS_OF_A_GENERATION then
-      since_s, cells, before = now_s, nil, cells
-    end
+  local kept = redis.call('HGET', name, model)
+  local age_s = kept and #kept == 8 + 2 * CELLS and now_s - tonumber(string.sub(kept, 1, 8), 16) or math.huge
+  if age_s >= 2 * SECONDS_OF_A_GENERATION then
+    kept = new_generation(now_s)
+  elseif age_s >= SECONDS_OF_A_GENERATION or string.byte(kept, 9) >= CALLS_OF_A_GENERATION then
+    kept = new_generation(now_s, string.sub(kept, 9, 8 + CELLS))
   end
-  cells = counted(counted(cells or string.rep('00', CELLS), 0), cell)
-  redis.call('HSET', name, model, string.format('%08x', since_s) .. cells .. (before or string.rep('00', CELLS)))
+  local calls, count = string.byte(kept, 9), string.byte(kept, 9 + cell)
+  redis.call('HSET', name, model, string.sub(kept, 1, 8) .. string.char(calls + 1) .. string.sub(kept, 10, 8 + cell)
+    .. string.char(count + 1) .. string.sub(kept, 10 + cell))
 end
