@@ -28,6 +28,7 @@ from pool_client.errors import (
 )
 from pool_client.handle import JobHandle
 from pool_client.job import Attempt, Failure, Job, JobState, Message, OnExhausted, Priority, Progress, Result, Status, Tier, Usage
+from pool_client.models import ModelInfo
 from pool_client.stats import (
     DayStats,
     HealthStatus,
@@ -62,6 +63,7 @@ __all__ = [
     "KeyHealth",
     "KeyStats",
     "Message",
+    "ModelInfo",
     "ModelUnavailableError",
     "OnExhausted",
     "Pool",

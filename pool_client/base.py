@@ -6,13 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from pool_client.building import build_job
 from pool_client.errors import InvalidRequestError
 from pool_client.handle import JobHandle
-from pool_client.job import Failure, Job, JobState, Message, Progress, Result, Status
+from pool_client.job import Failure, Job, JobState, Message, Progress, Result, Status, Tier
+from pool_client.models import ModelInfo, select_models
 from pool_client.options import AgentDefaults, JobOptions
 from pool_client.reading import Piece
 from pool_client.stats import PoolHealth, PoolStats
@@ -57,6 +59,38 @@ class BasePool(ABC):
     def job(self, job_id: str) -> JobHandle:
         """The handle of a job submitted before, by whomever; nothing is asked of Redis yet."""
         return JobHandle(job_id, self)
+
+    def models(
+        self,
+        *,
+        model_id: str | None = None,
+        provider: str | None = None,
+        capability: str | None = None,
+        tier: Tier | str | None = None,
+        max_usd_per_mtok: Decimal | float | str | None = None,
+    ) -> list[ModelInfo]:
+        """The models that are as asked, in the order of the configuration: all of them, or none.
+
+        Args:
+            model_id: only the model of this id.
+            provider: only those of this provider, by its id.
+            capability: only those that have it.
+            tier: only those of this tier.
+            max_usd_per_mtok: only those whose million tokens are known to cost no more, neither input nor output; 0: free ones.
+
+        Raises:
+            InvalidRequestError: if the tier is none, or the price is no amount from 0 on.
+            StatsUnavailableError: no worker has published them.
+            PoolUnavailableError: Redis cannot be reached.
+        """
+        return select_models(
+            self._catalog(),
+            model_id=model_id,
+            provider=provider,
+            capability=capability,
+            tier=tier,
+            max_usd_per_mtok=max_usd_per_mtok,
+        )
 
     @abstractmethod
     def send(self, jobs: Sequence[Job]) -> list[str]:
@@ -123,6 +157,10 @@ class BasePool(ABC):
     @abstractmethod
     def _defaults(self) -> AgentDefaults:
         """The agent's defaults."""
+
+    @abstractmethod
+    def _catalog(self) -> Sequence[ModelInfo]:
+        """All models there are."""
 
     def __enter__(self) -> Self:
         return self

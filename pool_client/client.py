@@ -26,6 +26,7 @@ from pool_client.envelope import origin, render_message
 from pool_client.errors import ConfigurationError
 from pool_client.job import Failure, Job, JobState, Progress, Result, Status
 from pool_client.listener import Listener
+from pool_client.models import ModelInfo, parse_catalog
 from pool_client.options import AgentDefaults
 from pool_client.outcome import cancelled, parse_outcome, render_outcome
 from pool_client.patience import Aftermath, Patience
@@ -169,6 +170,10 @@ class Pool(BasePool):
 
     def _defaults(self) -> AgentDefaults:
         return self._patience.ask(self._published.current, aftermath=_NOTHING_SENT)
+
+    def _catalog(self) -> Sequence[ModelInfo]:
+        text = self._patience.ask(lambda: cast("str | None", self._redis.get(redis_keys.MODELS)))
+        return parse_catalog(text).models
 
     def _snapshot(self) -> Snapshot:
         def ask() -> tuple[str | None, tuple[int, int]]:

@@ -6,7 +6,7 @@
     ├── InvalidRequestError      the job itself is wrong: nothing was sent
     ├── ConfigurationError       the pool is set up wrongly
     ├── PoolUnavailableError     Redis cannot be reached, or refuses to write
-    ├── StatsUnavailableError    nobody has published the pool's figures lately
+    ├── StatsUnavailableError    nobody has published its figures lately, or its models
     ├── JobTimeoutError          the wait ended, the job goes on
     ├── TextRestartedError       a streamed answer begins anew
     ├── JobCancelledError        somebody cancelled the job
@@ -59,7 +59,7 @@ class PoolUnavailableError(PoolError):
 
 
 class StatsUnavailableError(PoolError):
-    """Nobody has published the pool's figures lately."""
+    """Nobody has published what was asked for: the pool's figures lately, or its models."""
 
     retryable = True
 

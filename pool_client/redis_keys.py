@@ -13,6 +13,9 @@ AGENTS = "pool:agents"
 TASK_TYPES = "pool:task_types"
 """Set: the task types that the workers know, published like the agents. No TTL."""
 
+MODELS = "pool:models"
+"""String: JSON of `models.Catalog`, published like the agents, and again when a model is disabled or enabled. No TTL."""
+
 STATS = "pool:stats"
 """String: JSON of `stats.Snapshot`, published by beat's task every 15 s. TTL `STATS_TTL_MS`."""
 STATS_TTL_MS = 5 * 60_000

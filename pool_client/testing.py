@@ -18,6 +18,7 @@ from pool_client.base import BasePool, unknown_batch, unknown_job
 from pool_client.building import render_spec
 from pool_client.errors import PoolError, PoolUnavailableError
 from pool_client.job import Failure, Job, JobState, Progress, Result, Status
+from pool_client.models import ModelInfo
 from pool_client.options import AgentDefaults
 from pool_client.outcome import cancelled, parse_outcome, render_outcome
 from pool_client.queues import entry_queue
@@ -58,6 +59,8 @@ class InMemoryPool(BasePool):
         """Every job accepted, in order."""
         self.stats = PoolStats(taken_at=datetime.now(UTC))
         self.health = PoolHealth(taken_at=datetime.now(UTC))
+        self.known_models: list[ModelInfo] = []
+        """What `models` chooses from."""
         self._answer = answers if callable(answers) else _one_after_another(answers)
         self._agent_defaults = defaults or AgentDefaults()
         self._paused = paused
@@ -138,6 +141,9 @@ class InMemoryPool(BasePool):
 
     def _defaults(self) -> AgentDefaults:
         return self._agent_defaults
+
+    def _catalog(self) -> list[ModelInfo]:
+        return self.known_models
 
     def _accept(self, job: Job) -> str:
         if job.idempotency_key is not None:

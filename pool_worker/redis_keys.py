@@ -206,11 +206,18 @@ WORKER_TTL_MS = 30_000
 
 
 def worker(name: str) -> str:
-    """String: JSON of a worker (`pid`, `queues`, `since`) by its Celery name, `worker-1@host`; "*" gives the pattern of all.
+    """String: JSON of a worker (see `pool_worker.rollout.presence`) by its Celery name, `worker-1@host`; "*": the pattern of all.
 
     Set when the worker is ready to claim jobs and every 10 s from then. TTL `WORKER_TTL_MS`.
     """
     return f"pool:worker:{name}"
+
+
+DISABLED_MODELS = "pool:models:disabled"
+"""Hash: model id → why a person disabled it ("" = no reason given). *Lasting*: until a person enables it."""
+
+RELOADS = "pool:reloads"
+"""String: how often the workers were told to read the configuration files again. *Lasting*."""
 
 
 BEAT_PREFIX = "pool:beat:"

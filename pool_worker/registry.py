@@ -308,6 +308,8 @@ class Registry:
     budget: Budget = Budget()
     failover: Failover = Failover()
     rules: PoolRules = PoolRules()
+    disabled: Mapping[str, str] = field(default_factory=dict)
+    """Model id → the reason that a person gave ("" = none) when disabling it at run time; also of models that are not here."""
 
     def provider_of(self, model: Model) -> Provider:
         """The provider that serves a model."""
@@ -341,6 +343,10 @@ class Registry:
         reasons = ((model.id, self._why_unusable(model)) for model in self.models.values())
         return {model_id: reason for model_id, reason in reasons if reason}
 
+    def is_switched_on(self, model: Model) -> bool:
+        """Whether neither the configuration nor a person has disabled it."""
+        return model.is_active and model.id not in self.disabled
+
     def queues(self) -> tuple[str, ...]:
         """Every queue: the tiers' entry queues, then the enabled providers'."""
         entries = [tier.value for tier in Tier]
@@ -354,6 +360,8 @@ class Registry:
         provider = self.provider_of(model)
         if not model.is_active:
             return "it is not active"
+        if model.id in self.disabled:
+            return "disabled by a person" + (f": {reason}" if (reason := self.disabled[model.id]) else "")
         if not provider.enabled:
             return f"provider {provider.id} is disabled: {provider.disabled_reason or 'no reason given'}"
         if provider.needs_key and provider.id not in self.keyed_providers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import random
@@ -30,6 +29,7 @@ from pool_worker.beside import running_beside
 from pool_worker.broker.jobs import Jobs
 from pool_worker.budget import EVERYBODY, agent_scope, spent_fractions
 from pool_worker.cache import Flights
+from pool_worker.config import load_registry
 from pool_worker.errors import SecretMissingError
 from pool_worker.health.scores import read_availability
 from pool_worker.ledger.database import open_database
@@ -41,7 +41,12 @@ from pool_worker.limits.performance import Performance, performance_of
 from pool_worker.limits.token_history import TokenHistory, read_token_history
 from pool_worker.lua import load_scripts
 from pool_worker.providers.http import open_http
-from pool_worker.registry import Agent, Key, Provider, Registry
+from pool_worker.registry import Key, Provider, Registry
+from pool_worker.rollout.orders import Orders, read_orders
+from pool_worker.rollout.presence import Presence, read_presences, say_alive
+from pool_worker.rollout.publishing import publish
+from pool_worker.rollout.taking_over import take_over
+from pool_worker.rollout.trouble import tell_over, tell_trouble
 from pool_worker.routing.strategy import BY_PRIORITY, Strategy
 from pool_worker.settings import Settings
 from pool_worker.strategies import load_strategy
@@ -80,6 +85,10 @@ class Resources:
     secrets: Mapping[str, str] = field(repr=False)
     """Key id → secret, of the providers that this worker serves."""
     served_queues: frozenset[str]
+    planned_queues: frozenset[str]
+    """Of the configuration with which it was started; somebody serves them."""
+    presence: Presence
+    """What it says of itself."""
     redis: redis.asyncio.Redis
     http: httpx2.AsyncClient
     jobs: Jobs
@@ -99,6 +108,7 @@ class Resources:
     """Provider id → 0 (left alone now) to 1 (well), of those that are not well; see `look_around`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
+    _published: Registry | None = None
     _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
 
@@ -134,11 +144,54 @@ class Resources:
         return max(self.spent.get(scope, Decimal(0)) for scope in (EVERYBODY, agent_scope(agent)))
 
     async def look_around(self) -> None:
-        """Bring `spent`, `token_history`, `performance` and `availability` up to date."""
-        self.spent = await spent_fractions(self.redis, self.registry)
-        self.token_history = await read_token_history(self.redis)
-        self.performance = await self._read_performance()
-        self.availability = await read_availability(self.redis, self.registry.providers)
+        """Bring `spent`, `token_history`, `performance`, `availability` and the registry up to date."""
+        self.spent, self.token_history, self.performance, self.availability, orders = await asyncio.gather(
+            spent_fractions(self.redis, self.registry),
+            read_token_history(self.redis),
+            self._read_performance(),
+            read_availability(self.redis, self.registry.providers),
+            read_orders(self.redis),
+        )
+        await self.follow(orders)
+
+    async def follow(self, orders: Orders) -> None:
+        """Do what a person has told all workers since the last look, and tell callers what has changed by it.
+
+        Raises:
+            redis.RedisError: if Redis cannot be reached or refuses; the next look makes up for it.
+        """
+        if orders.disabled != self.registry.disabled:
+            self.registry = replace(self.registry, disabled=orders.disabled)
+        if orders.reloads != self.presence.reloads:
+            await self._reload(orders.reloads)
+        if self._published is not self.registry:
+            registry = self.registry
+            await publish(self.redis, registry)
+            self._published = registry
+
+    async def _reload(self, reloads: int) -> None:
+        """Take the configuration as its files say now; if they have mistakes, keep the present one and tell."""
+        was = self.presence
+        try:
+            read = await asyncio.to_thread(_read_configuration, self.settings)
+        except ConfigurationError as error:
+            await tell_trouble(self.redis, error, worker=was.name, reloads=reloads, now=self.now())
+            self.presence = replace(was, reloads=reloads, trouble=str(error))
+        else:
+            await self._take(read)
+            if was.trouble:
+                await tell_over(self.redis, was, now=self.now())
+            self.presence = replace(was, reloads=reloads, trouble="")
+        await say_alive(self.redis, self.presence)
+
+    async def _take(self, read: Registry) -> None:
+        served = {queue for worker in await read_presences(self.redis) for queue in worker.queues}
+        self.registry = take_over(read, self.registry, served=self.planned_queues | served)
+        await self.enroll()
+        try:
+            await asyncio.to_thread(publish_models, self.books.engine, self.registry)
+        except SQLAlchemyError as error:
+            logger.warning("the table of models is not brought up to date: %s", type(error).__name__)
 
     async def _read_performance(self) -> Performance:
         entries = cast("dict[str, str]", await self.redis.hgetall(redis_keys.PERFORMANCE))
@@ -208,6 +261,8 @@ async def open_resources(
             registry=replace(registry, keys=keys),
             secrets=secrets,
             served_queues=served_queues,
+            planned_queues=frozenset(registry.queues()),
+            presence=Presence(worker, os.getpid(), tuple(sorted(served_queues)), datetime.now(UTC)),
             redis=client,
             http=await stack.enter_async_context(open_http(concurrency=settings.concurrency)),
             jobs=Jobs(client, worker=worker),
@@ -219,16 +274,19 @@ async def open_resources(
         rooms = ("broker", "cache", "completion", "health", "limits")
         await load_scripts(client, *(f"pool_worker.{room}" for room in rooms))
         await resources.enroll()
-        await _publish_names(client, registry)
-        facts = json.dumps({"pid": os.getpid(), "queues": sorted(served_queues), "since": datetime.now(UTC).isoformat()})
-        await _say_alive(client, worker, facts)
-        for background in (_stay_alive(client, worker, facts), _listen(resources), _keep_looking(resources)):
+        await resources.follow(await read_orders(client))
+        await say_alive(client, resources.presence)
+        for background in (_stay_alive(resources), _listen(resources), _keep_looking(resources)):
             await stack.enter_async_context(running_beside(background))
         yield resources
 
 
 def _connect(url: str) -> redis.asyncio.Redis:
     return BatchingRedis.from_pool(async_pool(url, max_connections=REDIS_CONNECTIONS))
+
+
+def _read_configuration(settings: Settings) -> Registry:
+    return load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url)
 
 
 def _open_vault(settings: Settings, registry: Registry, providers: frozenset[str]) -> tuple[tuple[Key, ...], Mapping[str, str]]:
@@ -242,38 +300,15 @@ def _open_vault(settings: Settings, registry: Registry, providers: frozenset[str
         engine.dispose()
 
 
-async def _publish_names(client: redis.asyncio.Redis, registry: Registry) -> None:
-    """The agents with their defaults, and the task types, where clients read them."""
-    agents = registry.agents.values()
-    task_types = {*registry.task_capabilities, *(agent.task_type for agent in agents if agent.task_type)}
-    async with client.pipeline(transaction=True) as pipe:
-        pipe.delete(shared_keys.AGENTS, shared_keys.TASK_TYPES)
-        for agent in agents:
-            pipe.hset(shared_keys.AGENTS, agent.id, _render_agent(agent))
-        if task_types:
-            pipe.sadd(shared_keys.TASK_TYPES, *task_types)
-        await pipe.execute()
-
-
-def _render_agent(agent: Agent) -> str:
-    names = ("priority", "tier", "task_type", "max_tokens", "temperature", "deadline_s", "on_exhausted")
-    return json.dumps({name: value for name in names if (value := getattr(agent, name)) is not None})
-
-
-async def _say_alive(client: redis.asyncio.Redis, worker: str, facts: str) -> None:
-    """For `status`, `doctor` and `up`."""
-    await client.set(redis_keys.worker(worker), facts, px=redis_keys.WORKER_TTL_MS)
-
-
-async def _stay_alive(client: redis.asyncio.Redis, worker: str, facts: str) -> None:
+async def _stay_alive(resources: Resources) -> None:
     while True:
         await asyncio.sleep(HEARTBEAT_S)
         with contextlib.suppress(redis.RedisError):
-            await _say_alive(client, worker, facts)
+            await say_alive(resources.redis, resources.presence)
 
 
 async def _keep_looking(resources: Resources) -> None:
-    """Keep what is known of money, tokens, models and providers fresh, so that no job has to ask."""
+    """Keep what is known of money, tokens, models, providers and the registry fresh, so that no job has to ask."""
     while True:
         with contextlib.suppress(redis.RedisError, ClockError):
             await resources.look_around()

@@ -80,7 +80,7 @@ def standings(registry: Registry, keys: Iterable[KeyUse], holds: Mapping[str, Ho
         of_provider[key.provider].append(key)
     models: dict[str, list[str]] = {provider_id: [] for provider_id in registry.providers}
     for model in registry.models.values():
-        if model.is_active:
+        if registry.is_switched_on(model):
             models[model.provider].append(model.name)
     return tuple(
         _provider(provider, of_provider[provider.id], tuple(dict.fromkeys(models[provider.id])), holds)

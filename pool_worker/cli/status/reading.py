@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import redis.asyncio
 
@@ -23,8 +22,8 @@ from pool_worker.overview.holds import read_holds
 from pool_worker.overview.keys import enrolled_keys, read_key_use
 from pool_worker.overview.reading import Overview, read_lowered_scores, read_overview
 from pool_worker.registry import Registry
-
-SCAN_STEP = 5000
+from pool_worker.rollout.orders import read_orders
+from pool_worker.rollout.presence import read_presences
 
 
 class StatusReader:
@@ -48,7 +47,11 @@ class StatusReader:
     def overview(self) -> Overview:
         """How every provider and key stands now. Raises as `read` does."""
         with redis_errors(self._url):
-            return self._runner.run(read_overview(self._client, self._registry))
+            return self._runner.run(self._overview())
+
+    async def _overview(self) -> Overview:
+        orders = await read_orders(self._client)
+        return await read_overview(self._client, replace(self._registry, disabled=orders.disabled))
 
     def close(self) -> None:
         """Close the connection."""
@@ -110,12 +113,4 @@ async def _queues(client: redis.asyncio.Redis, queues: Sequence[str]) -> tuple[Q
 
 
 async def _workers(client: redis.asyncio.Redis) -> tuple[Worker, ...]:
-    pattern, prefix = redis_keys.worker("*"), redis_keys.worker("")
-    names = sorted([str(name) async for name in client.scan_iter(pattern, count=SCAN_STEP)])
-    values = cast("list[str | None]", await client.mget(names)) if names else []
-    return tuple(_worker(name.removeprefix(prefix), value) for name, value in zip(names, values, strict=True) if value)
-
-
-def _worker(name: str, value: str) -> Worker:
-    facts = json.loads(value)
-    return Worker(name, facts["pid"], datetime.fromisoformat(facts["since"]), tuple(facts["queues"]))
+    return tuple(Worker(it.name, it.pid, it.since, it.queues) for it in await read_presences(client))
