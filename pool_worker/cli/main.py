@@ -24,7 +24,7 @@ COMMANDS = {
     "costs": ("pool_worker.cli.usage:costs", "Show what was spent, the dearest first."),
     "alerts": ("pool_worker.cli.alerts:app", "List alerts, acknowledge one."),
     "dead": ("pool_worker.cli.dead:app", "List messages that could not be worked on, retry or drop them."),
-    "models": ("pool_worker.cli.models:app", "List the models, show one, and why it cannot be used if so."),
+    "models": ("pool_worker.cli.models:app", "List the models, try, disable and enable one, reload the configuration."),
     "worker": ("pool_worker.cli.parts:worker", "Run one worker, in the foreground."),
     "beat": ("pool_worker.cli.parts:beat", "Run the clock that starts what is to be done regularly."),
     "flower": ("pool_worker.cli.parts:flower", "Run Flower, Celery's monitor."),

@@ -1,31 +1,27 @@
-"""`model-pool models …`: the models of the configuration, and whether each can be used."""
+"""`model-pool models …`: the models of the configuration, whether each can be used, and changing that while the pool runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from pool_client import Pool
 from pool_client.job import Tier
-from pool_worker.cli.figures import NOTHING
 from pool_worker.cli.json_output import print_json_list, print_json_object
-from pool_worker.cli.ledger_reading import ledger_if_there
+from pool_worker.cli.models.known import known_model, known_registry
+from pool_worker.cli.models.reloading import reload_command
+from pool_worker.cli.models.switching import disable_command, enable_command
+from pool_worker.cli.models.view import model_details, model_facts, models_table
 from pool_worker.cli.reaching import reach
 from pool_worker.cli.result import print_answer
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.screen import show
 from pool_worker.cli.terminal import CommandError, err
-from pool_worker.config import load_registry
 from pool_worker.config.mistakes import did_you_mean
-from pool_worker.registry import MILLION, Key, Model, Price, Registry, Unit, Window
+from pool_worker.registry import Model
 from pool_worker.settings import Settings
-from pool_worker.vault.shelf import Shelf, as_key
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -39,7 +35,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 @app.callback()
 def models() -> None:
-    """The models of the configuration, and whether each can be used."""
+    """The models of the configuration, whether each can be used, and changing that while the pool runs."""
 
 
 @app.command("list")
@@ -62,9 +58,9 @@ def list_command(
     ]
     found = [model for model in registry.models.values() if all(fits(model) for fits in wanted)]
     if as_json:
-        print_json_list(_facts(model, registry) for model in found)
+        print_json_list(model_facts(model, registry) for model in found)
     elif found:
-        show(_table(found, registry))
+        show(models_table(found, registry))
     else:
         err.print("no model is like that; `model-pool models list` shows them all")
 
@@ -75,11 +71,11 @@ def show_command(
 ) -> None:
     """Show one model: what it can do, what it costs, its limits, and why it cannot be used if so."""
     registry = known_registry(connected_settings(Settings()))
-    model = _known(model_id, registry)
+    model = known_model(model_id, registry)
     if as_json:
-        print_json_object(_facts(model, registry))
+        print_json_object(model_facts(model, registry))
     else:
-        show(_details(model, registry))
+        show(model_details(model, registry))
 
 
 @app.command("test")
@@ -89,7 +85,7 @@ def try_command(
     """Make one small real call of a model, through the pool that runs, and say what came back."""
     settings = reach()
     registry = known_registry(settings)
-    model = _known(model_id, registry)
+    model = known_model(model_id, registry)
     if why_not := registry.unusable_models.get(model_id):
         msg = f"{model_id} cannot be called: {why_not}"
         raise CommandError(msg)
@@ -101,109 +97,12 @@ def try_command(
         print_answer(job, url, timeout_s=registry.provider_of(model).timeout_s + ON_THE_WAY_S, as_json=as_json)
 
 
-def _known(model_id: str, registry: Registry) -> Model:
-    model = registry.models.get(model_id)
-    if model is None:
-        msg = f'"{model_id}" is not a model; {did_you_mean(model_id, registry.models)}'
-        raise CommandError(msg, exit_code=2)
-    return model
-
-
-def known_registry(settings: Settings) -> Registry:
-    """The configuration with the keys in the vault; their secrets are not read, so no master key is needed."""
-    registry = load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url)
-    return replace(registry, keys=_keys_in_vault(settings))
-
-
-def _keys_in_vault(settings: Settings) -> tuple[Key, ...]:
-    with ledger_if_there(settings) as engine:
-        if engine is None:
-            return ()
-        with engine.connect() as connection:
-            return tuple(as_key(row) for row in Shelf(connection, actor="models", at=datetime.now(UTC)).rows())
+app.command("disable")(disable_command)
+app.command("enable")(enable_command)
+app.command("reload")(reload_command)
 
 
 def _check_word(word: str | None, known: Any, *, what: str, option: str) -> None:
     if word is not None and word not in known:
         msg = f'"{word}" is not a {what}; {did_you_mean(word, known)}'
         raise typer.BadParameter(msg, param_hint=option)
-
-
-def _facts(model: Model, registry: Registry) -> dict[str, object]:
-    return {
-        "id": model.id,
-        "provider": model.provider,
-        "model": model.name,
-        "tier": model.tier,
-        "priority": model.priority,
-        "capabilities": sorted(model.capabilities),
-        "context_window": model.context_window,
-        "max_output_tokens": model.max_output_tokens,
-        "price_known": model.price_known,
-        "price": model.price,
-        "limits": registry.windows_of(model),
-        "keys": len(registry.keys_of(model.provider)),
-        "is_experimental": model.is_experimental,
-        "is_usable": model.id not in registry.unusable_models,
-        "why_not": registry.unusable_models.get(model.id),
-    }
-
-
-def _table(found: Sequence[Model], registry: Registry) -> Table:
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("id", overflow="fold")
-    table.add_column("tier")
-    table.add_column("in / out", justify="right", no_wrap=True)
-    table.add_column("context", justify="right")
-    table.add_column("keys", justify="right")
-    table.add_column("", overflow="fold")
-    for model in found:
-        keys, why_not = len(registry.keys_of(model.provider)), registry.unusable_models.get(model.id)
-        state = Text("usable", style="green") if why_not is None else Text(why_not, style="yellow")
-        table.add_row(model.id, model.tier.value, _price(model), _count(model.context_window), str(keys or NOTHING), state)
-    table.caption, table.caption_justify = "in / out: USD per million tokens", "left"
-    return table
-
-
-def _details(model: Model, registry: Registry) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim")
-    grid.add_column(overflow="fold")
-    why_not = registry.unusable_models.get(model.id)
-    state = Text("yes", style="green") if why_not is None else Text(f"no: {why_not}", style="yellow")
-    rows: dict[str, str | Text] = {
-        "id": Text(model.id, style="bold"),
-        "usable": state,
-        "model": f"{model.name} of {model.provider}",
-        "tier": f"{model.tier.value}, priority {model.priority}" + (", experimental" if model.is_experimental else ""),
-        "can": ", ".join(sorted(model.capabilities)) or NOTHING,
-        "tokens": f"context {_count(model.context_window)}, answer {_count(model.max_output_tokens)}",
-        "price": _price(model) + (_per_what(model.price) if model.price_known and model.price != Price() else ""),
-        "limits": "\n".join(_limit(window) for window in registry.windows_of(model)) or "none",
-        "keys": ", ".join(key.id for key in registry.keys_of(model.provider)) or NOTHING,
-    }
-    for name, value in rows.items():
-        grid.add_row(name, Text(value) if isinstance(value, str) else value)
-    return grid
-
-
-def _price(model: Model) -> str:
-    if not model.price_known:
-        return "unknown"
-    price = model.price
-    return "free" if price == Price() else f"{price.input_usd_per_mtok.normalize():f} / {price.output_usd_per_mtok.normalize():f}"
-
-
-def _per_what(price: Price) -> str:
-    per_request = f", and {price.usd_per_request.normalize():f} USD per request" if price.usd_per_request else ""
-    return f" USD per million tokens in / out{per_request}"
-
-
-def _count(tokens: int | None) -> str:
-    return NOTHING if tokens is None else f"{tokens:,}"
-
-
-def _limit(window: Window) -> str:
-    amount = f"{window.limit / MILLION:.2f} USD" if window.unit is Unit.USD else f"{window.limit:,} {window.unit.value}"
-    zone = f" of {window.timezone}" if window.kind.value == "fixed" else ""
-    return f"{amount.replace('_', ' ')} per {window.per.value} ({window.kind.value}{zone})"

@@ -1,0 +1,94 @@
+"""Models as `models list` and `models show` print them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from pool_worker.cli.figures import NOTHING
+from pool_worker.registry import MILLION, Model, Price, Registry, Unit, Window
+
+
+def model_facts(model: Model, registry: Registry) -> dict[str, object]:
+    """For `--json`."""
+    return {
+        "id": model.id,
+        "provider": model.provider,
+        "model": model.name,
+        "tier": model.tier,
+        "priority": model.priority,
+        "capabilities": sorted(model.capabilities),
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "price_known": model.price_known,
+        "price": model.price,
+        "limits": registry.windows_of(model),
+        "keys": len(registry.keys_of(model.provider)),
+        "is_experimental": model.is_experimental,
+        "is_usable": model.id not in registry.unusable_models,
+        "why_not": registry.unusable_models.get(model.id),
+    }
+
+
+def models_table(found: Sequence[Model], registry: Registry) -> Table:
+    """A line each."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("id", overflow="fold")
+    table.add_column("tier")
+    table.add_column("in / out", justify="right", no_wrap=True)
+    table.add_column("context", justify="right")
+    table.add_column("keys", justify="right")
+    table.add_column("", overflow="fold")
+    for model in found:
+        keys, why_not = len(registry.keys_of(model.provider)), registry.unusable_models.get(model.id)
+        state = Text("usable", style="green") if why_not is None else Text(why_not, style="yellow")
+        table.add_row(model.id, model.tier.value, _price(model), _count(model.context_window), str(keys or NOTHING), state)
+    table.caption, table.caption_justify = "in / out: USD per million tokens", "left"
+    return table
+
+
+def model_details(model: Model, registry: Registry) -> Table:
+    """Everything of one."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    why_not = registry.unusable_models.get(model.id)
+    state = Text("yes", style="green") if why_not is None else Text(f"no: {why_not}", style="yellow")
+    rows: dict[str, str | Text] = {
+        "id": Text(model.id, style="bold"),
+        "usable": state,
+        "model": f"{model.name} of {model.provider}",
+        "tier": f"{model.tier.value}, priority {model.priority}" + (", experimental" if model.is_experimental else ""),
+        "can": ", ".join(sorted(model.capabilities)) or NOTHING,
+        "tokens": f"context {_count(model.context_window)}, answer {_count(model.max_output_tokens)}",
+        "price": _price(model) + (_per_what(model.price) if model.price_known and model.price != Price() else ""),
+        "limits": "\n".join(_limit(window) for window in registry.windows_of(model)) or "none",
+        "keys": ", ".join(key.id for key in registry.keys_of(model.provider)) or NOTHING,
+    }
+    for name, value in rows.items():
+        grid.add_row(name, Text(value) if isinstance(value, str) else value)
+    return grid
+
+
+def _price(model: Model) -> str:
+    if not model.price_known:
+        return "unknown"
+    price = model.price
+    return "free" if price == Price() else f"{price.input_usd_per_mtok.normalize():f} / {price.output_usd_per_mtok.normalize():f}"
+
+
+def _per_what(price: Price) -> str:
+    per_request = f", and {price.usd_per_request.normalize():f} USD per request" if price.usd_per_request else ""
+    return f" USD per million tokens in / out{per_request}"
+
+
+def _count(tokens: int | None) -> str:
+    return NOTHING if tokens is None else f"{tokens:,}"
+
+
+def _limit(window: Window) -> str:
+    amount = f"{window.limit / MILLION:.2f} USD" if window.unit is Unit.USD else f"{window.limit:,} {window.unit.value}"
+    zone = f" of {window.timezone}" if window.kind.value == "fixed" else ""
+    return f"{amount.replace('_', ' ')} per {window.per.value} ({window.kind.value}{zone})"
