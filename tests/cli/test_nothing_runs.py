@@ -23,10 +23,11 @@ def test_it_is_said_how_to_start(cli: CommandLine) -> None:
     assert "model-pool up --simulate" in ended.stderr
 
 
-@pytest.mark.parametrize("command", ["submit", "status", "capacity"])
+@pytest.mark.parametrize("command", ["submit", "status", "capacity", "models"])
 def test_a_redis_that_does_not_answer_is_named(cli: CommandLine, command: str) -> None:
     port = free_port()
-    ended = cli.run(command, *(["Hello"] if command == "submit" else []), "--redis", f"redis://:secret@127.0.0.1:{port}/0")
+    more = {"submit": ["Hello"], "models": ["disable", "groq_gpt_oss_120b"]}.get(command, [])
+    ended = cli.run(command, *more, "--redis", f"redis://:secret@127.0.0.1:{port}/0")
     assert ended.returncode == 1
     assert f"redis://127.0.0.1:{port}/0 cannot be reached" in ended.stderr
     assert "Connection refused. Start it, or name another with --redis" in ended.stderr

@@ -15,14 +15,17 @@ from pool_client import (
     Job,
     KeyHealth,
     KeyStats,
+    ModelInfo,
     PoolHealth,
     PoolStats,
     ProviderHealth,
     ProviderStats,
     RateLimitError,
+    Tier,
     WindowStats,
     redis_keys,
 )
+from pool_client.models import Catalog, render_catalog
 from pool_client.stats import Snapshot, render_snapshot
 
 
@@ -43,6 +46,7 @@ def workers(redis_client: redis.Redis) -> Iterator[None]:
         return f"You said: {heard}"
 
     publish_figures(redis_client)
+    publish_models(redis_client)
     with StandInWorker(redis_client).serving(answer):
         yield
 
@@ -60,6 +64,17 @@ def publish_figures(client: redis.Redis) -> None:
         stats=PoolStats(taken_at=at, providers={"groq": stats}), health=PoolHealth(taken_at=at, providers={"groq": health})
     )
     client.set(redis_keys.STATS, render_snapshot(snapshot), px=redis_keys.STATS_TTL_MS)
+
+
+def publish_models(client: redis.Redis) -> None:
+    """As workers do when they start: here two models, of which one costs nothing."""
+    free = {"input_usd_per_mtok": 0, "output_usd_per_mtok": 0, "usd_per_request": 0}
+    coding = frozenset({"coding"})
+    models = (
+        ModelInfo(id="groq_gpt_oss_120b", provider="groq", name="gpt-oss", tier=Tier.FREE, capabilities=coding, **free),
+        ModelInfo(id="openai_mini", provider="openai", name="mini", tier=Tier.PAID, capabilities=coding, input_usd_per_mtok=1),
+    )
+    client.set(redis_keys.MODELS, render_catalog(Catalog(models=models)))
 
 
 @pytest.fixture

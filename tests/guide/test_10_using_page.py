@@ -25,6 +25,7 @@ PRINTED = [
     ["True"],
     ["3 of 3 have ended, 0 failed"],
     ["groq is healthy: 1 of 1 keys can be called", "groq#1: 75.0 % of 1000 requests per day are used"],
+    ["groq_gpt_oss_120b: can be called"],
     [],
 ]
 
