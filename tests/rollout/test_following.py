@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
-from small_worker import SmallWorker
+from small_worker import SmallWorker, open_small_worker
 
 from pool_client import ModelUnavailableError, Tier
 from pool_client.queues import list_names
@@ -171,3 +173,14 @@ def test_a_model_that_was_removed_fails_its_jobs_with_a_reason(worker: SmallWork
         job.result(timeout=5)
     assert not worker.redis.exists(redis_keys.enrolled_models("cerebras"))
     assert [model.tier for model in worker.client.models()] == [Tier.FREE]
+
+
+def test_one_that_starts_later_knows_what_the_others_were_told(
+    filled_home: Path, redis_url: str, redis_client: redis.Redis, opened_worker: SmallWorker
+) -> None:
+    """A reload may have come while it was reading the files: it reads them once more."""
+    disable_model(redis_client, "groq_gpt_oss_120b", reason="it rambles")
+    redis_client.set(redis_keys.RELOADS, 3)
+    with open_small_worker(filled_home, redis_url=redis_url, simulator=opened_worker.simulator) as late:
+        assert json.loads(redis_client.get(redis_keys.worker("small@test")))["reloads"] == 3
+        assert late.pool.registry.unusable_models["groq_gpt_oss_120b"] == "disabled by a person: it rambles"
