@@ -174,6 +174,7 @@ class Resources:
         was = self.presence
         try:
             read = await asyncio.to_thread(_read_configuration, self.settings)
+            self.strategy = load_strategy(read.rules.strategy)
         except ConfigurationError as error:
             await tell_trouble(self.redis, error, worker=was.name, reloads=reloads, now=self.now())
             self.presence = replace(was, reloads=reloads, trouble=str(error))

@@ -32,7 +32,7 @@ def fail(worker: SmallWorker, provider: str, times: int, *, status: int = 500) -
         worker.simulator.fault(provider, "status", status=status, count=1)
         worker.submit(excluded_providers=["groq"] if provider == "cerebras" else None)
         assert worker.complete().startswith("succeeded")
-        worker.time_passes()
+        worker.heals()
         worker.run(worker.pool.enroll())
 
 
@@ -74,7 +74,7 @@ def test_it_says_why_and_what_to_do(worker: SmallWorker) -> None:
     assert alert.message.startswith(
         "3 × ProviderFailedError (500), 1 × ProviderOverloadedError (503). Their jobs went on elsewhere. "
     )
-    assert "is_active: false in models.yaml" in alert.message
+    assert "`model-pool models disable groq-small`" in alert.message
     assert "more than 3 are told of" in alert.message
 
 
