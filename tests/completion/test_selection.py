@@ -77,6 +77,13 @@ def test_who_had_failed_comes_first_among_the_others(worker: SmallWorker) -> Non
     assert (first.model_id, first.score, first.reason) == (GROQ, None, "it failed: ProviderFailedError")
 
 
+def test_who_failed_for_want_of_quota_is_not_named_twice(worker: SmallWorker) -> None:
+    worker.simulator.fault("groq", "status", status=429, retry_after_s=30, count=2)
+    selection = selected(worker)
+    assert selection.reason == f"first of 4 that fit, by priority (tier free); {GROQ} had failed"
+    assert others(selection)[GROQ] == "it failed: WindowSpentError"
+
+
 def test_the_only_one_that_fits(worker: SmallWorker) -> None:
     selection = selected(worker, model=MISTRAL)
     assert (selection.reason, selection.alternatives) == ("the only one that fits (tier free)", [])
@@ -193,6 +200,13 @@ def test_a_call_that_the_caller_spoilt_is_no_evidence(worker: SmallWorker) -> No
     worker.run(worker.pool.look_around())
     (entry,) = worker.redis.hvals(redis_keys.PERFORMANCE)
     assert entry[8:10] == "\1\0", "one call, no failure"
+
+
+def test_a_provider_that_cannot_even_be_reached_is_evidence(worker: SmallWorker) -> None:
+    away = replace(worker.pool.registry.providers["groq"], base_url="http://127.0.0.1:1")
+    worker.configure(providers=worker.pool.registry.providers | {"groq": away})
+    assert answered(worker).model_id == CEREBRAS
+    assert worker.redis.hget(redis_keys.PERFORMANCE, GROQ)[8:10] == "\1\1", "one call, one failure"
 
 
 def test_a_held_provider_is_known_to_be_away(worker: SmallWorker) -> None:

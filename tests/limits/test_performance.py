@@ -85,8 +85,8 @@ def test_what_was_long_ago_is_forgotten(calls: Limits) -> None:
     end_calls(calls, 30, answered(MODEL, latency_ms=100))
     assert known(calls).success_rate(MODEL) == 0.5, "the generation before counts as well"
     calls.now_ms += GENERATION_S * 1000
-    end_calls(calls, 30, answered(MODEL, latency_ms=100))
-    assert known(calls).success_rate(MODEL) == 1
+    end_calls(calls, 10, answered(MODEL, latency_ms=100))
+    assert known(calls).success_rate(MODEL) == 1, "these ten and the thirty of an hour ago"
     calls.now_ms += 2 * GENERATION_S * 1000
     end_calls(calls, 1, FAILURE)
     assert known(calls).success_rate(MODEL) is None
