@@ -57,8 +57,10 @@ def _task_capabilities(section: Value | None) -> dict[str, frozenset[str]]:
 def _strategy(fields: Fields | None) -> str:
     value = None if fields is None else fields["strategy"]
     found = text(value, PRIORITY)
+    if value is None or found in {PRIORITY, SUITABILITY}:
+        return found  # without looking through every installed package, which takes a while
     known = {PRIORITY, SUITABILITY, *entry_points(group=STRATEGIES_GROUP).names}
-    if value is not None and found not in known:
+    if found not in known:
         value.wrong("is not a strategy", did_you_mean(found, known))
     return found
 
