@@ -1,4 +1,4 @@
-"""The strategy that `pool.yaml` names: one of the house, or an installed package's. Loaded when a worker starts, and at a reload."""
+"""The strategy that `pool.yaml` names: of the house, or an installed package's. Loaded when a worker starts, and at a reload."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ async def _tell(model_id: str, rows: Sequence[FailoverRow], pool: Resources) -> 
         source=SOURCE,
         title=f"calls on {model_id} fail: {_calls(rows)} within an hour",
         message=f"{', '.join(map(_reason, rows[:REASONS]))}. Their jobs went on elsewhere. If it lasts, take the model out "
-        f"(`model-pool models disable {model_id}`) or lower its priority; more than {_bound(pool)} are told of (warnings in pool.yaml)",
+        f"(`model-pool models disable {model_id}`) or lower its priority; "
+        f"more than {_bound(pool)} are told of (warnings in pool.yaml)",
         cause=_cause(model_id),
         now=pool.now(),
     )
