@@ -252,6 +252,15 @@ class CacheRules:
 
 
 @dataclass(frozen=True, slots=True)
+class HedgingRules:
+    """Whether a critical job's slow call gets a second one beside it."""
+
+    enabled: bool = False
+    max_share: Decimal = Decimal("0.05")
+    """So many of the critical calls may be hedged."""
+
+
+@dataclass(frozen=True, slots=True)
 class WarningRules:
     """When something is worth telling."""
 
@@ -290,6 +299,7 @@ class PoolRules:
     cache: CacheRules = CacheRules()
     strategy: str = PRIORITY
     """How the candidates of a job are ordered: see `pool_worker.strategies`."""
+    hedging: HedgingRules = HedgingRules()
     warnings: WarningRules = WarningRules()
     alerts: AlertRules = AlertRules()
     retention: Retention = Retention()

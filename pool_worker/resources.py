@@ -106,6 +106,8 @@ class Resources:
     """How well each model has answered of late; see `look_around`."""
     availability: Mapping[str, float] = field(default_factory=dict)
     """Provider id → 0 (left alone now) to 1 (well), of those that are not well; see `look_around`."""
+    hedges_saved: float = 0.0
+    """How many calls may be hedged now; see `pool_worker.completion.hedging`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
     _published: Registry | None = None

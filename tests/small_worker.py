@@ -26,6 +26,7 @@ from pool_worker.config.providers import simulated
 from pool_worker.ledger import tables
 from pool_worker.ledger.database import open_database, writing
 from pool_worker.ledger.rows import row_from_fields
+from pool_worker.limits.performance import CELLS, ENOUGH_CALLS, answered
 from pool_worker.lua import read_script
 from pool_worker.registry import Agent, Model, Period, Price, Provider, Registry, Unit, Window, WindowKind
 from pool_worker.resources import Resources, open_resources
@@ -119,15 +120,18 @@ class SmallWorker:
 
     def complete(self, delivery: Delivery | None = None) -> str:
         """Work on the next job (or on one claimed before); what became of it."""
-        it = delivery or self.claim()
-        return str(self.run(complete(it.task_id, it, self.pool)))
+        return str(self.run(self.work_on(delivery or self.claim())))
+
+    def work_on(self, it: Delivery) -> Coroutine[Any, Any, str]:
+        """For tests that do something meanwhile."""
+        return complete(it.task_id, it, self.pool)
 
     def interrupt(self, how: Callable[[asyncio.Task[str]], object]) -> str:
         """Work on the next job, and do something to it as soon as its provider is being asked (and hangs)."""
 
         async def scenario() -> str:
             it = self.claim()
-            task = asyncio.create_task(complete(it.task_id, it, self.pool))
+            task = asyncio.create_task(self.work_on(it))
             while not await asyncio.to_thread(self.in_flight):
                 pass
             how(task)
@@ -145,6 +149,13 @@ class SmallWorker:
         self.time_passes()
         for name in (*self.redis.scan_iter(redis_keys.health("*")), *self.redis.scan_iter(redis_keys.failures("*"))):
             self.redis.delete(name)
+
+    def has_taken_ms(self, model_id: str, latency_ms: float) -> None:
+        """So long each of its calls has taken of late."""
+        cells = bytearray(2 * CELLS)
+        cells[0] = cells[answered(model_id, latency_ms=latency_ms).cell] = ENOUGH_CALLS
+        self.redis.hset(redis_keys.PERFORMANCE, model_id, f"{round(self.redis_now_s()):08x}{cells.decode()}")
+        self.run(self.pool.look_around())
 
     def time_passes_for(self, scope: str) -> None:
         """The hold on this scope is over."""

@@ -148,6 +148,12 @@ def cut_short(done: Answered, pool: Resources) -> Failed:
     return Failed(error, done.usage, done.cost_usd, done.ended_at, (partial(settle, pool.redis, done.settlement), *done.owed))
 
 
+def not_needed(done: Answered, pool: Resources) -> Failed:
+    """An answer that came when there was one already: paid for, and of no use."""
+    error = AbandonedError("another call had brought the answer", charged=True)
+    return Failed(error, done.usage, done.cost_usd, done.ended_at, (partial(settle, pool.redis, done.settlement), *done.owed))
+
+
 def _tokens_seen(job: Job, model: Model, answer: Answer, registry: Registry) -> dict[str, float]:
     if not answer.usage_reported:
         return {}

@@ -112,6 +112,14 @@ async def find_stand_in(job: Job, trail: Trail, pool: Resources) -> Leased | Els
     return place if isinstance(place, Elsewhere) else None
 
 
+async def find_other(job: Job, trail: Trail, pool: Resources, *, than: Leased) -> Leased | None:
+    """A lease for a second call beside one under way, at another provider that this worker serves; None if none is free."""
+    provider, way = than.lease.candidate.provider.id, route_of(job, trail, pool)
+    others = [choice for choice in way.choices if choice.model.provider != provider and _is_served_here(choice, pool)]
+    place = await _acquire(others, job, pool, cut_at=trail.cut_at) if others else None
+    return replace(place, route=way, asked=tuple(others)) if isinstance(place, Leased) else None
+
+
 def able_models(job: Job, pool: Resources) -> list[str]:
     """Ids of all models that may answer the job, whoever has failed for it: first those that it is for, then the stand-ins."""
     able = route_of(job, Trail((), queue="", now=pool.now), pool)
@@ -145,7 +153,11 @@ def _lane(choices: Sequence[Choice]) -> str:
 
 def _here_first(choices: Sequence[Choice], pool: Resources) -> list[Choice]:
     """A job that has lost time by a failed call goes on in place if it can: a hop costs it more than a lesser choice."""
-    return sorted(choices, key=lambda choice: pool.registry.provider_of(choice.model).queue not in pool.served_queues)
+    return sorted(choices, key=lambda choice: not _is_served_here(choice, pool))
+
+
+def _is_served_here(choice: Choice, pool: Resources) -> bool:
+    return pool.registry.provider_of(choice.model).queue in pool.served_queues
 
 
 def route_of(job: Job, trail: Trail, pool: Resources) -> Route:

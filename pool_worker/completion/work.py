@@ -15,17 +15,27 @@ from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Until
 from pool_worker.cache import Kept
-from pool_worker.completion.calling import Answered, Failed, Owed, Sending, abandoned, call, cut_short
-from pool_worker.completion.capacity import Leased, Place, Rest, able_models, find_place, find_stand_in, lane_of, route_of
+from pool_worker.completion.calling import Answered, Failed, Owed
+from pool_worker.completion.calls import Called, Calls
+from pool_worker.completion.capacity import (
+    Leased,
+    Place,
+    Rest,
+    able_models,
+    find_other,
+    find_place,
+    find_stand_in,
+    lane_of,
+    route_of,
+)
 from pool_worker.completion.degraded import NOBODY, guidance
-from pool_worker.completion.estimates import is_cut_short
 from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
 from pool_worker.completion.finishing import finish
+from pool_worker.completion.hedging import hedge_after_s, take_hedge
 from pool_worker.completion.known import Known
 from pool_worker.completion.selection import selection_of
 from pool_worker.completion.trail import Call, Trail
 from pool_worker.errors import Scope
-from pool_worker.failpoints import reach
 from pool_worker.ledger.rows import Entry, attempt_row, job_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease
 from pool_worker.limits.settle import Settlement
@@ -108,23 +118,34 @@ class Work:
             InvalidRequestError: if the provider refuses the request itself.
             asyncio.CancelledError: if it is broken off, after it was accounted for.
         """
-        lease, started_at = leased.lease, self._pool.now()
-        sending = Sending(leased.asked_at)
+        calls = Calls(self.job, self._pool, may_be_cut=not self._trail.cut_at)
         try:
-            reach("leased")
-            done = await call(self.job, lease, self._pool, sending=sending)
-            reach("answered")
-        except asyncio.CancelledError:
-            await asyncio.shield(self._abandon(lease, started_at=started_at, sending=sending))
-            raise
-        if isinstance(done, Answered) and not self._trail.cut_at and is_cut_short(done.answer, self.job, lease):
-            done = cut_short(done, self._pool)
-        if isinstance(done, Failed):
-            self._note_failure(done, lease, started_at=started_at)
-            if done.error.scope is Scope.REQUEST:
-                raise InvalidRequestError(done.error.reason)
+            return await self._first_answer(calls, leased)
+        finally:
+            if calls.under_way:
+                await asyncio.shield(self._break_off(calls))
+
+    async def _first_answer(self, calls: Calls, leased: Leased) -> Result | None:
+        calls.start(leased)
+        if other := await self._hedge(calls, leased):
+            calls.start(other)
+        while calls.under_way:
+            called = await calls.next()
+            if isinstance(called.done, Answered):
+                if calls.under_way:
+                    await self._break_off(calls)
+                return self._result(called, called.done)
+            self._note_failure(called, called.done)
+            if called.done.error.scope is Scope.REQUEST:
+                raise InvalidRequestError(called.done.error.reason)
+        return None
+
+    async def _hedge(self, calls: Calls, leased: Leased) -> Leased | None:
+        """A lease for a second call, if the first one is slow."""
+        after_s = hedge_after_s(self.job, leased, self._pool)
+        if after_s is None or await calls.one_ended(within_s=after_s) or not take_hedge(self._pool):
             return None
-        return self._result(done, leased, started_at=started_at)
+        return await find_other(self.job, self._trail, self._pool, than=leased)
 
     async def succeed(self, result: Result) -> str:
         """End the job with its result."""
@@ -207,9 +228,9 @@ class Work:
             attempts=self._trail.attempts,
         )
 
-    def _result(self, done: Answered, leased: Leased, *, started_at: datetime) -> Result:
-        model = leased.lease.candidate.model
-        attempt = self._trail.answered(model, _made(done, leased.lease, started_at=started_at))
+    def _result(self, called: Called, done: Answered) -> Result:
+        leased, model = called.leased, called.leased.lease.candidate.model
+        attempt = self._trail.answered(model, _made(called, done))
         self._settlement, self._tokens_seen = done.settlement, done.tokens_seen
         self._owed.extend(done.owed)
         selection = selection_of(leased.lease, leased.route, leased.asked, self._trail, degraded=leased.degraded)
@@ -230,15 +251,15 @@ class Work:
             attempts=self._trail.attempts,
         )
 
-    async def _abandon(self, lease: Lease, *, started_at: datetime, sending: Sending) -> None:
-        done = abandoned(self.job, lease, self._pool, sending=sending)
-        self._note_failure(done, lease, started_at=started_at)
+    async def _break_off(self, calls: Calls) -> None:
+        for called, failed in await calls.break_off():
+            self._note_failure(called, failed)
         await self._with_owed(asyncio.sleep(0))
 
-    def _note_failure(self, done: Failed, lease: Lease, *, started_at: datetime) -> None:
-        made = _made(done, lease, started_at=started_at)
-        self._owed.extend(done.owed)
-        self._record(self._trail.failed(lease.candidate.model, made, error=done.error))
+    def _note_failure(self, called: Called, failed: Failed) -> None:
+        self._owed.extend(failed.owed)
+        model = called.leased.lease.candidate.model
+        self._record(self._trail.failed(model, _made(called, failed), error=failed.error))
 
     def _record(self, attempt: Attempt) -> None:
         """Into the outbox with the next step, not at the job's end: it may end elsewhere, or never."""
@@ -281,8 +302,9 @@ def quota_warning(lease: Lease, rules: WarningRules) -> str | None:
     return f"{lease.key_id}: {lease.percent_used}% of its {lease.fullest_window} are used"
 
 
-def _made(done: Answered | Failed, lease: Lease, *, started_at: datetime) -> Call:
-    return Call(lease.id, lease.key_id, started_at, done.ended_at, done.usage, done.cost_usd)
+def _made(called: Called, done: Answered | Failed) -> Call:
+    lease = called.leased.lease
+    return Call(lease.id, lease.key_id, called.started_at, done.ended_at, done.usage, done.cost_usd)
 
 
 def _ms(at: datetime) -> int:

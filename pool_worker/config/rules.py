@@ -16,12 +16,13 @@ from pool_worker.registry import (
     SUITABILITY,
     AlertRules,
     CacheRules,
+    HedgingRules,
     PoolRules,
     Retention,
     WarningRules,
 )
 
-SECTIONS = ("timezone", "task_capabilities", "routing", "cache", "warnings", "alerts", "retention")
+SECTIONS = ("timezone", "task_capabilities", "routing", "cache", "hedging", "warnings", "alerts", "retention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ def read_pool_file(fields: Fields) -> PoolFile:
         timezone=timezone(fields["timezone"], "UTC"),
         strategy=_strategy(fields.section("routing", ("strategy",))),
         cache=_cache(fields.section("cache", ("enabled", "ttl_s", "max_entries"))),
+        hedging=_hedging(fields.section("hedging", ("enabled", "max_share"))),
         warnings=_warnings(fields.section("warnings", ("quota_thresholds", "failovers_per_hour"))),
         alerts=_alerts(fields.section("alerts", ("targets", "repeat_after_s"))),
         retention=_retention(fields.section("retention", ("jobs_days", "attempts_days", "alerts_days", "events_days"))),
@@ -73,6 +75,16 @@ def _cache(fields: Fields | None) -> CacheRules:
         enabled=flag(fields["enabled"], default=usual.enabled),
         ttl_s=whole(fields["ttl_s"], usual.ttl_s, example=3600),
         max_entries=whole(fields["max_entries"], usual.max_entries, example=10_000),
+    )
+
+
+def _hedging(fields: Fields | None) -> HedgingRules:
+    usual = HedgingRules()
+    if fields is None:
+        return usual
+    return HedgingRules(
+        enabled=flag(fields["enabled"], default=usual.enabled),
+        max_share=decimal(fields["max_share"], usual.max_share, most=Decimal(1)),
     )
 
 

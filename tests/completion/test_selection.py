@@ -12,8 +12,7 @@ from pool_client.job import Result, Selection
 from pool_worker import redis_keys
 from pool_worker.completion.selection import MOST_ALTERNATIVES
 from pool_worker.limits.holds import hold, provider_scope
-from pool_worker.limits.performance import CELLS, ENOUGH_CALLS
-from pool_worker.limits.performance import answered as answered_after
+from pool_worker.limits.performance import ENOUGH_CALLS
 from pool_worker.routing.strategy import OF_THE_HOUSE
 
 GROQ, CEREBRAS, MISTRAL = FREE_MODELS
@@ -161,11 +160,8 @@ def test_a_model_that_fails_loses_to_its_equal(equals: SmallWorker, strategy: st
 @pytest.fixture
 def slow(equals: SmallWorker) -> SmallWorker:
     """Cerebras has taken half a second for each of its calls, groq a fiftieth."""
-    for model_id, latency_ms in ((CEREBRAS, 500), (GROQ, 20)):
-        cells = bytearray(2 * CELLS)
-        cells[0] = cells[answered_after(model_id, latency_ms=latency_ms).cell] = ENOUGH_CALLS
-        equals.redis.hset(redis_keys.PERFORMANCE, model_id, f"{round(equals.redis_now_s()):08x}{cells.decode()}")
-    look_around(equals)
+    equals.has_taken_ms(CEREBRAS, 500)
+    equals.has_taken_ms(GROQ, 20)
     assert (equals.pool.performance.median_ms(CEREBRAS) or 0) > 400
     return equals
 
