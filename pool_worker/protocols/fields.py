@@ -60,12 +60,16 @@ def ended_too_early() -> Never:
     raise BadAnswerError(reason, charged=True)
 
 
+def found(value: object) -> str:
+    """What there is in place of what was wanted, without its content: missing, empty, or of which type."""
+    return "missing" if value is None else "empty" if value in ([], {}, "") else f"of type {type(value).__name__}"
+
+
 def refuse(field: str, value: object, wanted: str) -> Never:
     """A field without which there is no answer.
 
     Raises:
         BadAnswerError: always; the reason names the field.
     """
-    found = "missing" if value is None else "empty" if value in ([], {}, "") else f"of type {type(value).__name__}"
-    reason = f"the answer's {field} is {found}, not {wanted}"
+    reason = f"the answer's {field} is {found(value)}, not {wanted}"
     raise BadAnswerError(reason, charged=True)

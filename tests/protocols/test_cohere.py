@@ -46,45 +46,43 @@ def test_only_what_the_job_sets_is_sent() -> None:
 @pytest.mark.parametrize(
     ("job", "field"),
     [
-        (Job(messages=[HELLO], temperature=1.2), "temperature 1.2"),
-        (Job(messages=[HELLO], top_p=1.0), "top_p 1.0"),
-        (Job(messages=[HELLO], top_p=0.001), "top_p 0.001"),
-        (Job(messages=[HELLO], seed=-1), "seed -1"),
+        (Job(messages=[HELLO], temperature=1.2), "temperature"),
+        (Job(messages=[HELLO], top_p=1.0), "top_p"),
+        (Job(messages=[HELLO], top_p=0.001), "top_p"),
+        (Job(messages=[HELLO], seed=-1), "seed"),
         (Job(messages=[HELLO], tools=[TOOL], tool_choice={"type": "function", "function": {"name": "look"}}), "tool_choice"),
-        (Job(messages=[HELLO], tools=[{"type": "web_search"}]), r"tools\[0\].type 'web_search'"),
-        (Job(messages=[HELLO], tools=[TOOL | {"cache_control": {}}]), r"tools\[0\].cache_control"),
         (
             Job(messages=[HELLO], tools=[TOOL, {"type": "function", "function": {"name": "go", "strict": True}}]),
-            r"tools\[\].function.strict",
+            "tools[1].function.strict",
         ),
-        (Job(messages=[HELLO], tools=[TOOL], response_format=SCHEMA), "response_format beside tools"),
-        (Job(messages=[HELLO], response_format={"type": "grammar"}), "response_format.type 'grammar'"),
-        (Job(messages=[HELLO], response_format={"type": "json_schema"}), "response_format.json_schema without"),
-        (
-            Job(messages=[HELLO], response_format={"type": "json_schema", "json_schema": {"schema": {}, "description": "A"}}),
-            "json_schema.description",
-        ),
-        (Job(messages=[HELLO, Message(role="user", content="Hi", name="ada")]), r"messages\[1\].name"),
-        (Job(messages=[Message(role="user", tool_calls=[CALL])]), r"messages\[0\].tool_calls of a message of the user"),
-        (Job(messages=[Message(role="user", content="Hi", tool_call_id="c1")]), r"messages\[0\].tool_call_id"),
-        (Job(messages=[said({"type": "input_audio", "input_audio": {}})]), r"content\[0\].type 'input_audio'"),
-        (Job(messages=[said({"type": ["text"], "text": "Hi"})]), r"content\[0\].type"),
+        (Job(messages=[HELLO], tools=[TOOL], response_format=SCHEMA), "response_format.type"),
+        (Job(messages=[HELLO], response_format={"type": "grammar"}), "response_format.type"),
+        (Job(messages=[HELLO], response_format={"type": "json_schema"}), "response_format.json_schema"),
+        (Job(messages=[said({"type": ["text"], "text": "Hi"})]), "messages[0].content[0].type"),
         (
             Job(messages=[said({"type": "image_url", "image_url": {"url": "x"}}, role="system")]),
-            "image_url' of a message of the sys",
+            "messages[0].content[0].type",
         ),
-        (Job(messages=[said({"type": "text", "text": "Hi", "cache_control": {}})]), r"messages\[0\].content\[0\].cache_control"),
-        (Job(messages=[said({"type": "image_url", "image_url": {"url": "x", "format": "png"}})]), "image_url.format"),
-        (Job(messages=[Message(role="assistant", tool_calls=[{"id": "c", "type": "custom"}])]), "type 'custom'"),
+        (
+            Job(messages=[said({"type": "image_url", "image_url": {"url": "x", "format": "png"}})]),
+            "messages[0].content[0].image_url.format",
+        ),
+        (
+            Job(messages=[Message(role="assistant", tool_calls=[CALL | {"function": {"name": "look", "arguments": {}}}])]),
+            "messages[0].tool_calls[0].function.arguments",
+        ),
+        (Job(messages=[Message(role="assistant", tool_calls=[CALL | {"id": None}])]), "messages[0].tool_calls[0].id"),
+        (Job(messages=[HELLO, Message(role="tool", content="6")]), "messages[1].tool_call_id"),
         (
             Job(messages=[Message(role="assistant", content=[{"type": "thinking", "thinking": "x"}], tool_calls=[CALL])]),
-            "other than text beside tool calls",
+            "messages[0].content[0].type",
         ),
     ],
 )
 def test_what_cannot_be_said_is_refused_by_the_field(job: Job, field: str) -> None:
-    with pytest.raises(UnsupportedRequestError, match=field):
+    with pytest.raises(UnsupportedRequestError) as caught:
         render_request(job, model_name="m", max_tokens=None)
+    assert caught.value.reason.startswith(f"the provider's format cannot take the job's {field}: ")
 
 
 @pytest.mark.parametrize("choice", [None, "auto"])

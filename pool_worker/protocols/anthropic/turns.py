@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-import orjson
-
 from pool_client.job import Message
-from pool_worker.protocols.anthropic.unsupported import only_known, unsupported
+from pool_worker.protocols.asked import refuse, refuse_value, text_of
+from pool_worker.protocols.shapes import arguments_of, called_function, check_speaker, inline_picture, parts_of, url_of
 
-PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+PICTURES = ("image/gif", "image/jpeg", "image/png", "image/webp")
 
 _SYSTEM = frozenset({"system", "developer"})
 _SPEAKERS = {"user": "user", "tool": "user", "assistant": "assistant"}
@@ -38,90 +37,58 @@ def render_turns(messages: Iterable[Message]) -> list[dict[str, Any]]:
     """
     spoken = [each for each in enumerate(messages) if each[1].role not in _SYSTEM]
     if not spoken:
-        unsupported("messages", "nobody but the system speaks")
+        refuse("messages", "it must hold more than what the system says")
     turns = groupby(spoken, key=lambda each: _SPEAKERS[each[1].role])
     return [{"role": speaker, "content": _content(list(said))} for speaker, said in turns]
 
 
 def _content(said: list[Numbered]) -> str | list[Block]:
-    blocks = [block for index, message in said for block in _blocks(message, where=f"messages[{index}]")]
+    blocks = [block for index, message in said for block in _blocks(message, field=f"messages[{index}]")]
     first = said[0][1] if said else None
     if first is not None and len(said) == 1 and first.role != "tool" and isinstance(first.content, str) and not first.tool_calls:
         return first.content
     return blocks
 
 
-def _blocks(message: Message, *, where: str) -> Iterator[Block]:
+def _blocks(message: Message, *, field: str) -> Iterator[Block]:
+    check_speaker(message, field=field)
     if message.role == "tool":
-        yield _tool_result(message, where=where)
+        yield _tool_result(message, field=field)
         return
-    if message.name is not None:
-        unsupported(f"{where}.name", "speakers have no names")
-    if message.tool_calls and message.role != "assistant":
-        unsupported(f"{where}.tool_calls", "only the assistant calls tools")
-    yield from _parts(message, where=where)
+    yield from _parts(message, field=field)
     for index, call in enumerate(message.tool_calls or ()):
-        yield _tool_use(call, where=f"{where}.tool_calls[{index}]")
+        yield _tool_use(call, field=f"{field}.tool_calls[{index}]")
 
 
-def _parts(message: Message, *, where: str) -> Iterator[Block]:
-    if message.content is None:
-        return
-    parts = [{"type": "text", "text": message.content}] if isinstance(message.content, str) else message.content
-    for index, part in enumerate(parts):
-        place = f"{where}.content[{index}]"
-        if part.get("type") == "image_url" and message.role in {"user", "tool"}:
-            yield _picture(part, where=place)
-            continue
-        text = part.get("text")
-        if part.get("type") != "text" or not isinstance(text, str):
-            unsupported(place, f"the {message.role} cannot say a part of type {part.get('type')!r}")
-        only_known(part, {"type", "text"}, where=place)
-        if text.strip():  # the API refuses blank blocks, which assistants write beside their tool calls
-            yield {"type": "text", "text": text}
+def _parts(message: Message, *, field: str) -> Iterator[Block]:
+    kinds = ("text", "image_url") if message.role in {"user", "tool"} else ("text",)
+    for place, part in parts_of(message, kinds=kinds, field=field):
+        if part["type"] == "image_url":
+            yield _picture(part.get("image_url"), field=f"{place}.image_url")
+        elif part["text"].strip():  # the API refuses blank blocks, which assistants write beside their tool calls
+            yield {"type": "text", "text": part["text"]}
 
 
-def _picture(part: Mapping[str, Any], *, where: str) -> Block:
-    """`{"type": "image_url", "image_url": {"url": "data:image/png;base64,…"}}`, or with an address instead."""
-    picture = part.get("image_url")
-    url = picture.get("url") if isinstance(picture, Mapping) else None
-    if not isinstance(picture, Mapping) or not isinstance(url, str):
-        unsupported(f"{where}.image_url", "it has no url")
-    only_known(part, {"type", "image_url"}, where=where)
-    only_known(picture, {"url"} if picture.get("detail") != "auto" else {"url", "detail"}, where=f"{where}.image_url")
+def _picture(picture: object, *, field: str) -> Block:
+    url = url_of(picture, field=field)
     if url.startswith(("https://", "http://")):
         return {"type": "image", "source": {"type": "url", "url": url}}
-    head, _, data = url.partition(",")
-    media_type, *parameters = head.removeprefix("data:").split(";")
-    if not head.startswith("data:") or parameters[-1:] != ["base64"] or media_type not in PICTURES:
-        unsupported(f"{where}.image_url.url", f"it is neither an http address nor base64 of {', '.join(sorted(PICTURES))}")
+    inline = inline_picture(url, field=f"{field}.url")
+    if inline is None:
+        refuse(f"{field}.url", "it must begin with https://, http:// or data:")
+    media_type, data = inline
+    if media_type not in PICTURES:
+        refuse_value(f"{field}.url", media_type, f"a picture of type {' or '.join(PICTURES)}")
     return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
 
 
-def _tool_use(call: Mapping[str, Any], *, where: str) -> Block:
-    function = call.get("function")
-    if call.get("type", "function") != "function" or not isinstance(function, Mapping):
-        unsupported(where, "it calls no function")
-    arguments = _arguments(function.get("arguments"), where=f"{where}.function.arguments")
-    return {"type": "tool_use", "id": call.get("id"), "name": function.get("name"), "input": arguments}
+def _tool_use(call: Mapping[str, Any], *, field: str) -> Block:
+    function = called_function(call, field=field)
+    arguments = arguments_of(function.get("arguments"), field=f"{field}.function.arguments")
+    return {"type": "tool_use", "id": text_of(call.get("id"), field=f"{field}.id"), "name": function["name"], "input": arguments}
 
 
-def _arguments(text: object, *, where: str) -> dict[str, Any]:
-    """The arguments as an object; none at all, or a blank text, are an empty one."""
-    if text is None or (isinstance(text, str) and not text.strip()):
-        return {}
-    try:
-        arguments = orjson.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        arguments = None
-    if not isinstance(arguments, dict):
-        unsupported(where, "they are no JSON object")
-    return arguments
-
-
-def _tool_result(message: Message, *, where: str) -> Block:
-    if message.tool_call_id is None:
-        unsupported(f"{where}.tool_call_id", "it is missing, and says whose answer this is")
-    result: Block = {"type": "tool_result", "tool_use_id": message.tool_call_id}
-    content = message.content if isinstance(message.content, str) else list(_parts(message, where=where))
+def _tool_result(message: Message, *, field: str) -> Block:
+    result: Block = {"type": "tool_result", "tool_use_id": text_of(message.tool_call_id, field=f"{field}.tool_call_id")}
+    content = message.content if isinstance(message.content, str) else list(_parts(message, field=field))
     return result | {"content": content} if content else result

@@ -16,19 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
-
 from pool_client.job import Message
+from pool_worker.protocols.asked import refuse, text_of
 from pool_worker.protocols.gemini.media import render_picture
-from pool_worker.protocols.gemini.unsaid import cannot_say, object_of, text_of
+from pool_worker.protocols.shapes import arguments_of, called_function, check_speaker, json_object, parts_of
 
 NO_SIGNATURE = "skip_thought_signature_validator"
 """Stands in for the thought signature of a call that another model made, or that lost it. Models from Gemini 3 on refuse the
 first call of a turn without one. Source: https://ai.google.dev/gemini-api/docs/thought-signatures, "FAQs"."""
 _ROLES = {"user": "user", "tool": "user", "assistant": "model"}
-_PARTS = {"text": frozenset({"type", "text"}), "image_url": frozenset({"type", "image_url"})}
-_CALL = frozenset({"id", "type", "index", "function", "extra_content"})
-_FUNCTION = frozenset({"name", "arguments"})
 
 Part = dict[str, Any]
 
@@ -48,23 +44,18 @@ def render_conversation(messages: Iterable[Message], *, signed: bool) -> dict[st
     names: dict[str, str] = {}  # of the functions, by the id of the latest call
     for number, message in enumerate(messages):
         field = f"messages[{number}]"
-        if message.name is not None and message.role != "tool":
-            cannot_say(f"{field}.name", "speakers have no names")
-        if message.tool_calls and message.role != "assistant":
-            cannot_say(f"{field}.tool_calls", "only the assistant calls tools")
-        if message.tool_call_id is not None and message.role != "tool":
-            cannot_say(f"{field}.tool_call_id", "only a tool answers a call")
+        check_speaker(message, field=field)
         if message.role in {"system", "developer"}:
-            instruction += _render_content(message.content, field=field, kinds=("text",))
+            instruction += _render_content(message, field=field, kinds=("text",))
             continue
         if message.role == "tool":
             parts = [_render_response(message, names, field=field)]
         else:
-            parts = _render_content(message.content, field=field, kinds=("text", "image_url"))
+            parts = _render_content(message, field=field, kinds=("text", "image_url"))
             parts += _render_calls(message.tool_calls or (), names, field=field, signed=signed)
         _add_turn(turns, role=_ROLES[message.role], parts=parts)
     if not turns:
-        cannot_say("messages", "a conversation needs more than an instruction")
+        refuse("messages", "it must hold more than what the system says")
     return {"contents": turns, **({"systemInstruction": {"role": "user", "parts": instruction}} if instruction else {})}
 
 
@@ -77,34 +68,25 @@ def _add_turn(turns: list[dict[str, Any]], *, role: str, parts: list[Part]) -> N
         turns.append({"role": role, "parts": parts})
 
 
-def _render_content(content: str | list[dict[str, Any]] | None, *, field: str, kinds: tuple[str, ...]) -> list[Part]:
+def _render_content(message: Message, *, field: str, kinds: tuple[str, ...]) -> list[Part]:
     """The parts of a message; an empty text, which the API refuses, is none."""
-    if content is None or isinstance(content, str):
-        return [{"text": content}] if content else []
-    parts = []
-    for number, part in enumerate(content):
-        place = f"{field}.content[{number}]"
-        kind = part.get("type")
-        if kind not in kinds:
-            cannot_say(f"{place}.type", f"{kind!r} is not one of {', '.join(kinds)}")
-        object_of(part, field=place, known=_PARTS[kind])
-        if kind == "image_url":
-            parts.append(render_picture(part.get("image_url"), field=f"{place}.image_url"))
-        elif part.get("text") != "":
-            parts.append({"text": text_of(part.get("text"), field=f"{place}.text")})
-    return parts
+    parts = parts_of(message, kinds=kinds, field=field)
+    return [_render_part(part, field=place) for place, part in parts if part.get("text") != ""]
 
 
-def _render_calls(calls: Iterable[object], names: dict[str, str], *, field: str, signed: bool) -> list[Part]:
+def _render_part(part: Mapping[str, Any], *, field: str) -> Part:
+    if part["type"] == "image_url":
+        return render_picture(part.get("image_url"), field=f"{field}.image_url")
+    return {"text": part["text"]}
+
+
+def _render_calls(calls: Iterable[Mapping[str, Any]], names: dict[str, str], *, field: str, signed: bool) -> list[Part]:
     parts = []
-    for number, each in enumerate(calls):
+    for number, call in enumerate(calls):
         place = f"{field}.tool_calls[{number}]"
-        call = object_of(each, field=place, known=_CALL)
-        if call.get("type", "function") != "function":
-            cannot_say(f"{place}.type", "only functions are called")
-        function = object_of(call.get("function"), field=f"{place}.function", known=_FUNCTION)
-        name = text_of(function.get("name"), field=f"{place}.function.name")
-        rendered: Part = {"name": name, "args": _arguments(function.get("arguments"), field=f"{place}.function.arguments")}
+        function = called_function(call, field=place)
+        name = function["name"]
+        rendered: Part = {"name": name, "args": arguments_of(function.get("arguments"), field=f"{place}.function.arguments")}
         call_id = call.get("id")
         if call_id is not None:
             rendered["id"] = text_of(call_id, field=f"{place}.id")
@@ -114,14 +96,6 @@ def _render_calls(calls: Iterable[object], names: dict[str, str], *, field: str,
     if signed and parts and not any("thoughtSignature" in part for part in parts):
         parts[0]["thoughtSignature"] = NO_SIGNATURE
     return parts
-
-
-def _arguments(arguments: object, *, field: str) -> dict[str, Any]:
-    """The object in the JSON text; no text at all is a call without arguments."""
-    found = _json_object(arguments or "{}")
-    if found is None:
-        cannot_say(field, "it is not the text of a JSON object")
-    return found
 
 
 def _signature(extra: object, *, field: str) -> str | None:
@@ -137,18 +111,10 @@ def _signature(extra: object, *, field: str) -> str | None:
 def _render_response(message: Message, names: Mapping[str, str], *, field: str) -> Part:
     name = names.get(message.tool_call_id or "") or message.name
     if name is None:
-        cannot_say(f"{field}.tool_call_id", "it is of no earlier call, so that the name of the function is unknown")
-    text = "".join(part["text"] for part in _render_content(message.content, field=field, kinds=("text",)))
-    said = _json_object(text)
+        refuse(f"{field}.tool_call_id", "it must be the id of an earlier call, or the message must name its function")
+    text = "".join(part["text"] for part in _render_content(message, field=field, kinds=("text",)))
+    said = json_object(text)
     response: Part = {"name": name, "response": {"result": text} if said is None else said}
     if message.tool_call_id is not None:
         response["id"] = message.tool_call_id
     return {"functionResponse": response}
-
-
-def _json_object(text: object) -> dict[str, Any] | None:
-    try:
-        found = orjson.loads(text) if isinstance(text, str) else None
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
