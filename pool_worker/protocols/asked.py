@@ -71,6 +71,16 @@ def word_of(value: object, *, field: str, words: Sequence[str]) -> str:
     return value
 
 
+def check_range(value: float | None, *, field: str, least: float, most: float) -> None:
+    """Refuses a number outside of what the format takes.
+
+    Raises:
+        UnsupportedRequestError: it is one.
+    """
+    if value is not None and not least <= value <= most:
+        refuse_value(field, value, f"from {least} to {most}")
+
+
 def _shown(value: object) -> str:
     if not isinstance(value, str | int | float) or value == "":
         return found(value)

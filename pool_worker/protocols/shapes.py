@@ -13,9 +13,10 @@ from typing import Any
 
 import orjson
 
-from pool_client.job import Message
+from pool_client.job import Job, Message
 from pool_worker.protocols.asked import object_of, refuse, refuse_value, text_of, word_of
 
+_CHOICES = ("auto", "none", "required")
 _TYPED_FUNCTION = frozenset({"type", "function"})
 _FUNCTION = frozenset({"name", "description", "parameters", "strict"})
 _SCHEMA = frozenset({"name", "schema", "strict"})
@@ -79,7 +80,7 @@ def inline_picture(url: str, *, field: str) -> tuple[str, str] | None:
     try:
         base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):  # ValueError: letters beyond ASCII
-        refuse(field, "what follows the comma is not base64")
+        refuse(field, "what follows the comma must be base64")
     return media_type, data
 
 
@@ -89,6 +90,15 @@ def tool_of(tool: Mapping[str, Any], *, field: str) -> dict[str, Any]:
     if function.get("description"):
         text_of(function["description"], field=f"{field}.function.description")
     return function
+
+
+def check_choice(job: Job) -> None:
+    """Refuses a `tool_choice` of which nobody knows the word, or which demands a call where there are no tools."""
+    choice = job.tool_choice
+    if isinstance(choice, str) and choice not in _CHOICES:
+        refuse_value("tool_choice", choice, f"{' or '.join(_CHOICES)} or a function")
+    if choice not in (None, "auto", "none") and not job.tools:
+        refuse("tool_choice", "there are no tools to choose from")
 
 
 def chosen_function(choice: Mapping[str, Any]) -> str:

@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pool_client.job import Job, Message
 from pool_worker.errors import UnsupportedRequestError
 from pool_worker.protocols import PROTOCOLS
-from pool_worker.protocols.asked import object_of, refuse_value
+from pool_worker.protocols.asked import check_range, object_of, refuse_value
 
 FORMATS = sorted(set(PROTOCOLS) - {"chat"})
 HI = Message(role="user", content="Hi")
@@ -85,6 +85,11 @@ def rendered(protocol: str, job: Job) -> dict[str, Any]:
             {"tools": [tool(examples=[])]},
             "tools[0].function.examples: there is no such field, only description, name, parameters, strict",
         ),
+        ({"tool_choice": "required"}, "tool_choice: there are no tools to choose from"),
+        (
+            {"tool_choice": "any", "tools": [tool()]},
+            "tool_choice: it must be auto or none or required or a function, and is 'any'",
+        ),
         ({"response_format": {"type": "text", "grammar": "g"}}, "response_format.grammar: there is no such field, only type"),
         (
             {"response_format": schema(schema="{}")},
@@ -138,9 +143,9 @@ def shown(**picture: Any) -> list[Message]:
         (shown(url="data:image/png,AA=="), "url: it must begin like data:image/png;base64,"),
         (shown(url="data:;base64,AA=="), "url: it must begin like data:image/png;base64,"),
         (shown(url="data:image/png;base64;x=y,AA=="), "url: it must begin like data:image/png;base64,"),
-        (shown(url="data:image/png;base64,A"), "url: what follows the comma is not base64"),
-        (shown(url="data:image/png;base64,A*A=="), "url: what follows the comma is not base64"),
-        (shown(url="data:image/png;base64,☃"), "url: what follows the comma is not base64"),
+        (shown(url="data:image/png;base64,A"), "url: what follows the comma must be base64"),
+        (shown(url="data:image/png;base64,A*A=="), "url: what follows the comma must be base64"),
+        (shown(url="data:image/png;base64,☃"), "url: what follows the comma must be base64"),
     ],
 )
 def test_pictures_are_read_alike(protocol: str, messages: list[Message], reason: str) -> None:
@@ -195,6 +200,7 @@ def said_or_refused(protocol: str, job: Job) -> dict[str, Any] | str:
 
 
 @pytest.mark.parametrize("protocol", FORMATS)
+@settings(deadline=None)
 @given(part=objects | written, calling=objects | written, offered=objects | written, chosen=objects | written)
 def test_anything_is_said_or_refused_by_a_field_of_the_job(
     protocol: str, part: dict[str, Any], calling: dict[str, Any], offered: dict[str, Any], chosen: dict[str, Any]
@@ -219,6 +225,20 @@ def test_an_object_loses_nothing_that_it_asks_for(value: dict[str, Any], known: 
     kept = object_of(value, field="tools[0]", known=known)
     assert {name: part for name, part in kept.items() if part is not None} == asked
     assert kept.keys() <= known
+
+
+@pytest.mark.parametrize("value", [0, 0.01, 1, None])
+def test_a_number_within_its_range_is_taken(value: float | None) -> None:
+    check_range(value, field="temperature", least=0, most=1)
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan")])
+def test_a_number_outside_is_refused_with_the_range(value: float) -> None:
+    with pytest.raises(UnsupportedRequestError) as caught:
+        check_range(value, field="temperature", least=0, most=1)
+    assert caught.value.reason == (
+        f"the provider's format cannot take the job's temperature: it must be from 0 to 1, and is {value}"
+    )
 
 
 @given(value=anything | st.text(min_size=1000) | st.integers(min_value=10**1000))

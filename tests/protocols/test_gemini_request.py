@@ -120,8 +120,6 @@ CANNOT: list[tuple[str, dict[str, Any]]] = [
     ("response_format.type", {"response_format": {"type": "grammar"}}),
     ("response_format.grammar", {"response_format": {"type": "json_object", "grammar": "g"}}),
     ("response_format.json_schema", {"response_format": {"type": "json_schema"}}),
-    ("tool_choice", {"tool_choice": "required"}),
-    ("tool_choice", {"tool_choice": "perhaps", "tools": [tool()]}),
     ("tool_choice.type", {"tool_choice": {"type": "allowed_tools"}, "tools": [tool()]}),
     ("tool_choice.function", {"tool_choice": {"type": "function"}, "tools": [tool()]}),
     ("tool_choice.function.name", {"tool_choice": {"type": "function", "function": {}}, "tools": [tool()]}),

@@ -12,12 +12,11 @@ from typing import Any
 
 from pool_client.job import Job
 from pool_worker.protocols.anthropic.turns import render_system, render_turns
-from pool_worker.protocols.asked import refuse, refuse_value, word_of
-from pool_worker.protocols.shapes import chosen_function, format_of, tool_of
+from pool_worker.protocols.asked import check_range, refuse
+from pool_worker.protocols.shapes import check_choice, chosen_function, format_of, tool_of
 
 DEFAULT_MAX_TOKENS = 4096
 """The bound of an answer when neither the job nor the model has one, for the API demands one: every Claude can write as much."""
-MAX_TEMPERATURE = 1.0
 
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 
@@ -30,6 +29,8 @@ def render_request(job: Job, *, model_name: str, max_tokens: int | None) -> dict
     """
     if job.seed is not None:
         refuse("seed", "there are no seeds")
+    check_range(job.temperature, field="temperature", least=0, most=1)
+    check_choice(job)
     body: dict[str, Any] = {
         "model": model_name,
         "max_tokens": DEFAULT_MAX_TOKENS if max_tokens is None else max_tokens,
@@ -37,7 +38,7 @@ def render_request(job: Job, *, model_name: str, max_tokens: int | None) -> dict
     }
     optional = {
         "system": render_system(job.messages),
-        "temperature": _temperature(job.temperature),
+        "temperature": job.temperature,
         "top_p": job.top_p,
         "stop_sequences": job.stop,
         "tools": None if job.tools is None else [_tool(tool, field=f"tools[{i}]") for i, tool in enumerate(job.tools)],
@@ -46,12 +47,6 @@ def render_request(job: Job, *, model_name: str, max_tokens: int | None) -> dict
         "stream": job.stream or None,
     }
     return body | {name: value for name, value in optional.items() if value is not None}
-
-
-def _temperature(temperature: float | None) -> float | None:
-    if temperature is not None and temperature > MAX_TEMPERATURE:
-        refuse_value("temperature", temperature, f"at most {MAX_TEMPERATURE:g}")
-    return temperature
 
 
 def _tool(tool: Mapping[str, Any], *, field: str) -> dict[str, Any]:
@@ -64,7 +59,7 @@ def _tool(tool: Mapping[str, Any], *, field: str) -> dict[str, Any]:
 def _tool_choice(choice: str | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(choice, Mapping):
         return {"type": "tool", "name": chosen_function(choice)}
-    return {"type": _TOOL_CHOICES[word_of(choice, field="tool_choice", words=tuple(_TOOL_CHOICES))]}
+    return {"type": _TOOL_CHOICES[choice]}
 
 
 def _output_config(response_format: Mapping[str, Any]) -> dict[str, Any] | None:

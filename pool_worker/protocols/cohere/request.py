@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pool_client.job import Job
-from pool_worker.protocols.asked import refuse, refuse_value, word_of
+from pool_worker.protocols.asked import check_range, refuse, refuse_value
 from pool_worker.protocols.cohere.messages import render_message
-from pool_worker.protocols.shapes import format_of, tool_of
+from pool_worker.protocols.shapes import check_choice, format_of, tool_of
 
 _NAMES = {"temperature": "temperature", "top_p": "p", "stop": "stop_sequences", "seed": "seed"}
 """Our name → Cohere's."""
 _RANGES = {"temperature": (0, 1), "top_p": (0.01, 0.99), "seed": (0, 2**64 - 1)}
 """Smallest and largest value, where a job may name others."""
 _CHOICES = {"auto": None, "required": "REQUIRED", "none": "NONE"}
-"""Of tools. A free one is the API's own, for which it has no word; nor has it one for a certain function."""
+"""Of tools; a free one is what the API does of itself, and has no word for."""
 
 
 def render_request(job: Job, *, model_name: str, max_tokens: int | None) -> dict[str, Any]:
@@ -24,6 +24,9 @@ def render_request(job: Job, *, model_name: str, max_tokens: int | None) -> dict
     Raises:
         UnsupportedRequestError: the format has no way to say what the job asks for; the reason names the field.
     """
+    for name, (least, most) in _RANGES.items():
+        check_range(getattr(job, name), field=name, least=least, most=most)
+    check_choice(job)
     body: dict[str, Any] = {
         "model": model_name,
         "messages": [render_message(message, field=f"messages[{number}]") for number, message in enumerate(job.messages)],
@@ -31,20 +34,12 @@ def render_request(job: Job, *, model_name: str, max_tokens: int | None) -> dict
     }
     optional = {
         "max_tokens": max_tokens,
-        **{theirs: _in_range(name, getattr(job, name)) for name, theirs in _NAMES.items()},
+        **{theirs: getattr(job, name) for name, theirs in _NAMES.items()},
         **_render_tools(job.tools or ()),
         "tool_choice": None if job.tool_choice is None else _render_choice(job.tool_choice),
         "response_format": None if job.response_format is None else _render_format(job.response_format, beside=job.tools),
     }
     return body | {name: value for name, value in optional.items() if value is not None}
-
-
-def _in_range(name: str, value: Any) -> Any:
-    if value is not None and name in _RANGES:
-        least, most = _RANGES[name]
-        if not least <= value <= most:
-            refuse_value(name, value, f"from {least} to {most}")
-    return value
 
 
 def _render_tools(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -66,7 +61,9 @@ def _render_function(function: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _render_choice(choice: str | Mapping[str, Any]) -> str | None:
-    return _CHOICES[word_of(choice, field="tool_choice", words=tuple(_CHOICES))]
+    if not isinstance(choice, str):
+        refuse("tool_choice", "no certain function can be demanded, only some call (required)")
+    return _CHOICES[choice]
 
 
 def _render_format(wanted: Mapping[str, Any], *, beside: object) -> dict[str, Any]:

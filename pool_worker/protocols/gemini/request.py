@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from pool_client.job import Job
-from pool_worker.protocols.asked import refuse, refuse_value, word_of
+from pool_worker.protocols.asked import check_range
 from pool_worker.protocols.gemini.contents import render_conversation
-from pool_worker.protocols.shapes import chosen_function, format_of, tool_of
+from pool_worker.protocols.shapes import check_choice, chosen_function, format_of, tool_of
 
 _WITHOUT_SIGNATURES = ("gemini-1.", "gemini-2.")
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
-_SEEDS = range(-(2**31), 2**31)
 
 
 def render_request(job: Job, *, model_name: str, max_tokens: int | None) -> dict[str, Any]:
@@ -36,8 +35,7 @@ def render_request(job: Job, *, model_name: str, max_tokens: int | None) -> dict
 
 
 def _render_config(job: Job, *, max_tokens: int | None) -> dict[str, Any]:
-    if job.seed is not None and job.seed not in _SEEDS:
-        refuse_value("seed", job.seed, "a number of 32 bits")
+    check_range(job.seed, field="seed", least=-(2**31), most=2**31 - 1)
     config = {
         "temperature": job.temperature,
         "topP": job.top_p,
@@ -70,16 +68,15 @@ def _render_tool(tool: dict[str, Any], number: int) -> dict[str, Any]:
 
 def _render_calling(job: Job) -> dict[str, Any]:
     """How tools may be called. A tool that is `strict` has its schema kept to, which a mode of its own says for all of them."""
-    choice = job.tool_choice
-    if not job.tools and choice in (None, "auto", "none"):
-        return {}  # the API takes no such setting without tools
+    check_choice(job)
     if not job.tools:
-        refuse("tool_choice", "there are no tools to choose from")
+        return {}  # the API takes no such setting without tools
+    choice = job.tool_choice
     if isinstance(choice, dict):
         return {"mode": "ANY", "allowedFunctionNames": [chosen_function(choice)]}
     if choice in {None, "auto"} and _any_strict(job.tools):
         return {"mode": "VALIDATED"}
-    return {} if choice is None else {"mode": _MODES[word_of(choice, field="tool_choice", words=tuple(_MODES))]}
+    return {} if choice is None else {"mode": _MODES[choice]}
 
 
 def _any_strict(tools: Iterable[dict[str, Any]]) -> bool:
