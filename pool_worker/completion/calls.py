@@ -23,6 +23,13 @@ class Called:
     done: Answered | Failed
 
 
+@dataclass(frozen=True, slots=True)
+class _Started:
+    leased: Leased
+    at: datetime
+    sending: Sending
+
+
 class Calls:
     """See the module's docstring. Whoever starts calls sees to it that they are broken off in the end.
 
@@ -36,45 +43,53 @@ class Calls:
         self._job = job
         self._pool = pool
         self._may_be_cut = may_be_cut
-        self._tasks: set[asyncio.Task[Called]] = set()
+        self._under_way: dict[asyncio.Task[Answered | Failed], _Started] = {}
 
     def start(self, leased: Leased) -> None:
         """Make the call that a lease permits."""
-        self._tasks.add(asyncio.create_task(self._make(leased)))
+        started = _Started(leased, self._pool.now(), Sending(leased.asked_at))
+        self._under_way[asyncio.create_task(self._make(started))] = started
 
     @property
     def under_way(self) -> bool:
         """Whether there is a call of which nobody was told yet how it ended."""
-        return bool(self._tasks)
+        return bool(self._under_way)
 
     async def one_ended(self, *, within_s: float) -> bool:
         """Wait until a call has ended, but no longer than this; whether one has."""
-        done, _ = await asyncio.wait(self._tasks, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-        return bool(done)
+        ended, _ = await asyncio.wait(self._under_way, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        return bool(ended)
 
     async def next(self) -> Called:
         """The call that ends next."""
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        first = done.pop()
-        self._tasks.remove(first)
-        return first.result()
+        ended, _ = await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        first = ended.pop()
+        started = self._under_way.pop(first)
+        return Called(started.leased, started.at, first.result())
 
     async def break_off(self) -> list[tuple[Called, Failed]]:
         """End the calls that are left: nobody needs their answers. With each, what it counts as."""
-        left, self._tasks = self._tasks, set()
+        left, self._under_way = self._under_way, {}
         for task in left:
             task.cancel()
-        ended = await asyncio.gather(*left)
-        return [(it, it.done if isinstance(it.done, Failed) else not_needed(it.done, self._pool)) for it in ended]
+        ended = await asyncio.gather(*left, return_exceptions=True)
+        return [self._counted(started, done) for started, done in zip(left.values(), ended, strict=True)]
 
-    async def _make(self, leased: Leased) -> Called:
-        started_at, sending = self._pool.now(), Sending(leased.asked_at)
-        try:
-            reach("leased")
-            done = await call(self._job, leased.lease, self._pool, sending=sending)
-            reach("answered")
-        except asyncio.CancelledError:  # only by `break_off`, which is told what it cost
-            done = abandoned(self._job, leased.lease, self._pool, sending=sending)
-        if isinstance(done, Answered) and self._may_be_cut and is_cut_short(done.answer, self._job, leased.lease):
-            done = cut_short(done, self._pool)
-        return Called(leased, started_at, done)
+    def _counted(self, started: _Started, done: Answered | Failed | BaseException) -> tuple[Called, Failed]:
+        match done:
+            case Answered():
+                failed = not_needed(done, self._pool)
+            case Failed():
+                failed = done
+            case _:  # it was broken off, perhaps before its first step
+                failed = abandoned(self._job, started.leased.lease, self._pool, sending=started.sending)
+        return Called(started.leased, started.at, failed), failed
+
+    async def _make(self, started: _Started) -> Answered | Failed:
+        lease = started.leased.lease
+        reach("leased")
+        done = await call(self._job, lease, self._pool, sending=started.sending)
+        reach("answered")
+        if isinstance(done, Answered) and self._may_be_cut and is_cut_short(done.answer, self._job, lease):
+            return cut_short(done, self._pool)
+        return done

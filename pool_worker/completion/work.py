@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from pool_client.errors import CompletionError, InvalidRequestError, JobCancelledError, ModelUnavailableError, PoolError
-from pool_client.job import Attempt, Failure, Job, JobState, OnExhausted, Result, Step
+from pool_client.job import Attempt, Failure, Job, JobState, OnExhausted, Result
 from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Until
@@ -62,7 +62,8 @@ class Work:
         """Of the last call; see `_with_owed`."""
         self._settlement: Settlement | None = None
         self._tokens_seen: dict[str, float] = {}
-        """Both of the call that was answered; told with the job's end."""
+        self._answered: list[Entry] = []
+        """All three of the call that was answered; told with the job's end, also if that is another by now."""
 
     def is_late(self) -> bool:
         """Whether the caller has no use for an answer any more."""
@@ -149,10 +150,9 @@ class Work:
 
     async def succeed(self, result: Result) -> str:
         """End the job with its result."""
-        last = [attempt_row(self.job, attempt).to_entry() for attempt in result.attempts[-1:] if attempt.outcome == Step.OK]
-        if last:
+        if self._answered:
             self._owed.append(partial(self._known.keep, result))
-        await self._finish(result, JobState.SUCCEEDED, last)
+        await self._finish(result, JobState.SUCCEEDED)
         if result.model_id == NOBODY:
             return "succeeded with guidance: nobody could answer"
         if result.cached:
@@ -163,7 +163,7 @@ class Work:
         """End the job with an error answer."""
         outcome = failure_of(self.job, error, self._trail, at=self._pool.now(), retry_after_s=retry_after_s)
         state = JobState.CANCELLED if isinstance(error, JobCancelledError) else JobState.FAILED
-        await self._finish(outcome, state, [])
+        await self._finish(outcome, state)
         return f"{state}: {outcome.type}: {outcome.message}"
 
     async def move(self, place: Elsewhere) -> str:
@@ -232,6 +232,7 @@ class Work:
         leased, model = called.leased, called.leased.lease.candidate.model
         attempt = self._trail.answered(model, _made(called, done))
         self._settlement, self._tokens_seen = done.settlement, done.tokens_seen
+        self._answered = [attempt_row(self.job, attempt).to_entry()]
         self._owed.extend(done.owed)
         selection = selection_of(leased.lease, leased.route, leased.asked, self._trail, degraded=leased.degraded)
         return Result(
@@ -275,8 +276,8 @@ class Work:
         _, taken = await asyncio.gather(asyncio.shield(told), step)
         return taken
 
-    async def _finish(self, outcome: Result | Failure, state: JobState, rows: list[Entry]) -> None:
-        rows = [*rows, job_row(self.job, outcome, finished_at=self._pool.now()).to_entry()]
+    async def _finish(self, outcome: Result | Failure, state: JobState) -> None:
+        rows = [*self._answered, job_row(self.job, outcome, finished_at=self._pool.now()).to_entry()]
         ended = finish(
             self._pool.redis,
             self.delivery,

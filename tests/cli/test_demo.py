@@ -52,7 +52,7 @@ def test_every_job_is_answered_and_the_account_adds_up(cli: CommandLine, tempora
     assert "cerebras fails" in text
     assert "cerebras is well again" in text
     assert text.index("starting Redis, ledger, simulator, 3 workers and beat") < text.index("here come the jobs")
-    assert re.search(rf"(?m)^ +[\d.]+ s  jobs are parked: {SPENT}$", text)
+    assert re.search(rf"(?m)^ +[\d.]+ s  jobs are parked: {SPENT}$", text), text
     assert re.search(r"(?m)^ +[\d.]+ s  500 of 500 submitted, \d+ answered, (\d+ \w+, )?\d+ parked", text)
     waits = re.search(r"(?m)^waits +(\d+) jobs had to wait, parked: (cerebras has no|others wait)", text)
     assert waits is not None

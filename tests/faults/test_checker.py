@@ -141,10 +141,13 @@ def message_of(job: JobHandle) -> str:
     return json.dumps({"headers": {"id": job.id}})
 
 
+NEVER_DUE = {"lost": 9_000_000_000_000}
+"""What is due is swept by the lab's worker."""
+
 SPOILT: list[tuple[str, Spoil]] = [
     ("I5 'free': 1 left: {job}", lambda lab, job: lab.redis.client.lpush("free", message_of(job))),
     ("I5 'pool:unacked': 1 left: tag {job}", claim),
-    ("I5 'pool:unacked:index': 1 left: lost", lambda lab, _: lab.redis.client.zadd(redis_keys.UNACKED_INDEX, {"lost": 1})),
+    ("I5 'pool:unacked:index': 1 left: lost", lambda lab, _: lab.redis.client.zadd(redis_keys.UNACKED_INDEX, NEVER_DUE)),
     ("I5 'pool:deliveries': 1 left: {job}", lambda lab, job: lab.redis.client.hset(redis_keys.DELIVERIES, job.id, 1)),
     ("I5 'pool:parked': 1 left: {job}", lambda lab, job: lab.redis.client.zadd(redis_keys.PARKED, {job.id: 1})),
     ("I5 leaked: pool:in_flight:groq:*:groq#1: x", lambda lab, _: lab.redis.client.zadd(IN_FLIGHT, {"x": 1})),
