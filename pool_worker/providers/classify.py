@@ -10,6 +10,7 @@ from pool_worker.providers.observed_in_body import observed_in_body
 from pool_worker.providers.refusal import Refusal
 from pool_worker.providers.refusal_table import TABLE
 from pool_worker.providers.safe_text import safe_text
+from pool_worker.providers.unknown import note_unknown
 
 MAX_HOLD = timedelta(days=32)
 """Nothing is left alone for longer than a month, whatever a provider claims."""
@@ -18,7 +19,7 @@ MIN_HOLD = timedelta(seconds=1)
 
 
 def classify(refusal: Refusal, *, now: datetime, secret: str = "") -> AttemptError:
-    """The error to raise for a refusal.
+    """The error to raise for a refusal. One that nobody has seen yet is logged, once.
 
     Args:
         refusal: What came back.
@@ -26,6 +27,8 @@ def classify(refusal: Refusal, *, now: datetime, secret: str = "") -> AttemptErr
         secret: The API key that was used, to be kept out of the reason.
     """
     row = next(row for row in TABLE if row.fits(refusal))
+    if row.is_guess:
+        note_unknown(refusal, row.error)
     wanted = row.until(refusal, now)
     retry_at = None if wanted is None else min(max(wanted.astimezone(UTC), now + MIN_HOLD), now + MAX_HOLD)
     words = safe_text(refusal.error.message, secret=secret) or ", ".join(refusal.error.codes) or "no reason given"

@@ -45,6 +45,8 @@ class Row:
     zero_headers: tuple[str, ...] = field(default=())
     """One of these headers is there and says 0."""
     charged: bool = False
+    is_guess: bool = False
+    """Whether it is for all that nobody has seen yet: the safe thing to do."""
 
     def fits(self, refusal: Refusal) -> bool:
         """Whether this row is about that refusal."""
@@ -67,6 +69,7 @@ def _row(
     says: str = "",
     zero_headers: tuple[str, ...] = (),
     charged: bool = False,
+    guess: bool = False,
 ) -> Row:
     """A row in few words: `code` holds alternatives separated by blanks."""
     return Row(
@@ -78,6 +81,7 @@ def _row(
         says=re.compile(says, re.IGNORECASE) if says else None,
         zero_headers=zero_headers,
         charged=charged,
+        is_guess=guess,
     )
 
 
@@ -203,7 +207,7 @@ GENERAL: tuple[Row, ...] = (
         status=403,
         says=r"model.{0,80}(?:access|permission|not (?:allowed|available|enabled))|access to (?:this |the )?model",
     ),
-    _row(AuthenticationFailedError, status=403),
+    _row(AuthenticationFailedError, status=403, guess=True),
     # Limits and capacity
     _row(WindowSpentError, month_in("UTC"), status=429, says=_PER_MONTH),
     _row(WindowSpentError, refilling_day, status=429, says=_PER_DAY),
@@ -214,10 +218,11 @@ GENERAL: tuple[Row, ...] = (
     _row(ProviderFailedError, stated, status=(408, 409, 421, 425)),
     # Wrong for this model, or in any hands
     _row(ContentRefusedError, status=(400, 422), says=_UNSUPPORTED),
-    _row(BadRequestError, status=(400, 415, 422)),
-    # Everything else: 5xx, a redirect, a wrong address (405), an error inside a 200 that says nothing more
-    _row(ProviderFailedError, stated, charged=True, status=200),
-    _row(ProviderFailedError, stated),
+    _row(BadRequestError, status=(400, 415, 422), guess=True),
+    _row(ProviderFailedError, stated, status=(500, 502, 504, 520, 521, 522, 523, 524)),
+    # Everything else: a redirect, a wrong address (405), an error inside a 200 that says nothing more
+    _row(ProviderFailedError, stated, charged=True, status=200, guess=True),
+    _row(ProviderFailedError, stated, guess=True),
 )
 
 TABLE: tuple[Row, ...] = (*SPECIFIC, *GENERAL)
