@@ -19,7 +19,7 @@ from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.holds import group_scope, hold
 from pool_worker.limits.periods import period_ms
-from pool_worker.limits.settle import Settlement, settle, unused, used
+from pool_worker.limits.settle import Settlement, unused, used
 from pool_worker.limits.token_history import seen
 from pool_worker.limits.windows import LONGEST_LEASE_MS
 from pool_worker.observed import Observed
@@ -64,6 +64,8 @@ class Failed:
     """What was (or may have been) used all the same."""
     cost_usd: Decimal
     ended_at: datetime
+    settlement: Settlement
+    """Told with the call's row."""
     owed: tuple[Owed, ...]
 
 
@@ -141,17 +143,17 @@ def abandoned(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> F
     return _failed(job, lease, pool, AbandonedError(charged=True), sending=sending)
 
 
-def cut_short(done: Answered, pool: Resources) -> Failed:
+def cut_short(done: Answered) -> Failed:
     """An answer that a bound of ours has ended: of no use, and paid for."""
     reason = f"the answer was longer than {done.usage.output_tokens} tokens, which is what it was expected to take at most"
     error = CutShortError(reason, charged=True)
-    return Failed(error, done.usage, done.cost_usd, done.ended_at, (partial(settle, pool.redis, done.settlement), *done.owed))
+    return Failed(error, done.usage, done.cost_usd, done.ended_at, done.settlement, done.owed)
 
 
-def not_needed(done: Answered, pool: Resources) -> Failed:
+def not_needed(done: Answered) -> Failed:
     """An answer that came when there was one already: paid for, and of no use."""
     error = AbandonedError("another call had brought the answer", charged=True)
-    return Failed(error, done.usage, done.cost_usd, done.ended_at, (partial(settle, pool.redis, done.settlement), *done.owed))
+    return Failed(error, done.usage, done.cost_usd, done.ended_at, done.settlement, done.owed)
 
 
 def _tokens_seen(job: Job, model: Model, answer: Answer, registry: Registry) -> dict[str, float]:
@@ -205,8 +207,7 @@ def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sen
             observed=error.observed,
             seen=seen_failing,
         )
-    owed = (partial(settle, pool.redis, ended), partial(blame, pool.redis, error, lease, now=now))
-    return Failed(error, usage, cost_usd, now, owed)
+    return Failed(error, usage, cost_usd, now, ended, (partial(blame, pool.redis, error, lease, now=now),))
 
 
 def _timeout_s(job: Job, provider_s: float, pool: Resources) -> float:

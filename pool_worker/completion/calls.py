@@ -78,7 +78,7 @@ class Calls:
     def _counted(self, started: _Started, done: Answered | Failed | BaseException) -> tuple[Called, Failed]:
         match done:
             case Answered():
-                failed = not_needed(done, self._pool)
+                failed = not_needed(done)
             case Failed():
                 failed = done
             case _:  # it was broken off, perhaps before its first step
@@ -91,5 +91,5 @@ class Calls:
         done = await call(self._job, lease, self._pool, sending=started.sending)
         reach("answered")
         if isinstance(done, Answered) and self._may_be_cut and is_cut_short(done.answer, self._job, lease):
-            return cut_short(done, self._pool)
+            return cut_short(done)
         return done

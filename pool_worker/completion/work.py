@@ -38,7 +38,7 @@ from pool_worker.completion.trail import Call, Trail
 from pool_worker.errors import Scope
 from pool_worker.ledger.rows import Entry, attempt_row, job_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease
-from pool_worker.limits.settle import Settlement
+from pool_worker.limits.settle import Settlement, settle
 from pool_worker.registry import WarningRules
 from pool_worker.resources import Resources
 
@@ -258,9 +258,9 @@ class Work:
         await self._with_owed(asyncio.sleep(0))
 
     def _note_failure(self, called: Called, failed: Failed) -> None:
-        self._owed.extend(failed.owed)
-        model = called.leased.lease.candidate.model
-        self._record(self._trail.failed(model, _made(called, failed), error=failed.error))
+        attempt = self._trail.failed(called.leased.lease.candidate.model, _made(called, failed), error=failed.error)
+        row = attempt_row(self.job, attempt).to_entry()
+        self._owed += [partial(settle, self._pool.redis, failed.settlement, row=row), *failed.owed]
 
     def _record(self, attempt: Attempt) -> None:
         """Into the outbox with the next step, not at the job's end: it may end elsewhere, or never."""

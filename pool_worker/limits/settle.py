@@ -108,14 +108,15 @@ def unused(lease_id: str, *, seen: Seen | None = None) -> Settlement:
     return Settlement(lease_id, json.dumps(_ending("refunded", Charge(requests=0).amounts(), sent_after_ms=0, seen=seen)))
 
 
-async def settle(redis: Redis, it: Settlement, *, now_ms: int | None = None) -> bool:
-    """End a lease: windows and budgets get the true amounts, the slot in flight is free.
+async def settle(redis: Redis, it: Settlement, *, row: Entry | None = None, now_ms: int | None = None) -> bool:
+    """End a lease: windows and budgets get the true amounts, the slot in flight is free, the row of its call is in the outbox.
 
     Returns:
         Whether this call ended it; False if it had ended or expired before, or never was.
     """
-    arguments: list[str | int] = [it.lease_id, it.ending, as_argument(now_ms)]
-    return bool(await run_script(redis, __package__, "settle", keys=it.keys, arguments=arguments))
+    keys = [*it.keys, redis_keys.OUTBOX]
+    arguments: list[str | int] = [it.lease_id, it.ending, as_argument(now_ms), *(row or ())]
+    return bool(await run_script(redis, __package__, "settle", keys=keys, arguments=arguments))
 
 
 async def find_lapsed(redis: Redis, *, limit: int = 100, now_ms: int | None = None) -> list[Lapsed]:

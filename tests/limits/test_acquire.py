@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from small_pool import NOON_MS, Limits, candidates_of, connect, keys_of, pool, provider, window
 
+from pool_worker import redis_keys
 from pool_worker.batching_redis import BatchingRedis
 from pool_worker.limits.acquire import Elsewhere, LeaseEndedError, Unenrolled, acquire
 from pool_worker.limits.candidates import Charge
@@ -232,6 +233,17 @@ def test_a_lease_that_is_ended_before_it_is_asked_for_is_never_given(limits: Lim
     with pytest.raises(LeaseEndedError, match="lease late is refunded"):
         limits.ask(lease_id="late")
     limits.take()
+
+
+def test_the_row_of_its_call_is_told_with_the_lease_that_it_ends(limits: Limits) -> None:
+    """One step: whoever dies has told both, or neither. Told again it is the same row."""
+    limits.use(provider("groq"))
+    lease = limits.take()
+    row = ("attempt", lease.id, "{}")
+    ended = [limits.run(settle(limits.redis, used(lease.id, actual=Charge()), row=row, now_ms=limits.now_ms)) for _ in range(2)]
+    assert ended == [True, False]
+    rows = [fields for _, fields in limits.run(limits.redis.xrange(redis_keys.OUTBOX))]
+    assert rows == [{"kind": "attempt", "id": lease.id, "data": "{}"}] * 2
 
 
 def test_a_lease_is_ended_once(limits: Limits) -> None:

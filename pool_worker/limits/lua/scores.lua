@@ -2,11 +2,11 @@
 -- fell below ILL takes a fifth of the calls that it would have got, and as it gets better as many percent as its score is, until it is
 -- WELL_AGAIN: traffic ramps up, it does not jump.
 --
--- Redis key: string pool:health:* "score, percent of a call that it has saved up, 1 while it recovers else 0"; missing: 100; TTL: an
--- hour after its last change.
+-- Redis key: string pool:health:* "score, percent of a call that it has saved up, 1 while it recovers else 0"; missing: 100; TTL: a
+-- day after its last change.
 local HEALTHY, ILL, WELL_AGAIN = 100, 20, 60
 local WHOLE_CALL = 100
-local SCORE_KEEP_MS = 3600000
+local SCORE_KEEP_MS = 86400000
 
 local function unpack_health(value)
   local score, saved, recovers = string.match(value or '', '^(%d+) (%d+) (%d)$')
