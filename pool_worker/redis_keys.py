@@ -152,7 +152,7 @@ def failures(scope: str) -> str:
 
 
 def health(scope: str) -> str:
-    """String: how well a provider or key is; none: wholly (see `limits/lua/scores.lua`). TTL: an hour after its last change."""
+    """String: how well a provider or key is; none: wholly (see `limits/lua/scores.lua`). TTL: a day after its last change."""
     return f"pool:health:{scope}"
 
 

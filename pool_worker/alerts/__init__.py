@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pool_worker.alerts.matter import Matter
 from pool_worker.alerts.telling import resolve, tell, tell_sync
 
-__all__ = ["resolve", "tell", "tell_sync"]
+__all__ = ["Matter", "resolve", "tell", "tell_sync"]

@@ -1,14 +1,16 @@
-"""Providers that do not answer, as alerts: told once for each, and for a tier that has no other, until they answer again."""
+"""Providers that do not answer, or of which no key works, as alerts: of each, and of a tier without any, until it is over."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 from pool_client.job import Tier
 from pool_worker import redis_keys
-from pool_worker.alerts import resolve, tell
+from pool_worker.alerts import Matter
 from pool_worker.errors import AttemptError
+from pool_worker.health.scores import read_scores
+from pool_worker.limits.holds import key_scope
 from pool_worker.registry import Provider, Registry
 from pool_worker.resources import Resources
 
@@ -22,69 +24,48 @@ def is_expected(provider: Provider) -> bool:
 
 async def is_told(provider: Provider, pool: Resources) -> bool:
     """Whether people were told that it is down, and not yet that it is up again."""
-    return bool(await pool.redis.exists(redis_keys.alert_told(_cause_of_provider(provider.id))))
+    return bool(await pool.redis.exists(redis_keys.alert_told(_down(provider.id).cause)))
 
 
 async def tell_down(provider: Provider, error: AttemptError, pool: Resources) -> None:
     """It did not answer, or only that it cannot."""
     if is_expected(provider):
-        await tell(
-            pool.redis,
-            severity="warning",
-            source=SOURCE,
-            title=f"{provider.id} is down",
-            message=f"{error.reason}; jobs go to other providers meanwhile, or wait",
-            cause=_cause_of_provider(provider.id),
-            now=pool.now(),
-        )
+        await _down(provider.id, because=error.reason).begins(pool.redis, now=pool.now())
 
 
 async def tell_up(provider: Provider, pool: Resources) -> None:
     """It answers."""
-    await resolve(
-        pool.redis,
-        source=SOURCE,
-        title=f"{provider.id} is up again",
-        message="it answers",
-        cause=_cause_of_provider(provider.id),
-        now=pool.now(),
-    )
+    await _down(provider.id).ends(pool.redis, now=pool.now())
+
+
+async def tell_of_keys(pool: Resources) -> None:
+    """Providers all of whose keys are refused or in quarantine, and those of which one is not any more."""
+    keys = {name: pool.registry.keys_of(name) for names in _expected_by_tier(pool.registry).values() for name in names}
+    scores = await read_scores(pool.redis, [key_scope(key.id) for of_one in keys.values() for key in of_one])
+    for name, of_one in keys.items():
+        matter = _without_key(name, len(of_one))
+        if of_one and not any(scores[key_scope(key.id)] for key in of_one):
+            await matter.begins(pool.redis, now=pool.now())
+        else:
+            await matter.ends(pool.redis, now=pool.now())
 
 
 async def tell_of_tiers(pool: Resources) -> None:
-    """Tiers all of whose providers are down, whichever worker noticed, and those of which one is up again."""
+    """Tiers none of whose providers can be called, whichever worker noticed, and those of which one can again."""
     tiers = _expected_by_tier(pool.registry)
-    names = sorted(name for providers in tiers.values() for name in providers)
-    told = await pool.redis.mget([redis_keys.alert_told(_cause_of_provider(name)) for name in names]) if names else []
-    down = {name for name, value in zip(names, cast("list[str | None]", told), strict=True) if value}
-    for tier, providers in tiers.items():
-        if providers <= down:
-            await _tell_tier_down(tier, sorted(providers), pool)
+    away = await _told_away(sorted(name for names in tiers.values() for name in names), pool)
+    for tier, names in tiers.items():
+        if names <= away:
+            await _tier_down(tier, names).begins(pool.redis, now=pool.now())
         else:
-            await _tell_tier_up(tier, sorted(providers - down), pool)
+            await _tier_down(tier, names, up=names - away).ends(pool.redis, now=pool.now())
 
 
-async def _tell_tier_down(tier: Tier, providers: list[str], pool: Resources) -> None:
-    await tell(
-        pool.redis,
-        severity="critical",
-        source=SOURCE,
-        title=f"every provider of the {tier} tier is down",
-        message=f"{', '.join(providers)}. Jobs wait, or fail where they may not wait. Is this machine online?",
-        cause=_cause_of_tier(tier),
-        now=pool.now(),
-    )
-
-
-async def _tell_tier_up(tier: Tier, providers: list[str], pool: Resources) -> None:
-    await resolve(
-        pool.redis,
-        source=SOURCE,
-        title=f"the {tier} tier is up again",
-        message=f"not down: {', '.join(providers)}",
-        cause=_cause_of_tier(tier),
-        now=pool.now(),
-    )
+async def _told_away(names: list[str], pool: Resources) -> set[str]:
+    """Those of the providers of which people know that they are down, or that none of their keys works."""
+    causes = [(name, matter.cause) for name in names for matter in (_down(name), _without_key(name))]
+    told = await pool.redis.mget([redis_keys.alert_told(cause) for _, cause in causes]) if causes else []
+    return {name for (name, _), value in zip(causes, cast("list[str | None]", told), strict=True) if value}
 
 
 def _expected_by_tier(registry: Registry) -> Mapping[Tier, set[str]]:
@@ -97,9 +78,37 @@ def _expected_by_tier(registry: Registry) -> Mapping[Tier, set[str]]:
     return tiers
 
 
-def _cause_of_provider(provider_id: str) -> str:
-    return f"down:provider:{provider_id}"
+def _down(provider_id: str, *, because: str = "") -> Matter:
+    return Matter(
+        cause=f"down:provider:{provider_id}",
+        source=SOURCE,
+        severity="warning",
+        title=f"{provider_id} is down",
+        message=f"{because}; jobs go to other providers meanwhile, or wait",
+        over_title=f"{provider_id} is up again",
+        over_message="it answers",
+    )
 
 
-def _cause_of_tier(tier: Tier) -> str:
-    return f"down:tier:{tier}"
+def _without_key(provider_id: str, keys: int = 0) -> Matter:
+    return Matter(
+        cause=f"down:keys:{provider_id}",
+        source=SOURCE,
+        severity="critical",
+        title=f"no key of {provider_id} works",
+        message=f"all {keys} are refused or in quarantine: the alerts of each say why. `model-pool keys list` shows them",
+        over_title=f"a key of {provider_id} works again",
+        over_message="it may be used",
+    )
+
+
+def _tier_down(tier: Tier, providers: Collection[str], *, up: Collection[str] = ()) -> Matter:
+    return Matter(
+        cause=f"down:tier:{tier}",
+        source=SOURCE,
+        severity="critical",
+        title=f"every provider of the {tier} tier is down",
+        message=f"{', '.join(sorted(providers))}. Jobs wait, or fail where they may not wait. Is this machine online?",
+        over_title=f"the {tier} tier is up again",
+        over_message=f"not down: {', '.join(sorted(up))}",
+    )

@@ -11,7 +11,7 @@ from pool_worker import redis_keys
 from pool_worker.errors import AttemptError, Scope
 from pool_worker.health.blame import LONGEST_HOLD_S, fall, forgive, reason_of
 from pool_worker.limits.holds import provider_scope
-from pool_worker.maintenance.outages import is_told, tell_down, tell_of_tiers, tell_up
+from pool_worker.maintenance.outages import is_told, tell_down, tell_of_keys, tell_of_tiers, tell_up
 from pool_worker.providers.probe import probe
 from pool_worker.registry import Provider
 from pool_worker.resources import Resources
@@ -43,8 +43,8 @@ async def probe_health(pool: Resources) -> int:
     served = [provider for provider in pool.registry.providers.values() if provider.queue in pool.served_queues]
     doubtful = [provider for provider in served if await _is_doubtful(provider, pool)]
     well = sum(await asyncio.gather(*(_probe(provider, pool) for provider in doubtful)))
-    if doubtful:
-        await tell_of_tiers(pool)
+    await tell_of_keys(pool)
+    await tell_of_tiers(pool)
     return well
 
 

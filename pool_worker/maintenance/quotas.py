@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import cast
 
 from pool_worker import redis_keys
-from pool_worker.alerts import resolve, tell
+from pool_worker.alerts import Matter, tell
 from pool_worker.limits.usage import KeyWindowUse, usage_now
 from pool_worker.registry import ALL_MODELS, Period, window_name
 from pool_worker.resources import Resources
@@ -89,7 +89,7 @@ async def _tell_of_limits(uses: Sequence[KeyWindowUse], pool: Resources) -> None
     """Tell of each limit that is lower than configured now and was not told, and of each that was told and no longer is."""
     sorts: dict[str, KeyWindowUse] = {}  # windows of different kinds may have the same words: the lowered one speaks for them
     for use in uses:
-        cause = _cause_of_limit(use)
+        cause = _lower_limit(use).cause
         if cause not in sorts or use.limit < use.configured:
             sorts[cause] = use
     causes = list(sorts)
@@ -99,37 +99,22 @@ async def _tell_of_limits(uses: Sequence[KeyWindowUse], pool: Resources) -> None
         for cause, was_told in zip(some, cast("list[str | None]", told), strict=True):
             use = sorts[cause]
             if use.limit < use.configured and not was_told:
-                await _tell_lower(use, pool)
+                await _lower_limit(use).begins(pool.redis, now=pool.now())
             elif use.limit >= use.configured and was_told:
-                await _tell_no_longer_lower(use, pool)
+                await _lower_limit(use).ends(pool.redis, now=pool.now())
 
 
-async def _tell_lower(use: KeyWindowUse, pool: Resources) -> None:
-    await tell(
-        pool.redis,
-        severity="warning",
+def _lower_limit(use: KeyWindowUse) -> Matter:
+    return Matter(
+        cause=f"{SOURCE}:lower:{use.key_id}:{use.model}:{_what(use)}",
         source=SOURCE,
+        severity="warning",
         title=f"{use.key_id} has {use.limit:,} {_what(use)}, not {use.configured:,}",
         message=f"{use.provider} says so{_on(use.model)}, and the pool keeps to it. If it is so for good, configure it",
-        cause=_cause_of_limit(use),
-        now=pool.now(),
+        over_title=f"{use.key_id} has {use.limit:,} {_what(use)}, as configured",
+        over_message=f"{use.provider} no longer says that it is less{_on(use.model)}",
         ttl_s=LOWER_TOLD_FOR_S,
     )
-
-
-async def _tell_no_longer_lower(use: KeyWindowUse, pool: Resources) -> None:
-    await resolve(
-        pool.redis,
-        source=SOURCE,
-        title=f"{use.key_id} has {use.limit:,} {_what(use)}, as configured",
-        message=f"{use.provider} no longer says that it is less{_on(use.model)}",
-        cause=_cause_of_limit(use),
-        now=pool.now(),
-    )
-
-
-def _cause_of_limit(use: KeyWindowUse) -> str:
-    return f"{SOURCE}:lower:{use.key_id}:{use.model}:{_what(use)}"
 
 
 def _what(use: KeyWindowUse) -> str:

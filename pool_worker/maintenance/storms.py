@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import cast
 
 from pool_worker import redis_keys
-from pool_worker.alerts import resolve, tell
+from pool_worker.alerts import Matter
 from pool_worker.ledger.reports import FailoverRow, failovers
 from pool_worker.maintenance.clerk import Clerk
 from pool_worker.resources import Resources
@@ -43,43 +43,32 @@ async def check_failovers(pool: Resources) -> int:
     by_model = {model_id: list(rows) for model_id, rows in groupby(counted, key=lambda row: row.model_id)}
     storms = {model_id: rows for model_id, rows in by_model.items() if _calls(rows) > _bound(pool)}
     for model_id, rows in storms.items():
-        await _tell(model_id, rows, pool)
+        await _storm(model_id, rows, pool).begins(pool.redis, now=pool.now())
     for model_id in await _told(pool):
         if model_id not in storms:
-            await _tell_over(model_id, pool)
+            await _storm(model_id, (), pool).ends(pool.redis, now=pool.now())
     return len(storms)
 
 
-async def _tell(model_id: str, rows: Sequence[FailoverRow], pool: Resources) -> None:
-    await tell(
-        pool.redis,
-        severity="warning",
+def _storm(model_id: str, rows: Sequence[FailoverRow], pool: Resources) -> Matter:
+    return Matter(
+        cause=f"{SOURCE}:{model_id}",
         source=SOURCE,
+        severity="warning",
         title=f"calls on {model_id} fail: {_calls(rows)} within an hour",
         message=f"{', '.join(map(_reason, rows[:REASONS]))}. Their jobs went on elsewhere. If it lasts, take the model out "
         f"(`model-pool models disable {model_id}`) or lower its priority; "
         f"more than {_bound(pool)} are told of (warnings in pool.yaml)",
-        cause=_cause(model_id),
-        now=pool.now(),
-    )
-
-
-async def _tell_over(model_id: str, pool: Resources) -> None:
-    await resolve(
-        pool.redis,
-        source=SOURCE,
-        title=f"calls on {model_id} no longer fail",
-        message=f"{_bound(pool)} or less within the last hour",
-        cause=_cause(model_id),
-        now=pool.now(),
+        over_title=f"calls on {model_id} no longer fail",
+        over_message=f"{_bound(pool)} or less within the last hour",
     )
 
 
 async def _told(pool: Resources) -> list[str]:
     """The models of which people know that there is a storm, and not yet that it is over."""
-    models = list(pool.registry.models)
-    told = await pool.redis.mget([redis_keys.alert_told(_cause(model_id)) for model_id in models]) if models else []
-    return [model_id for model_id, value in zip(models, cast("list[str | None]", told), strict=True) if value]
+    causes = {model_id: _storm(model_id, (), pool).cause for model_id in pool.registry.models}
+    told = await pool.redis.mget([redis_keys.alert_told(cause) for cause in causes.values()]) if causes else []
+    return [model_id for model_id, value in zip(causes, cast("list[str | None]", told), strict=True) if value]
 
 
 def _reason(row: FailoverRow) -> str:
@@ -93,7 +82,3 @@ def _calls(rows: Sequence[FailoverRow]) -> int:
 
 def _bound(pool: Resources) -> int:
     return pool.registry.rules.warnings.failovers_per_hour
-
-
-def _cause(model_id: str) -> str:
-    return f"{SOURCE}:{model_id}"

@@ -6,7 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from pool_worker import redis_keys
-from pool_worker.alerts import resolve, tell
+from pool_worker.alerts import Matter, tell
 from pool_worker.budget import all_budgets
 from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
@@ -43,24 +43,15 @@ async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, 
 
 async def check_dead_letters(pool: Resources) -> int:
     """Tell that there are messages on which no worker could work, and when none is left; returns how many there are."""
-    letters, cause = int(await pool.redis.zcard(redis_keys.DEAD_LETTERS)), "dead_letters"
-    if letters:
-        await tell(
-            pool.redis,
-            severity="warning",
-            source="queue",
-            title="there are dead letters",
-            message=f"{letters} by now. `model-pool dead list` says why; `dead retry` or `dead drop` decides",
-            cause=cause,
-            now=pool.now(),
-        )
-    else:
-        await resolve(
-            pool.redis,
-            source="queue",
-            title="there are no dead letters any more",
-            message="all were retried or dropped",
-            cause=cause,
-            now=pool.now(),
-        )
+    letters = int(await pool.redis.zcard(redis_keys.DEAD_LETTERS))
+    matter = Matter(
+        cause="dead_letters",
+        source="queue",
+        severity="warning",
+        title="there are dead letters",
+        message=f"{letters} by now. `model-pool dead list` says why; `dead retry` or `dead drop` decides",
+        over_title="there are no dead letters any more",
+        over_message="all were retried or dropped",
+    )
+    await (matter.begins if letters else matter.ends)(pool.redis, now=pool.now())
     return letters

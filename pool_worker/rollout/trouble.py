@@ -8,10 +8,8 @@ from datetime import datetime
 import redis.asyncio
 
 from pool_client.errors import ConfigurationError
-from pool_worker.alerts import resolve, tell
+from pool_worker.alerts import Matter
 from pool_worker.rollout.presence import Presence
-
-_SOURCE = "configuration"
 
 logger = logging.getLogger(__name__)
 
@@ -26,28 +24,21 @@ async def tell_trouble(
     """
     for mistake in str(error).splitlines():
         logger.error("the configuration is kept as it was: %s", mistake)
-    await tell(
-        client,
-        severity="critical",
-        source=_SOURCE,
-        title="The configuration was not taken: it has mistakes",
-        message=f"{worker} keeps the one it has. Mend these, then `model-pool models reload`:\n{error}",
-        cause=_cause(reloads),
-        now=now,
-    )
+    await _not_taken(worker, reloads, mistakes=str(error)).begins(client, now=now)
 
 
 async def tell_over(client: redis.asyncio.Redis, was: Presence, *, now: datetime) -> None:
     """The worker that had this trouble has taken the configuration now. Raises as `tell_trouble` does."""
-    await resolve(
-        client,
-        source=_SOURCE,
-        title="The configuration was taken",
-        message=f"{was.name} has read it again and found no mistake",
-        cause=_cause(was.reloads),
-        now=now,
+    await _not_taken(was.name, was.reloads).ends(client, now=now)
+
+
+def _not_taken(worker: str, reloads: int, *, mistakes: str = "") -> Matter:
+    return Matter(
+        cause=f"configuration:{reloads}",
+        source="configuration",
+        severity="critical",
+        title="The configuration was not taken: it has mistakes",
+        message=f"{worker} keeps the one it has. Mend these, then `model-pool models reload`:\n{mistakes}",
+        over_title="The configuration was taken",
+        over_message=f"{worker} has read it again and found no mistake",
     )
-
-
-def _cause(reloads: int) -> str:
-    return f"configuration:{reloads}"

@@ -17,7 +17,7 @@ from pool_worker import redis_keys
 from pool_worker.health.blame import fall
 from pool_worker.ledger import reports
 from pool_worker.ledger.rows import AlertRow
-from pool_worker.limits.holds import provider_scope
+from pool_worker.limits.holds import key_scope, provider_scope
 from pool_worker.maintenance.books import write_ledger
 from pool_worker.maintenance.outages import is_expected
 from pool_worker.maintenance.probes import probe_health
@@ -105,6 +105,43 @@ def test_a_tier_without_any_provider_is_critical_until_one_is_back(worker: Small
     for name in FREE[:2]:
         worker.simulator.fault(name, "down")
     assert told(worker) == ["info: mistral is up again", "info: the free tier is up again"]
+
+
+def spoil_keys(worker: SmallWorker, *key_ids: str) -> None:
+    """They are refused: their score is 0."""
+    for key_id in key_ids:
+        worker.redis.set(redis_keys.health(key_scope(key_id)), "0 0 1")
+
+
+def test_a_provider_all_of_whose_keys_are_out_is_critical_until_one_works_again(worker: SmallWorker) -> None:
+    spoil_keys(worker, "groq#1")
+    assert told(worker) == []
+    spoil_keys(worker, "groq#2")
+    assert told(worker) == ["critical: no key of groq works"]
+    (row,) = worker.rows(AlertRow)
+    assert row.message.startswith("all 2 are refused or in quarantine")
+    assert told(worker) == []
+    worker.redis.set(redis_keys.health(key_scope("groq#2")), "5 0 1")
+    assert told(worker) == ["info: a key of groq works again"]
+
+
+def test_refused_keys_are_found_out_by_jobs_and_forgiven_by_a_success(worker: SmallWorker) -> None:
+    worker.simulator.fault("groq", "unauthorized")
+    worker.submit()
+    worker.complete()
+    assert told(worker) == ["critical: no key of groq works"]
+    worker.simulator.clear_faults()
+    for _ in range(5):  # of so many asks an ill key gets one
+        worker.time_passes()
+        worker.submit()
+        worker.complete()
+    assert told(worker) == ["info: a key of groq works again"]
+
+
+def test_a_tier_without_a_key_is_as_good_as_down(worker: SmallWorker) -> None:
+    break_down(worker, FREE[:2])
+    spoil_keys(worker, "mistral#1")
+    assert "critical: every provider of the free tier is down" in told(worker)
 
 
 @pytest.fixture

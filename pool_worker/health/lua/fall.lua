@@ -10,6 +10,10 @@
 --   quarantine, or -1}
 -- include limits/holds.lua
 -- include limits/scores.lua
+
+-- Of who has a health: a success forgets them, or so much time.
+local FALLS_KEEP_MS = 3600000
+
 local now = clock(ARGV[8])
 local first_ms, longest_ms, named_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local reason = ARGV[7]
@@ -25,7 +29,7 @@ local falls = redis.call('INCR', KEYS[2])
 local hold_ms = named_ms or math.floor(math.min(first_ms * 2 ^ math.min(falls - 1, 32), math.max(first_ms, longest_ms)))
 local counted_ms = math.ceil(hold_ms) * (1 + tonumber(ARGV[4]))
 if #KEYS > 2 then
-  counted_ms = math.max(counted_ms, SCORE_KEEP_MS)
+  counted_ms = math.max(counted_ms, FALLS_KEEP_MS)
 end
 redis.call('PEXPIRE', KEYS[2], counted_ms)
 local quarantined = -1
