@@ -131,7 +131,7 @@ def test_refused_keys_are_found_out_by_jobs_and_forgiven_by_a_success(worker: Sm
     worker.complete()
     assert told(worker) == ["critical: no key of groq works"]
     worker.simulator.clear_faults()
-    for _ in range(5):  # of so many asks an ill key gets one
+    for _ in range(12):  # an ill key gets one of five calls for which it is looked at
         worker.time_passes()
         worker.submit()
         worker.complete()
