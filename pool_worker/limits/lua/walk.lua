@@ -65,7 +65,10 @@ local function look_at(ask, c, key)
   local look = {key = key, group = group, daily_limit = tonumber(facts[2]), priority = facts[3], learned = facts[4]}
   local health = ask.call.key_health .. key
   local holds = redis.call('MGET', ask.call.key_hold .. key, c.group_holds[1] .. group, c.group_holds[2] .. group, health)
-  local held_until, reason = hold_end({holds[1], holds[2], holds[3]})
+  local held_until, reason = 0, ''
+  if holds[1] or holds[2] or holds[3] then
+    held_until, reason = hold_end({holds[1], holds[2], holds[3]})
+  end
   if held_until <= ask.now then
     look.admission = admitted(health, holds[4])
     if not look.admission then
