@@ -138,9 +138,12 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
     )
 
 
-def abandoned(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> Failed:
+OVERTAKEN = "another call brought the answer first"
+
+
+def abandoned(job: Job, lease: Lease, pool: Resources, *, sending: Sending, reason: str = "") -> Failed:
     """A call that was broken off from our side: the provider may have done all of it."""
-    return _failed(job, lease, pool, AbandonedError(charged=True), sending=sending)
+    return _failed(job, lease, pool, AbandonedError(reason, charged=True), sending=sending)
 
 
 def cut_short(done: Answered) -> Failed:
@@ -152,7 +155,7 @@ def cut_short(done: Answered) -> Failed:
 
 def not_needed(done: Answered) -> Failed:
     """An answer that came when there was one already: paid for, and of no use."""
-    error = AbandonedError("another call had brought the answer", charged=True)
+    error = AbandonedError(OVERTAKEN, charged=True)
     return Failed(error, done.usage, done.cost_usd, done.ended_at, done.settlement, done.owed)
 
 

@@ -67,22 +67,22 @@ class Calls:
         started = self._under_way.pop(first)
         return Called(started.leased, started.at, first.result())
 
-    async def break_off(self) -> list[tuple[Called, Failed]]:
+    async def break_off(self, *, reason: str = "") -> list[tuple[Called, Failed]]:
         """End the calls that are left: nobody needs their answers. With each, what it counts as."""
         left, self._under_way = self._under_way, {}
         for task in left:
             task.cancel()
         ended = await asyncio.gather(*left, return_exceptions=True)
-        return [self._counted(started, done) for started, done in zip(left.values(), ended, strict=True)]
+        return [self._counted(started, done, reason) for started, done in zip(left.values(), ended, strict=True)]
 
-    def _counted(self, started: _Started, done: Answered | Failed | BaseException) -> tuple[Called, Failed]:
+    def _counted(self, started: _Started, done: Answered | Failed | BaseException, reason: str) -> tuple[Called, Failed]:
         match done:
             case Answered():
                 failed = not_needed(done)
             case Failed():
                 failed = done
             case _:  # it was broken off, perhaps before its first step
-                failed = abandoned(self._job, started.leased.lease, self._pool, sending=started.sending)
+                failed = abandoned(self._job, started.leased.lease, self._pool, sending=started.sending, reason=reason)
         return Called(started.leased, started.at, failed), failed
 
     async def _make(self, started: _Started) -> Answered | Failed:

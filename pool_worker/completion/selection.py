@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pool_client.job import Alternative, Selection, Step
 from pool_worker.completion.trail import Trail
+from pool_worker.errors import AbandonedError
 from pool_worker.limits.acquire import Lease
 from pool_worker.routing.route import Choice, Route
 
@@ -44,7 +45,7 @@ def selection_of(lease: Lease, way: Route, asked: Sequence[Choice], trail: Trail
 
 def _failures(trail: Trail, *, but: str) -> dict[str, str]:
     """Model id → how its last call for this job failed, of all models but this one."""
-    calls = (call for call in trail.calls if call.outcome != Step.OK)
+    calls = (call for call in trail.calls if call.outcome not in {Step.OK, AbandonedError.__name__})
     return {call.model_id: f"it failed: {call.outcome}" for call in calls if call.model_id and call.model_id != but}
 
 

@@ -15,7 +15,7 @@ from pool_client.outcome import cancelled
 from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Until
 from pool_worker.cache import Kept
-from pool_worker.completion.calling import Answered, Failed, Owed
+from pool_worker.completion.calling import OVERTAKEN, Answered, Failed, Owed
 from pool_worker.completion.calls import Called, Calls
 from pool_worker.completion.capacity import (
     Leased,
@@ -134,7 +134,7 @@ class Work:
             called = await calls.next()
             if isinstance(called.done, Answered):
                 if calls.under_way:
-                    await self._break_off(calls)
+                    await self._break_off(calls, reason=OVERTAKEN)
                 return self._result(called, called.done)
             self._note_failure(called, called.done)
             if called.done.error.scope is Scope.REQUEST:
@@ -252,8 +252,8 @@ class Work:
             attempts=self._trail.attempts,
         )
 
-    async def _break_off(self, calls: Calls) -> None:
-        for called, failed in await calls.break_off():
+    async def _break_off(self, calls: Calls, *, reason: str = "") -> None:
+        for called, failed in await calls.break_off(reason=reason):
             self._note_failure(called, failed)
         await self._with_owed(asyncio.sleep(0))
 

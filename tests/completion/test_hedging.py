@@ -48,6 +48,8 @@ def test_who_is_slow_gets_company_and_the_first_answer_counts(hedging: SmallWork
     broken_off, _ = job.result(0).attempts
     assert broken_off.usage.output_tokens == 50, "it may have been done all the same"
     assert broken_off.latency_ms >= 0.8 * P95_MS
+    assert broken_off.reason == "another call brought the answer first"
+    assert "failed" not in str(job.result(0).selection)
     assert hedging.held() == {}, "nobody is to blame"
 
 
