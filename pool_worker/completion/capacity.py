@@ -95,7 +95,7 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
         exhausted.append(place)
         if _can_wait_for(place, job) and not is_locked_out(place, trail):
             break
-    return min(exhausted, key=_retry_at_ms)
+    return _soonest(min(exhausted, key=_retry_at_ms), trail, pool)
 
 
 async def find_stand_in(job: Job, trail: Trail, pool: Resources) -> Leased | Elsewhere | None:
@@ -174,6 +174,16 @@ def route_of(job: Job, trail: Trail, pool: Resources) -> Route:
         strategy=pool.strategy,
         now=pool.now(),
     )
+
+
+def _soonest(place: Exhausted, trail: Trail, pool: Resources) -> Exhausted | Rest:
+    """Who has met failures tries those again after a rest, rather than wait longer than that for whoever is left alone now."""
+    if not trail.failed_since_pause or trail.pauses >= pool.registry.failover.retry_attempts:
+        return place
+    rest_s = pause_s(trail.pauses, random=pool.random())
+    if _retry_at_ms(place) <= 1000 * (pool.now().timestamp() + rest_s):
+        return place
+    return Rest(rest_s, f"those that could be called have failed; of the others: {place.reason}")
 
 
 def _rest(job: Job, trail: Trail, pool: Resources, candidates: Route) -> Rest:

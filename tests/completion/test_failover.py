@@ -270,6 +270,35 @@ def test_after_a_rest_the_first_that_is_well_again_answers(worker: SmallWorker) 
     assert job.result(timeout=5).model_id == "groq-small"
 
 
+def test_who_has_failed_is_tried_again_before_somebody_is_waited_for_who_is_left_alone_for_long(worker: SmallWorker) -> None:
+    worker.run(hold(worker.pool.redis, provider_scope("cerebras"), ttl_ms=300_000, reason="ill"))
+    for provider in ("groq", "mistral", "openai"):
+        worker.simulator.fault(provider, "status", status=500, count=1)
+    worker.pool.random = lambda: 0.5
+    job = worker.submit()
+    assert worker.complete() == "parked: those that could be called have failed; of the others: cerebras-small: ill"
+    assert worker.waits_s(job) == pytest.approx(2, abs=0.5)
+    for provider in ("groq", "mistral", "openai"):
+        worker.time_passes_for(provider_scope(provider))
+    worker.wake(job)
+    worker.complete()
+    assert job.result(timeout=5).model_id == "groq-small"
+
+
+def test_after_its_rounds_a_job_waits_for_who_is_left_alone(worker: SmallWorker) -> None:
+    worker.run(hold(worker.pool.redis, provider_scope("cerebras"), ttl_ms=300_000, reason="ill"))
+    for provider in ("groq", "mistral", "openai"):
+        worker.simulator.fault(provider, "status", status=500)
+    job = worker.submit()
+    for _ in range(3):
+        assert worker.complete().startswith("parked: those that could be called have failed")
+        for provider in ("groq", "mistral", "openai"):
+            worker.time_passes_for(provider_scope(provider))
+        worker.wake(job)
+    assert worker.complete() == "parked: cerebras-small: ill"
+    assert worker.waits_s(job) > 200
+
+
 def test_a_model_that_is_gone_is_not_waited_for(worker: SmallWorker) -> None:
     worker.simulator.fault("groq", "status", status=404)
     job = worker.submit(model="groq-small")
