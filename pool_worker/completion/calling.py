@@ -33,6 +33,7 @@ LEASE_MARGIN_S = 30.0
 """How much longer than its call a lease lives, so that it never ends under a call that still runs."""
 ASK_AGAIN_AFTER_MS = 3_600_000
 """Where a provider says that nothing remains, and not until when."""
+OVERTAKEN = "another call brought the answer first"
 LONGEST_CALL_S = LONGEST_LEASE_MS / 1000 - LEASE_MARGIN_S
 
 
@@ -138,9 +139,6 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
     )
 
 
-OVERTAKEN = "another call brought the answer first"
-
-
 def abandoned(job: Job, lease: Lease, pool: Resources, *, sending: Sending, reason: str = "") -> Failed:
     """A call that was broken off from our side: the provider may have done all of it."""
     return _failed(job, lease, pool, AbandonedError(reason, charged=True), sending=sending)
@@ -149,13 +147,15 @@ def abandoned(job: Job, lease: Lease, pool: Resources, *, sending: Sending, reas
 def cut_short(done: Answered) -> Failed:
     """An answer that a bound of ours has ended: of no use, and paid for."""
     reason = f"the answer was longer than {done.usage.output_tokens} tokens, which is what it was expected to take at most"
-    error = CutShortError(reason, charged=True)
-    return Failed(error, done.usage, done.cost_usd, done.ended_at, done.settlement, done.owed)
+    return _of_no_use(done, CutShortError(reason, charged=True))
 
 
 def not_needed(done: Answered) -> Failed:
     """An answer that came when there was one already: paid for, and of no use."""
-    error = AbandonedError(OVERTAKEN, charged=True)
+    return _of_no_use(done, AbandonedError(OVERTAKEN, charged=True))
+
+
+def _of_no_use(done: Answered, error: AttemptError) -> Failed:
     return Failed(error, done.usage, done.cost_usd, done.ended_at, done.settlement, done.owed)
 
 

@@ -15,16 +15,9 @@ from pool_worker.resources import Resources
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
-    """A call that has ended."""
+class Started:
+    """A call, from its beginning on."""
 
-    leased: Leased
-    started_at: datetime
-    done: Answered | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class _Started:
     leased: Leased
     at: datetime
     sending: Sending
@@ -43,11 +36,11 @@ class Calls:
         self._job = job
         self._pool = pool
         self._may_be_cut = may_be_cut
-        self._under_way: dict[asyncio.Task[Answered | Failed], _Started] = {}
+        self._under_way: dict[asyncio.Task[Answered | Failed], Started] = {}
 
     def start(self, leased: Leased) -> None:
         """Make the call that a lease permits."""
-        started = _Started(leased, self._pool.now(), Sending(leased.asked_at))
+        started = Started(leased, self._pool.now(), Sending(leased.asked_at))
         self._under_way[asyncio.create_task(self._make(started))] = started
 
     @property
@@ -60,32 +53,30 @@ class Calls:
         ended, _ = await asyncio.wait(self._under_way, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         return bool(ended)
 
-    async def next(self) -> Called:
-        """The call that ends next."""
+    async def next(self) -> tuple[Started, Answered | Failed]:
+        """The call that ends next, and how."""
         ended, _ = await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
         first = ended.pop()
-        started = self._under_way.pop(first)
-        return Called(started.leased, started.at, first.result())
+        return self._under_way.pop(first), first.result()
 
-    async def break_off(self, *, reason: str = "") -> list[tuple[Called, Failed]]:
+    async def break_off(self, *, reason: str = "") -> list[tuple[Started, Failed]]:
         """End the calls that are left: nobody needs their answers. With each, what it counts as."""
         left, self._under_way = self._under_way, {}
         for task in left:
             task.cancel()
         ended = await asyncio.gather(*left, return_exceptions=True)
-        return [self._counted(started, done, reason) for started, done in zip(left.values(), ended, strict=True)]
+        return [(started, self._counted(started, done, reason)) for started, done in zip(left.values(), ended, strict=True)]
 
-    def _counted(self, started: _Started, done: Answered | Failed | BaseException, reason: str) -> tuple[Called, Failed]:
+    def _counted(self, started: Started, done: Answered | Failed | BaseException, reason: str) -> Failed:
         match done:
             case Answered():
-                failed = not_needed(done)
+                return not_needed(done)
             case Failed():
-                failed = done
+                return done
             case _:  # it was broken off, perhaps before its first step
-                failed = abandoned(self._job, started.leased.lease, self._pool, sending=started.sending, reason=reason)
-        return Called(started.leased, started.at, failed), failed
+                return abandoned(self._job, started.leased.lease, self._pool, sending=started.sending, reason=reason)
 
-    async def _make(self, started: _Started) -> Answered | Failed:
+    async def _make(self, started: Started) -> Answered | Failed:
         lease = started.leased.lease
         reach("leased")
         done = await call(self._job, lease, self._pool, sending=started.sending)

@@ -42,9 +42,6 @@ hold up small ones."""
 LANE_LETTERS = 12
 
 
-NOBODY = Route(())
-
-
 @dataclass(frozen=True, slots=True)
 class Leased:
     """Permission to call now."""
@@ -54,7 +51,8 @@ class Leased:
     """Monotonic seconds."""
     degraded: bool = False
     """Whether it is for a lesser model than the job would have had."""
-    route: Route = NOBODY
+    route: Route = Route(())  # noqa: RUF009 - frozen
+    """Who may answer the job."""
     asked: tuple[Choice, ...] = ()
     """Whom it was asked of, in order."""
 

@@ -16,7 +16,7 @@ from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import For, Until
 from pool_worker.cache import Kept
 from pool_worker.completion.calling import OVERTAKEN, Answered, Failed, Owed
-from pool_worker.completion.calls import Called, Calls
+from pool_worker.completion.calls import Calls, Started
 from pool_worker.completion.capacity import (
     Leased,
     Place,
@@ -131,14 +131,14 @@ class Work:
         if other := await self._hedge(calls, leased):
             calls.start(other)
         while calls.under_way:
-            called = await calls.next()
-            if isinstance(called.done, Answered):
+            started, done = await calls.next()
+            if isinstance(done, Answered):
                 if calls.under_way:
                     await self._break_off(calls, reason=OVERTAKEN)
-                return self._result(called, called.done)
-            self._note_failure(called, called.done)
-            if called.done.error.scope is Scope.REQUEST:
-                raise InvalidRequestError(called.done.error.reason)
+                return self._result(started, done)
+            self._note_failure(started, done)
+            if done.error.scope is Scope.REQUEST:
+                raise InvalidRequestError(done.error.reason)
         return None
 
     async def _hedge(self, calls: Calls, leased: Leased) -> Leased | None:
@@ -228,9 +228,9 @@ class Work:
             attempts=self._trail.attempts,
         )
 
-    def _result(self, called: Called, done: Answered) -> Result:
-        leased, model = called.leased, called.leased.lease.candidate.model
-        attempt = self._trail.answered(model, _made(called, done))
+    def _result(self, started: Started, done: Answered) -> Result:
+        leased, model = started.leased, started.leased.lease.candidate.model
+        attempt = self._trail.answered(model, _made(started, done))
         self._settlement, self._tokens_seen = done.settlement, done.tokens_seen
         self._answered = [attempt_row(self.job, attempt).to_entry()]
         self._owed.extend(done.owed)
@@ -253,12 +253,12 @@ class Work:
         )
 
     async def _break_off(self, calls: Calls, *, reason: str = "") -> None:
-        for called, failed in await calls.break_off(reason=reason):
-            self._note_failure(called, failed)
+        for started, failed in await calls.break_off(reason=reason):
+            self._note_failure(started, failed)
         await self._with_owed(asyncio.sleep(0))
 
-    def _note_failure(self, called: Called, failed: Failed) -> None:
-        attempt = self._trail.failed(called.leased.lease.candidate.model, _made(called, failed), error=failed.error)
+    def _note_failure(self, started: Started, failed: Failed) -> None:
+        attempt = self._trail.failed(started.leased.lease.candidate.model, _made(started, failed), error=failed.error)
         row = attempt_row(self.job, attempt).to_entry()
         self._owed += [partial(settle, self._pool.redis, failed.settlement, row=row), *failed.owed]
 
@@ -303,9 +303,9 @@ def quota_warning(lease: Lease, rules: WarningRules) -> str | None:
     return f"{lease.key_id}: {lease.percent_used}% of its {lease.fullest_window} are used"
 
 
-def _made(called: Called, done: Answered | Failed) -> Call:
-    lease = called.leased.lease
-    return Call(lease.id, lease.key_id, called.started_at, done.ended_at, done.usage, done.cost_usd)
+def _made(started: Started, done: Answered | Failed) -> Call:
+    lease = started.leased.lease
+    return Call(lease.id, lease.key_id, started.at, done.ended_at, done.usage, done.cost_usd)
 
 
 def _ms(at: datetime) -> int:

@@ -18,8 +18,7 @@ local now = clock(ARGV[8])
 local first_ms, longest_ms, named_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local reason = ARGV[7]
 
-local held_until = tonumber(string.match(redis.call('GET', KEYS[1]) or '', '^%d+') or 0)
-if held_until > now then
+if held_until(KEYS[1]) > now then
   if named_ms then
     extend_hold(KEYS[1], now + named_ms, reason, now)
   end

@@ -5,4 +5,4 @@
 -- include holds.lua
 local now = clock(ARGV[4])
 local until_ms = ARGV[1] ~= '' and tonumber(ARGV[1]) or now + tonumber(ARGV[2])
-return (extend_hold(KEYS[1], until_ms, ARGV[3], now))
+return extend_hold(KEYS[1], until_ms, ARGV[3], now)
