@@ -6,7 +6,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")  # what the vault deletes or encrypts anew is not to stay in the file
 
 
 def _begin_on_sqlite(connection: Connection) -> None:
@@ -119,6 +120,13 @@ def _open_postgresql(url: URL) -> Engine:
 def _set_up_postgresql(connection: Any, _record: object) -> None:
     connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'")
     connection.commit()
+
+
+def forget_deleted(engine: Engine) -> None:
+    """Leave nothing of deleted rows in SQLite's write-ahead log, if nobody reads just now; PostgreSQL has its own vacuum."""
+    if engine.dialect.name == "sqlite":
+        with closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 @contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pool_worker.vault.importing import Imported, KeyEntry
 from pool_worker.vault.master_keys import master_keys
-from pool_worker.vault.sealing import Secret
+from pool_worker.vault.sealing import Secret, master_key_id
 from pool_worker.vault.shelf import Change
 from pool_worker.vault.store import Audit, Vault
 
-__all__ = ["Audit", "Change", "Imported", "KeyEntry", "Secret", "Vault", "master_keys"]
+__all__ = ["Audit", "Change", "Imported", "KeyEntry", "Secret", "Vault", "master_key_id", "master_keys"]

@@ -1,4 +1,8 @@
-"""The master keys that open the vault: from `ENCRYPTION_KEY`, else from a file in the home folder that only its owner reads."""
+"""The master keys that open the vault: from `ENCRYPTION_KEY`, else from a file in the home folder that only its owner reads.
+
+The file is read whenever the vault is opened, so a process that runs has a new one at once; what the environment says stays for
+as long as the process lives.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,22 @@ def master_keys(settings: Settings) -> tuple[Secret, ...]:
     if not path.exists():
         _create(path)
     return _parse(_read_private(path).split(), source=str(path))
+
+
+def add_to_file(settings: Settings) -> tuple[Secret, ...]:
+    """Put a new master key before those of the file; returns all, the newest first.
+
+    Raises:
+        ConfigurationError: as `master_keys` does.
+    """
+    keys = (Secret(Fernet.generate_key().decode()), *master_keys(settings))
+    _replace(settings.home / FILE_NAME, keys)
+    return keys
+
+
+def keep_newest_in_file(settings: Settings) -> None:
+    """Take all but the newest out of the file. Raises as `master_keys` does."""
+    _replace(settings.home / FILE_NAME, master_keys(settings)[:1])
 
 
 def _parse(words: list[str], *, source: str) -> tuple[Secret, ...]:
@@ -64,14 +84,24 @@ def _read_private(path: Path) -> str:
 def _create(path: Path) -> None:
     """Complete and private from its first moment; if two processes do it, the first file stays."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # of mode 0600
+    new = _written_beside(path, (Fernet.generate_key().decode(),))
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(Fernet.generate_key() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(name, path)
+        os.link(new, path)
     except FileExistsError:
         pass
     finally:
-        Path(name).unlink()
+        new.unlink()
+
+
+def _replace(path: Path, keys: tuple[str, ...]) -> None:
+    """In one step: who reads it meanwhile has all of the old content or all of the new."""
+    _written_beside(path, keys).replace(path)
+
+
+def _written_beside(path: Path, keys: tuple[str, ...]) -> Path:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # of mode 0600
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write("".join(f"{key}\n" for key in keys))
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(name)

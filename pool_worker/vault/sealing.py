@@ -15,6 +15,7 @@ from pool_client.errors import ConfigurationError
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 _HIDDEN_AT_LEAST = 8
 _PEPPER_BYTES = 32
+_ID_HEX = 8
 
 
 class Secret(str):
@@ -47,8 +48,19 @@ def last4(secret: str) -> str:
     return secret[-4:] if len(secret) >= 4 + _HIDDEN_AT_LEAST else ""
 
 
+def master_key_id(master_key: str) -> str:
+    """Eight hex digits by which people and tables tell master keys apart; they say nothing of the key, which is random."""
+    return hashlib.sha256(b"model-pool master key\0" + master_key.encode()).hexdigest()[:_ID_HEX]
+
+
+def sealed_with(token: str) -> str:
+    """The id of the master key that a token was encrypted with; "" if it was stored before tokens said so."""
+    key_id, named, _ = token.partition(":")
+    return key_id if named else ""
+
+
 class Sealer:
-    """Encrypts with the newest master key and opens with any.
+    """Encrypts with the newest master key and opens with any. A token is `<id of the master key>:<Fernet token>`.
 
     Fingerprints are keyed with a random pepper, which lies encrypted in the database: without a master key nobody can test a
     guess against them, and they survive a change of the master key. That the pepper opens also proves the master key right.
@@ -56,11 +68,12 @@ class Sealer:
 
     def __init__(self, master_keys: Sequence[str]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in master_keys])
+        self.ids = tuple(map(master_key_id, master_keys))
         self._pepper = b""
 
     def new_seal(self) -> str:
         """A new pepper, encrypted, for a database that has none."""
-        return self._fernet.encrypt(secrets.token_bytes(_PEPPER_BYTES)).decode()
+        return self._seal(secrets.token_bytes(_PEPPER_BYTES))
 
     def break_seal(self, sealed: str) -> None:
         """Take up the database's pepper.
@@ -69,17 +82,19 @@ class Sealer:
             ConfigurationError: if no master key opens it.
         """
         try:
-            self._pepper = self._fernet.decrypt(sealed)
+            self._pepper = self._open(sealed)
         except InvalidToken:
+            needed = sealed_with(sealed)
             msg = (
-                "none of the master keys opens this vault: its keys were encrypted with another one. Put that one into "
-                "ENCRYPTION_KEY (several are separated by commas, the newest first), or back into master.key in the home folder"
+                f"none of the master keys ({', '.join(self.ids)}) opens this vault: its keys were encrypted with another one"
+                f"{f' ({needed})' if needed else ''}. Put that one into ENCRYPTION_KEY (several are separated by commas, the "
+                "newest first), or back into master.key in the home folder"
             )
             raise ConfigurationError(msg) from None
 
     def encrypt(self, secret: str) -> str:
         """A token that `decrypt` opens."""
-        return self._fernet.encrypt(secret.encode()).decode()
+        return self._seal(secret.encode())
 
     def decrypt(self, token: str, *, key_id: str) -> Secret:
         """The secret in a token.
@@ -88,16 +103,24 @@ class Sealer:
             ConfigurationError: if it was damaged, or encrypted with a master key that is not here.
         """
         try:
-            return Secret(self._fernet.decrypt(token).decode())
+            return Secret(self._open(token).decode())
         except InvalidToken:
+            missing = "" if sealed_with(token) in self.ids else sealed_with(token)
             msg = (
-                f"{key_id}: its stored secret cannot be opened with the master keys given; add the missing one, or rotate the key"
+                f"{key_id}: its stored secret cannot be opened with the master keys given ({', '.join(self.ids)}); "
+                f"add the missing one{f' ({missing})' if missing else ''}, or rotate the key"
             )
             raise ConfigurationError(msg) from None
 
     def renew(self, token: str) -> str:
         """The same secret, encrypted with the newest master key."""
-        return self._fernet.rotate(token).decode()
+        return self._seal(self._open(token))
+
+    def _seal(self, content: bytes) -> str:
+        return f"{self.ids[0]}:{self._fernet.encrypt(content).decode()}"
+
+    def _open(self, token: str) -> bytes:
+        return self._fernet.decrypt(token.rpartition(":")[2])
 
     def columns(self, provider: str, secret: str) -> dict[str, str]:
         """What a row of `api_keys` keeps of a secret."""

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine, insert, select, update
 
 from pool_client.errors import ConfigurationError
-from pool_worker.ledger.database import VAULT_LOCK, writing
-from pool_worker.ledger.tables import key_audit, vault_seal
+from pool_worker.ledger.database import VAULT_LOCK, forget_deleted, writing
+from pool_worker.ledger.tables import api_keys, key_audit, vault_seal
 from pool_worker.registry import Key
 from pool_worker.vault.facts import check_facts, check_index, check_provider
 from pool_worker.vault.importing import Imported, KeyEntry, import_entry
-from pool_worker.vault.sealing import Sealer, Secret, checked
+from pool_worker.vault.sealing import Sealer, Secret, checked, sealed_with
 from pool_worker.vault.shelf import Change, KeyColumns, Shelf, as_key
 
 
@@ -57,6 +57,11 @@ class Vault:
         self._now = now
         self._sealer.break_seal(self._seal())
 
+    @property
+    def master_key_ids(self) -> tuple[str, ...]:
+        """Which master keys this one has, the newest first; see `master_key_id`."""
+        return self._sealer.ids
+
     def add(
         self,
         provider: str,
@@ -77,9 +82,7 @@ class Vault:
         """
         check_provider(provider)
         check_index(index)
-        said = {"priority": priority, "quota_group": quota_group, "daily_limit": daily_limit}
-        facts = {name: value for name, value in said.items() if value is not None}
-        check_facts(facts)
+        facts = _said(priority=priority, quota_group=quota_group, daily_limit=daily_limit)
         word = checked(secret, provider=provider)
         with self._shelf(actor) as shelf:
             known = shelf.with_fingerprint(self._sealer.fingerprint(provider, word))
@@ -144,6 +147,24 @@ class Vault:
                 raise ConfigurationError(msg)
             return as_key(shelf.change(row, Change.ROTATED, last_rotated=shelf.at, **columns))
 
+    def update(
+        self,
+        key_id: str,
+        *,
+        priority: int | None = None,
+        quota_group: str | None = None,
+        daily_limit: int | None = None,
+        actor: str | None = None,
+    ) -> Key:
+        """Change what is said of a key; None leaves a fact as it is.
+
+        Raises:
+            ConfigurationError: if there is no such key, or a value is wrong.
+        """
+        facts = _said(priority=priority, quota_group=quota_group, daily_limit=daily_limit)
+        with self._shelf(actor) as shelf:
+            return as_key(shelf.update_facts(shelf.row(key_id), facts))
+
     def revoke(self, key_id: str, *, actor: str | None = None) -> Key:
         """Take a key out of use and delete its secret; its row stays, for the books name it.
 
@@ -154,17 +175,31 @@ class Vault:
             row = shelf.row(key_id)
             if row["is_active"]:
                 row = shelf.change(row, Change.REVOKED, is_active=False, encrypted_key=None)
-            return as_key(row)
+        forget_deleted(self._engine)
+        return as_key(row)
 
     def renew(self, *, actor: str | None = None) -> int:
-        """Encrypt everything again with the newest master key, after which the older ones can go; returns the number of keys."""
+        """Encrypt everything again with the newest master key, after which the older ones can go; returns the number of keys.
+
+        What is so already is left alone.
+        """
+        newest = self._sealer.ids[0]
         with self._shelf(actor) as shelf:
-            rows = [row for row in shelf.rows() if row["encrypted_key"] is not None]
+            rows = [row for row in shelf.rows() if row["encrypted_key"] and sealed_with(row["encrypted_key"]) != newest]
             for row in rows:
-                shelf.change(row, Change.RENEWED, encrypted_key=self._sealer.renew(row["encrypted_key"]))
+                renewed = self._sealer.renew(row["encrypted_key"])
+                shelf.change(row, Change.RENEWED, detail=f"with master key {newest}", encrypted_key=renewed)
             sealed = shelf.connection.execute(select(vault_seal.c.sealed)).scalar_one()
-            shelf.connection.execute(update(vault_seal).values(sealed=self._sealer.renew(sealed)))
+            if sealed_with(sealed) != newest:
+                shelf.connection.execute(update(vault_seal).values(sealed=self._sealer.renew(sealed)))
+        forget_deleted(self._engine)
         return len(rows)
+
+    def needs(self) -> frozenset[str]:
+        """The ids of the master keys that something in the vault is encrypted with; "" for what does not say."""
+        with self._engine.connect() as connection:
+            tokens = (*connection.execute(select(api_keys.c.encrypted_key)).scalars(), self._seal())
+        return frozenset(sealed_with(token) for token in tokens if token)
 
     def audit(self, *, key_id: str | None = None, limit: int = 100) -> tuple[Audit, ...]:
         """What was done, the newest first; with `key_id` to one key."""
@@ -196,6 +231,12 @@ class Vault:
             token = self._sealer.encrypt(secret)
             return shelf.change(known, Change.RESTORED, is_active=True, encrypted_key=token, **facts)
         return shelf.update_facts(known, facts)
+
+
+def _said(**facts: object) -> KeyColumns:
+    said = {name: value for name, value in facts.items() if value is not None}
+    check_facts(said)
+    return said
 
 
 def _this_process() -> str:

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from pool_client.errors import ConfigurationError
 from pool_worker.settings import Settings
 from pool_worker.vault import master_keys
+from pool_worker.vault.master_keys import add_to_file, keep_newest_in_file
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,17 @@ def test_a_second_line_of_the_file_is_an_older_master_key(tmp_path: Path) -> Non
     new = Fernet.generate_key().decode()
     (tmp_path / "master.key").write_text(f"{new}\n{old}\n")
     assert master_keys(settings) == (new, old)
+
+
+def test_a_new_one_is_put_into_the_file_and_older_ones_are_taken_out(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    (old,) = master_keys(settings)
+    new, kept = add_to_file(settings)
+    assert (kept, master_keys(settings)) == (old, (new, old))
+    keep_newest_in_file(settings)
+    assert master_keys(settings) == (new,)
+    assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
+    assert stat.S_IMODE((tmp_path / "master.key").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"hush-not-a-key\n", b"\xff\xfe"])

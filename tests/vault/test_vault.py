@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Engine, select, text, update
 
 from pool_client.errors import ConfigurationError
-from pool_worker.ledger.database import writing
+from pool_worker.ledger.database import open_database, writing
+from pool_worker.ledger.schema import migrate
 from pool_worker.ledger.tables import api_keys, key_audit, vault_seal
 from pool_worker.registry import Key
-from pool_worker.vault import Vault
+from pool_worker.vault import Vault, master_key_id
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PLANTED = "gsk_planted_SECRET_0123456789"
@@ -146,7 +150,8 @@ def test_a_short_secret_is_not_given_away_by_its_end(vault: Vault) -> None:
 
 def test_a_wrong_master_key_is_told_when_the_vault_is_opened(open_vault: OpenVault, master_key: str) -> None:
     open_vault(master_key)
-    with pytest.raises(ConfigurationError, match="none of the master keys opens this vault"):
+    needed = master_key_id(master_key)
+    with pytest.raises(ConfigurationError, match=rf"none of the master keys .* opens this vault: .* another one \({needed}\)"):
         open_vault(Fernet.generate_key().decode())
 
 
@@ -157,12 +162,70 @@ def test_a_new_master_key_opens_with_the_old_one_beside_it_and_alone_after_renew
     new = Fernet.generate_key().decode()
     both = open_vault(new, master_key)
     assert both.secrets() == {"groq#1": PLANTED}
+    assert both.needs() == {master_key_id(master_key)}
     assert both.renew() == 1
+    assert both.needs() == {master_key_id(new)}
+    assert both.renew() == 0, "it is so already"
     alone = open_vault(new)
     assert alone.secrets() == {"groq#1": PLANTED}
     assert alone.add("groq", PLANTED).id == "groq#1", "the fingerprints are still the same"
     with pytest.raises(ConfigurationError):
         open_vault(master_key)
+
+
+def test_what_was_encrypted_before_tokens_named_their_master_key_opens_and_is_renewed(
+    vault: Vault, engine: Engine, master_key: str
+) -> None:
+    vault.add("groq", PLANTED)
+    with writing(engine) as connection:
+        token = connection.execute(select(api_keys.c.encrypted_key)).scalar_one()
+        connection.execute(update(api_keys).values(encrypted_key=token.partition(":")[2]))
+    assert vault.secrets() == {"groq#1": PLANTED}
+    assert vault.needs() == {"", master_key_id(master_key)}
+    assert vault.renew() == 1
+    assert vault.needs() == {master_key_id(master_key)}
+
+
+def test_nothing_that_an_old_master_key_opens_stays_in_the_files(tmp_path: Path, master_key: str) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'ledger.db'}")
+    migrate(engine)
+    vault = Vault(engine, [master_key])
+    for number in range(40):
+        vault.add("groq", f"{PLANTED}{number}")
+    vault.revoke("groq#7")
+    new = Fernet.generate_key().decode()
+    assert opened_in(tmp_path, master_key) >= 40
+    Vault(engine, [new, master_key]).renew()
+    assert opened_in(tmp_path, master_key) == 0
+    assert opened_in(tmp_path, new) == 40, "39 keys and the seal"
+    engine.dispose()
+
+
+def opened_in(folder: Path, master_key: str) -> int:
+    """How many tokens in the files of a folder a master key opens."""
+    fernet = Fernet(master_key)
+    sizes = [4 * math.ceil((57 + 16 * blocks) / 3) for blocks in (1, 2, 3, 4)]  # whatever stands behind them
+
+    def opens(token: bytes) -> bool:
+        try:
+            return bool(fernet.decrypt(token))
+        except InvalidToken:
+            return False
+
+    texts = [path.read_bytes() for path in folder.iterdir()]
+    starts = [text[found.start() :] for text in texts for found in re.finditer(b"gAAAA", text)]
+    return len({start[: sizes[0]] for start in starts if any(opens(start[:size]) for size in sizes)})
+
+
+def test_facts_of_a_key_are_changed_without_its_secret(vault: Vault) -> None:
+    vault.add("groq", PLANTED, priority=2, quota_group="ann")
+    assert vault.update("groq#1", priority=5, daily_limit=100).priority == 5
+    assert vault.update("groq#1") == Key("groq#1", "groq", priority=5, quota_group="ann", daily_limit=100, last4="6789")
+    assert actions(vault) == ["added", "updated"]
+    with pytest.raises(ConfigurationError, match="priority: 0 is not a whole number from 1 to 1000"):
+        vault.update("groq#1", priority=0)
+    with pytest.raises(ConfigurationError, match="groq#9"):
+        vault.update("groq#9", priority=1)
 
 
 def test_a_damaged_secret_is_told_by_its_key(vault: Vault, engine: Engine) -> None:
