@@ -19,6 +19,7 @@ ProviderOverloadedError       provider          no capacity at all just now
 ProviderFailedError           provider          5xx, time-out, broken connection
 BadAnswerError                provider          it answered, but not in a form that can be understood
 AbandonedError                us                we broke the call off: its job was cancelled, or the worker left
+KeyReplacedError              us                the key was rotated or revoked under the call: the same again
 ============================  ================  =============================================================
 """
 
@@ -199,6 +200,13 @@ class BadAnswerError(AttemptError):
 
 class AbandonedError(AttemptError):
     """The call was broken off from our side: its job was cancelled, or the worker left."""
+
+    scope = Scope.US
+    is_failover = False
+
+
+class KeyReplacedError(AttemptError):
+    """The key was refused with a secret that it has no longer."""
 
     scope = Scope.US
     is_failover = False

@@ -219,6 +219,9 @@ DISABLED_MODELS = "pool:models:disabled"
 RELOADS = "pool:reloads"
 """String: how often the workers were told to read the configuration files again. *Lasting*."""
 
+KEY_CHANGES = "pool:keys:changes"
+"""String: how often the workers were told that API keys have changed in the vault. *Lasting*."""
+
 
 BEAT_PREFIX = "pool:beat:"
 """Before the names of redbeat's own redis keys: its entries (*lasting*, rewritten from `beat_schedule.py`) and its lock."""

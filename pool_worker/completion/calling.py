@@ -12,7 +12,14 @@ from functools import partial
 from pool_client.job import Job, Usage
 from pool_worker.completion.estimates import charge_of_answer, estimate_usage, max_tokens_to_send
 from pool_worker.completion.speaking import Speaker
-from pool_worker.errors import AbandonedError, AttemptError, CutShortError, WindowSpentError
+from pool_worker.errors import (
+    AbandonedError,
+    AttemptError,
+    AuthenticationFailedError,
+    CutShortError,
+    KeyReplacedError,
+    WindowSpentError,
+)
 from pool_worker.health import blame, reason_of, well
 from pool_worker.limits import performance
 from pool_worker.limits.acquire import Lease
@@ -99,13 +106,15 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
         asyncio.CancelledError: if it is to be broken off; `abandoned` then says what is owed.
     """
     provider, model = lease.candidate.provider, lease.candidate.model
+    secret = ""
     try:
+        secret = await pool.secret_of(provider, lease.key_id)
         async with Speaker(pool.redis, job.id, attempt_id=lease.id) as speaker:
             success = await attempt(
                 pool.http,
                 provider=provider,
                 model=model,
-                secret=await pool.secret_of(provider, lease.key_id),
+                secret=secret,
                 job=job,
                 max_tokens=max_tokens_to_send(job, lease),
                 timeout_s=_timeout_s(job, provider.timeout_s, pool),
@@ -114,7 +123,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
                 on_text=speaker.say,
             )
     except AttemptError as error:
-        return _failed(job, lease, pool, error, sending=sending)
+        return _failed(job, lease, pool, await _as_of_now(error, lease, pool, secret=secret), sending=sending)
     took_ms, ended_at, answer = sending.took_ms, pool.now(), success.answer
     usage = answer.usage if answer.usage_reported else estimate_usage(job, model)
     cost_usd = model.price.cost_usd(usage)
@@ -211,6 +220,14 @@ def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sen
             seen=seen_failing,
         )
     return Failed(error, usage, cost_usd, now, ended, (partial(blame, pool.redis, error, lease, now=now),))
+
+
+async def _as_of_now(error: AttemptError, lease: Lease, pool: Resources, *, secret: str) -> AttemptError:
+    """A key that was rotated or revoked while it was called is not to blame for being refused."""
+    is_refused = isinstance(error, AuthenticationFailedError) and lease.candidate.provider.needs_key
+    if is_refused and await pool.has_replaced(lease.key_id, secret):
+        return KeyReplacedError(status_code=error.status_code)
+    return error
 
 
 def _timeout_s(job: Job, provider_s: float, pool: Resources) -> float:

@@ -1,4 +1,8 @@
-"""Asking a provider whether it is well, by the cheapest question that it answers: which models there are."""
+"""Asking a provider whether it is well, by the cheapest question that it answers: which models there are.
+
+A provider's `extra` may name another one, such as `probe_path: key`: OpenRouter lists its models for everybody, and looks at
+the key only where it is asked about that.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +32,13 @@ async def probe(
     now: Callable[[], datetime],
     within_s: float = WITHIN_S,
 ) -> None:
-    """One listing call; returns if it was answered. It counts against no quota of completions.
-
-    Not every provider looks at the key for it (OpenRouter does not).
+    """One such call; returns if it was answered. It counts against no quota of completions.
 
     Raises:
         AttemptError: One of its subclasses: the provider is not well, does not accept the key, or has no such list.
     """
-    url = urljoin(provider.base_url.rstrip("/") + "/", protocol_of(provider).listing_path)
+    path = str(provider.extra.get("probe_path") or protocol_of(provider).listing_path)
+    url = urljoin(provider.base_url.rstrip("/") + "/", path)
     reply = await exchange(http, url, headers=authorized(provider, secret=secret), timeout_s=within_s)
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own range of success
         refusal = Refusal(provider_id=provider.id, status=reply.status, headers=reply.headers, body=decoded_or_text(reply))

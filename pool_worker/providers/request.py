@@ -5,7 +5,8 @@ A provider's `extra`, or a model's `metadata` for that model alone, may hold the
     rename_fields: {seed: random_seed}      # other names of fields of the request
     drop_fields: [temperature]              # fields that are refused
 
-and a provider's `extra` also `send_job_id: true`: X-Job-Id, for a server of our own that counts calls by job.
+and a provider's `extra` also `send_job_id: true`: X-Job-Id, for a server of our own that counts calls by job; and `probe_path`
+(see `probe`).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from pool_worker.limits.clock import ClockError
 from pool_worker.lua import load_scripts
 from pool_worker.providers.http import open_http
 from pool_worker.registry import Registry
-from pool_worker.resources.secrets import read_secrets, served_providers
+from pool_worker.resources.keyring import read_keyring
 from pool_worker.resources.shared import Books, Resources
 from pool_worker.rollout.orders import read_orders
 from pool_worker.rollout.presence import Presence, say_alive
@@ -54,21 +54,29 @@ async def open_resources(
         redis.RedisError: if Redis cannot be reached.
     """
     strategy = load_strategy(registry.rules.strategy)
-    served = served_providers(registry, served_queues)
-    keys, secrets = await asyncio.to_thread(read_secrets, settings, registry, served)
     async with AsyncExitStack() as stack:
         url = settings.redis_url or DEFAULT_URL
-        books = Books(connect(url, decode=False), open_database(settings.ledger_url))
-        stack.callback(books.close)
         client = _connect(url)
         stack.push_async_callback(client.aclose)
+        orders = await read_orders(client)  # before the vault is: what changes there meanwhile is read again
+        read = await asyncio.to_thread(read_keyring, settings, registry, served_queues=served_queues, worker=worker)
+        books = Books(connect(url, decode=False), open_database(settings.ledger_url))
+        stack.callback(books.close)
+        presence = Presence(
+            worker,
+            os.getpid(),
+            tuple(sorted(served_queues)),
+            datetime.now(UTC),
+            key_changes=orders.key_changes,
+            master_keys=read.master_keys,
+        )
         resources = Resources(
             settings=settings,
-            registry=replace(registry, keys=keys),
-            secrets=secrets,
+            registry=replace(registry, keys=read.keys),
+            secrets=read.secrets,
             served_queues=served_queues,
             planned_queues=frozenset(registry.queues()),
-            presence=Presence(worker, os.getpid(), tuple(sorted(served_queues)), datetime.now(UTC)),
+            presence=presence,
             redis=client,
             http=await stack.enter_async_context(open_http(concurrency=settings.concurrency)),
             jobs=Jobs(client, worker=worker),
@@ -80,7 +88,7 @@ async def open_resources(
         rooms = ("broker", "cache", "completion", "health", "limits")
         await load_scripts(client, *(f"pool_worker.{room}" for room in rooms))
         await resources.enroll()
-        await resources.follow(await read_orders(client))
+        await resources.follow(orders)
         await say_alive(client, resources.presence)
         for background in (_stay_alive(resources), _listen(resources), _keep_looking(resources)):
             await stack.enter_async_context(running_beside(background))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -31,7 +31,7 @@ from pool_worker.limits.enroll import enroll
 from pool_worker.limits.performance import Performance, performance_of
 from pool_worker.limits.token_history import TokenHistory, read_token_history
 from pool_worker.registry import Provider, Registry
-from pool_worker.resources.secrets import read_secrets, served_providers
+from pool_worker.resources.keyring import read_keyring
 from pool_worker.rollout.orders import Orders, read_orders
 from pool_worker.rollout.presence import Presence, read_presences, say_alive
 from pool_worker.rollout.publishing import publish
@@ -94,6 +94,7 @@ class Resources:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
     _published: Registry | None = None
+    _following: asyncio.Lock = field(default_factory=asyncio.Lock)
     _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
 
@@ -145,14 +146,33 @@ class Resources:
         Raises:
             redis.RedisError: if Redis cannot be reached or refuses; the next look makes up for it.
         """
-        if orders.disabled != self.registry.disabled:
-            self.registry = replace(self.registry, disabled=orders.disabled)
-        if orders.reloads != self.presence.reloads:
-            await self._reload(orders.reloads)
-        if self._published is not self.registry:
-            registry = self.registry
-            await publish(self.redis, registry)
-            self._published = registry
+        async with self._following:
+            if orders.disabled != self.registry.disabled:
+                self.registry = replace(self.registry, disabled=orders.disabled)
+            if orders.key_changes != self.presence.key_changes:
+                await self._take_keys(orders.key_changes)
+            if orders.reloads != self.presence.reloads:
+                await self._reload(orders.reloads)
+            if self._published is not self.registry:
+                registry = self.registry
+                await publish(self.redis, registry)
+                self._published = registry
+
+    async def _take_keys(self, key_changes: int) -> None:
+        """Take the keys as the vault has them now; while it cannot be read the present ones are kept."""
+        was = self.presence
+        try:
+            await self._read_vault()
+        except (SQLAlchemyError, ConfigurationError) as error:
+            trouble = str(error) if isinstance(error, ConfigurationError) else f"the database is away ({type(error).__name__})"
+            self.presence = replace(was, keys_trouble=trouble)
+            if trouble != was.keys_trouble:
+                logger.warning("keys have changed in the vault, and this worker cannot read them: %s", trouble)
+        else:
+            await self.enroll()
+            self.presence = replace(self.presence, key_changes=key_changes, keys_trouble="")
+            logger.info("keys have changed in the vault: %d of %d may be used here", len(self.secrets), len(self.registry.keys))
+        await say_alive(self.redis, self.presence)
 
     async def _reload(self, reloads: int) -> None:
         """Take the configuration as its files say now; if they have mistakes, keep the present one and tell."""
@@ -194,20 +214,30 @@ class Resources:
         if not provider.needs_key:
             return ""
         if key_id not in self.secrets:
-            await self._read_vault_again(key_id)
-        return self.secrets[key_id]
-
-    async def _read_vault_again(self, key_id: str) -> None:
-        served = served_providers(self.registry, self.served_queues)
-        try:
-            keys, self.secrets = await asyncio.to_thread(read_secrets, self.settings, self.registry, served)
-        except (SQLAlchemyError, ConfigurationError) as error:
-            why = f"the vault cannot be read now ({type(error).__name__})"
-            raise self._secret_missing(why) from None
-        self.registry = replace(self.registry, keys=keys)
+            try:
+                await self._read_vault()
+            except (SQLAlchemyError, ConfigurationError) as error:
+                why = f"the vault cannot be read now ({type(error).__name__})"
+                raise self._secret_missing(why) from None
         if key_id not in self.secrets:
             why = f"{key_id} is not in the vault"
             raise self._secret_missing(why)
+        return self.secrets[key_id]
+
+    async def has_replaced(self, key_id: str, secret: str) -> bool:
+        """Whether a key that was called with this secret has another by now, or was revoked."""
+        if self.secrets.get(key_id) == secret:
+            with suppress(redis.RedisError):
+                await self.follow(await read_orders(self.redis))
+        return self.secrets.get(key_id) != secret
+
+    async def _read_vault(self) -> None:
+        read = await asyncio.to_thread(
+            read_keyring, self.settings, self.registry, served_queues=self.served_queues, worker=self.presence.name
+        )
+        self.secrets = read.secrets
+        self.registry = replace(self.registry, keys=read.keys)
+        self.presence = replace(self.presence, master_keys=read.master_keys)
 
     def _secret_missing(self, reason: str) -> SecretMissingError:
         """The key is left alone for a fixed time: other workers may be able to read its secret."""

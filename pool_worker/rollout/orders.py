@@ -1,4 +1,4 @@
-"""What a person tells all workers, kept in Redis: which models not to use, and how often to read the configuration again."""
+"""What a person tells all workers, kept in Redis: which models not to use, and how often to read configuration and keys again."""
 
 from __future__ import annotations
 
@@ -21,16 +21,21 @@ class Orders:
     """Model id → the reason given ("" = none)."""
     reloads: int = 0
     """How often a reload was asked for."""
+    key_changes: int = 0
+    """How often API keys have changed in the vault."""
 
 
 async def read_orders(client: redis.asyncio.Redis) -> Orders:
-    """Two reads that travel together.
+    """Reads that travel together.
 
     Raises:
         redis.RedisError: if Redis cannot be reached.
     """
-    disabled, reloads = await asyncio.gather(client.hgetall(redis_keys.DISABLED_MODELS), client.get(redis_keys.RELOADS))
-    return Orders(cast("dict[str, str]", disabled), int(reloads or 0))
+    disabled, counts = await asyncio.gather(
+        client.hgetall(redis_keys.DISABLED_MODELS), client.mget(redis_keys.RELOADS, redis_keys.KEY_CHANGES)
+    )
+    reloads, key_changes = (int(count or 0) for count in counts)
+    return Orders(cast("dict[str, str]", disabled), reloads, key_changes)
 
 
 def read_disabled(client: redis.Redis) -> Mapping[str, str]:
@@ -69,3 +74,12 @@ async def order_reload(client: redis.asyncio.Redis) -> int:
         redis.RedisError: if Redis cannot be reached or refuses.
     """
     return int(await client.incr(redis_keys.RELOADS))
+
+
+async def order_keys(client: redis.asyncio.Redis) -> int:
+    """Have all workers read their keys again, for some have changed in the vault; returns the number of this change.
+
+    Raises:
+        redis.RedisError: if Redis cannot be reached or refuses.
+    """
+    return int(await client.incr(redis_keys.KEY_CHANGES))

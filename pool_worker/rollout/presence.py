@@ -27,6 +27,12 @@ class Presence:
     """What `redis_keys.RELOADS` was when it last read its configuration files because it was told to."""
     trouble: str = ""
     """The mistakes that it found in them then, a line each, and for which it keeps what it had."""
+    key_changes: int = 0
+    """What `redis_keys.KEY_CHANGES` was when it last read its keys."""
+    master_keys: tuple[str, ...] = ()
+    """The ids of the vault's master keys that it has, the newest first."""
+    keys_trouble: str = ""
+    """Why it has not read its keys since they changed."""
 
 
 async def say_alive(client: redis.asyncio.Redis, presence: Presence) -> None:
@@ -61,4 +67,7 @@ def _parse(name: str, value: str) -> Presence:
         since=datetime.fromisoformat(facts["since"]),
         reloads=facts.get("reloads", 0),
         trouble=facts.get("trouble", ""),
+        key_changes=facts.get("key_changes", 0),
+        master_keys=tuple(facts.get("master_keys", ())),
+        keys_trouble=facts.get("keys_trouble", ""),
     )

@@ -15,7 +15,7 @@ from pool_worker.simulator.delivery import Delivery, deliver, output_tokens_sent
 from pool_worker.simulator.durations import whole_seconds
 from pool_worker.simulator.exchange import Exchange
 from pool_worker.simulator.faults import AT_THE_DOOR, IN_THE_ANSWER, Fault, FaultKind
-from pool_worker.simulator.formats import ADDRESSES, asked_format, listing_format
+from pool_worker.simulator.formats import ADDRESSES, CHAT, asked_format, asks_of_key, listing_format
 from pool_worker.simulator.formats.format import Format, Reply, ToldUsage
 from pool_worker.simulator.headers import Headers
 from pool_worker.simulator.latency import draw_latency_s
@@ -83,20 +83,33 @@ class Gateway:
             await self._ask(Visit(exchange, provider, asked))
         elif (listing := listing_format(exchange, provider.id)) is not None:
             await self._models(Visit(exchange, provider, listing))
+        elif asks_of_key(exchange):
+            await self._key(Visit(exchange, provider, CHAT))
         else:
             await _say_404(exchange, f"a provider has {ADDRESSES}")
 
     async def _models(self, visit: Visit) -> None:
         provider = visit.provider
+        if await self._account_that_may_look(visit):
+            listed = visit.format.models(provider.models or ANY_MODEL, provider=provider.id, created=int(self.simulation.clock()))
+            await visit.exchange.reply(200, orjson.dumps(listed))
+
+    async def _key(self, visit: Visit) -> None:
+        if account := await self._account_that_may_look(visit):
+            facts = {"label": account.label, "limit": None, "limit_remaining": None, "usage": 0, "is_free_tier": True}
+            await visit.exchange.reply(200, orjson.dumps({"data": facts}))
+
+    async def _account_that_may_look(self, visit: Visit) -> Account | None:
+        """Whose key it is, for a question that is no completion; None after a refusal was answered."""
+        provider = visit.provider.id
         account = await self._account_at_the_door(visit)
         if account is None:
-            return
-        if self.simulation.faults.take({FaultKind.UNAUTHORIZED}, provider=provider.id, key=account.label):
-            await visit.explain(visit.format.unknown_key(provider.id))
-            return
-        self.simulation.tallies[provider.id].listings += 1
-        listed = visit.format.models(provider.models or ANY_MODEL, provider=provider.id, created=int(self.simulation.clock()))
-        await visit.exchange.reply(200, orjson.dumps(listed))
+            return None
+        if self.simulation.faults.take({FaultKind.UNAUTHORIZED}, provider=provider, key=account.label):
+            await visit.explain(visit.format.unknown_key(provider))
+            return None
+        self.simulation.tallies[provider].listings += 1
+        return account
 
     async def _ask(self, visit: Visit) -> None:
         raw = await visit.exchange.body()

@@ -115,6 +115,15 @@ class Vault:
         with self._engine.connect() as connection:
             return tuple(as_key(row) for row in Shelf(connection, actor=self._actor, at=self._now()).rows())
 
+    def known(self, key_id: str) -> Key:
+        """The key of this id, without its secret.
+
+        Raises:
+            ConfigurationError: if there is none; the message names those that there are.
+        """
+        with self._engine.connect() as connection:
+            return as_key(Shelf(connection, actor=self._actor, at=self._now()).row(key_id))
+
     def secrets(self, providers: Iterable[str] | None = None, *, actor: str | None = None) -> dict[str, Secret]:
         """Key id → secret, of the active keys of these providers (None: of all). Each reading is recorded.
 

@@ -65,6 +65,16 @@ def test_the_native_list_of_gemini_is_an_answer_and_is_asked_with_its_header() -
     assert "authorization" not in headers
 
 
+def test_a_provider_may_be_asked_another_question() -> None:
+    async def scenario() -> list[str]:
+        async with serve(always(reply(200, {"data": {}}))) as server, open_http(concurrency=1) as http:
+            provider = Provider(id="openrouter", base_url=server.url, extra={"probe_path": "key"})
+            await probe(http, provider=provider, secret=SECRET, now=lambda: datetime.now(UTC))
+            return [request["line"].split()[1] for request in server.requests]
+
+    assert asyncio.run(scenario()) == ["/v1/key"]
+
+
 def test_a_protocol_may_list_elsewhere() -> None:
     async def scenario() -> list[str]:
         async with serve(always(reply(200, {"models": []}))) as server, open_http(concurrency=1) as http:

@@ -71,6 +71,14 @@ def test_models_are_listed_with_a_good_key_only(simulate: Simulate, http: httpx2
     assert (counts["listings"], counts["unauthorized"], counts["requests"]) == (1, 2, 0)
 
 
+def test_a_key_is_told_about_itself(simulate: Simulate, http: httpx2.Client) -> None:
+    row = Provider(id="openrouter", base_url="https://openrouter.ai/api/v1")
+    simulator = simulate(profile_from([row], {"openrouter": 1}))
+    url = f"{simulated(row, simulator.url).base_url}/key"
+    assert http.get(url, headers={"authorization": "Bearer sim-openrouter-1"}).json()["data"]["label"] == "openrouter#1"
+    assert http.get(url, headers={"authorization": "Bearer wrong"}).status_code == 401
+
+
 def test_too_much_for_the_context_is_a_400_of_its_own(simulate: Simulate, ask: Ask) -> None:
     row = Provider(id="openai", base_url="https://api.openai.com/v1")
     model = Model(id="m", provider="openai", name="m", context_window=100)

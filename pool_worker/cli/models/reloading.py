@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,12 +16,9 @@ from pool_worker.cli.models.known import known_registry
 from pool_worker.cli.reaching import reach
 from pool_worker.cli.terminal import as_typed, err, out
 from pool_worker.registry import Registry
+from pool_worker.rollout.following import WAIT_S, wait_for_workers
 from pool_worker.rollout.orders import order_reload
-from pool_worker.rollout.presence import Presence, read_presences
-
-WAIT_S = 8.0
-"""Workers look every two seconds, and need less than one to read."""
-LOOK_EVERY_S = 0.1
+from pool_worker.rollout.presence import Presence
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +52,7 @@ async def _reload(url: str) -> tuple[int, Sequence[Presence]]:
     """The reload's number, and the workers when all had read, or when waiting for them was over."""
     async with redis.asyncio.Redis.from_url(url, **connection_options(asynchronous=True)) as client:
         number = await order_reload(client)
-        until = time.monotonic() + WAIT_S
-        while True:
-            workers = await read_presences(client)
-            if all(worker.reloads >= number for worker in workers) or time.monotonic() > until:
-                return number, workers
-            await asyncio.sleep(LOOK_EVERY_S)
+        return number, await wait_for_workers(client, lambda worker: worker.reloads >= number)
 
 
 def _outcome(worker: Presence, number: int) -> Taken:

@@ -12,7 +12,8 @@ from pool_worker.simulator.formats.gemini import GeminiFormat
 CHAT = ChatFormat()
 FORMATS: tuple[Format, ...] = (AnthropicFormat(), GeminiFormat(), CohereFormat(), CHAT)
 MODELS = "/models"
-ADDRESSES = f"POST …{', …'.join(one.address for one in reversed(FORMATS))} and GET …{MODELS}"
+KEY = "/key"
+ADDRESSES = f"POST …{', …'.join(one.address for one in reversed(FORMATS))} and GET …{MODELS} or …{KEY}"
 
 
 def asked_format(exchange: Exchange) -> Format | None:
@@ -27,3 +28,8 @@ def listing_format(exchange: Exchange, provider: str) -> Format | None:
     if exchange.method != "GET" or not exchange.path.endswith(MODELS):
         return None
     return next((one for one in FORMATS if one.lists(exchange, provider)), CHAT)
+
+
+def asks_of_key(exchange: Exchange) -> bool:
+    """Whether what is known of the key itself is asked for, as OpenRouter tells it."""
+    return exchange.method == "GET" and exchange.path.endswith(KEY)

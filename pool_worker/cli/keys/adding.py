@@ -1,0 +1,70 @@
+"""`model-pool keys add` and `import`: keys come into the vault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pool_worker.cli.keys.opening import GROUP_HELP, LIMIT_HELP, PRIORITY_HELP, ask_for_secret, configuration, open_vault
+from pool_worker.cli.keys.telling import tell_workers
+from pool_worker.cli.plan import ENV_FILE
+from pool_worker.cli.preparing import import_env_file
+from pool_worker.cli.running import connected_settings
+from pool_worker.cli.terminal import CommandError, err, out
+from pool_worker.config.mistakes import did_you_mean
+from pool_worker.settings import Settings
+from pool_worker.vault import Change
+
+
+def import_command(file: Annotated[Path, typer.Argument(help="A .env file.")] = ENV_FILE) -> None:
+    """Import the keys of a .env file: GROQ_API_KEY_1, GROQ_KEY_1_PRIORITY, …; again brings the vault in line with it."""
+    if not file.is_file():
+        msg = f"{file} is not a file: write lines such as GROQ_API_KEY_1=gsk_… into one, and name it"
+        raise CommandError(msg, exit_code=2)
+    settings = connected_settings(Settings())
+    providers = configuration(settings).providers
+    with open_vault(settings) as vault:
+        imported = import_env_file(vault, file, providers, report=_Notes())
+    for each in imported:
+        out.print(f"{each.key.id:<16} {each.change.value}")
+    if not imported:
+        out.print(f"{file} has no key")
+    if any(each.change is not Change.UNCHANGED for each in imported):
+        tell_workers(settings, renewed=[each.key.id for each in imported if each.change is Change.ROTATED])
+
+
+def add_command(
+    provider: Annotated[str, typer.Argument(help="Its id in providers.yaml: groq, gemini, …")],
+    misplaced: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    *,
+    priority: Annotated[int | None, typer.Option(min=1, help=PRIORITY_HELP)] = None,
+    quota_group: Annotated[str | None, typer.Option(help=GROUP_HELP)] = None,
+    daily_limit: Annotated[int | None, typer.Option(min=1, help=LIMIT_HELP)] = None,
+) -> None:
+    """Add a key. The secret is asked for, or read from stdin: `model-pool keys add groq < secret.txt`."""
+    if misplaced:  # most likely the secret: it is not repeated
+        msg = "give no key on the command line, where your shell's history keeps it: you are asked for it, or pipe it in"
+        raise CommandError(msg, exit_code=2)
+    settings = connected_settings(Settings())
+    known = configuration(settings).providers
+    if provider not in known:
+        msg = f'"{provider}" is not a provider; {did_you_mean(provider, known)}'
+        raise CommandError(msg, exit_code=2)
+    secret = ask_for_secret(provider)
+    with open_vault(settings) as vault:
+        key = vault.add(provider, secret, priority=priority, quota_group=quota_group, daily_limit=daily_limit)
+    out.print(f"{key.id} is in the vault (…{key.last4})" if key.last4 else f"{key.id} is in the vault")
+    tell_workers(settings)
+
+
+class _Notes:
+    """Tells on stderr what an import left out."""
+
+    def log(self, part: str, line: str) -> None:
+        """No child writes here."""
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        err.print(text)

@@ -1,0 +1,67 @@
+"""`model-pool keys rotate`, `set` and `revoke`: a key gets a new secret or other facts, or goes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pool_worker.cli.keys.opening import (
+    GROUP_HELP,
+    LIMIT_HELP,
+    PRIORITY_HELP,
+    KeyArgument,
+    NumberArgument,
+    ask_for_secret,
+    key_id,
+    open_vault,
+)
+from pool_worker.cli.keys.telling import tell_workers
+from pool_worker.cli.running import connected_settings
+from pool_worker.cli.terminal import CommandError, out
+from pool_worker.settings import Settings
+
+
+def rotate_command(key: KeyArgument, number: NumberArgument = None) -> None:
+    """Give a key a new secret under its old id, while the pool runs. The secret is asked for, or read from stdin.
+
+    Make the new one at the provider first, and take the old one away there afterwards: calls under way end with the old one.
+    """
+    settings = connected_settings(Settings())
+    with open_vault(settings) as vault:
+        named = vault.known(key_id(key, number)).id
+        rotated = vault.rotate(named, ask_for_secret(named))
+    out.print(f"{rotated.id} has a new secret" + (f" (…{rotated.last4})" if rotated.last4 else ""))
+    tell_workers(settings, renewed=[rotated.id])
+
+
+def set_command(
+    key: KeyArgument,
+    number: NumberArgument = None,
+    *,
+    priority: Annotated[int | None, typer.Option(min=1, help=PRIORITY_HELP)] = None,
+    quota_group: Annotated[str | None, typer.Option(help=GROUP_HELP)] = None,
+    daily_limit: Annotated[int | None, typer.Option(min=1, help=LIMIT_HELP)] = None,
+) -> None:
+    """Change what is said of a key."""
+    if priority is None and quota_group is None and daily_limit is None:
+        msg = "say what to change: --priority, --quota-group or --daily-limit"
+        raise CommandError(msg, exit_code=2)
+    settings = connected_settings(Settings())
+    with open_vault(settings) as vault:
+        was = vault.known(key_id(key, number))
+        now = vault.update(was.id, priority=priority, quota_group=quota_group, daily_limit=daily_limit)
+    if now == was:
+        out.print(f"{now.id} is so already")
+        return
+    out.print(f"{now.id} is changed")
+    tell_workers(settings)
+
+
+def revoke_command(key: KeyArgument, number: NumberArgument = None) -> None:
+    """Take a key out of use and delete its secret. Calls under way end normally."""
+    settings = connected_settings(Settings())
+    with open_vault(settings) as vault:
+        revoked = vault.revoke(key_id(key, number))
+    out.print(f"{revoked.id} is revoked")
+    tell_workers(settings)
