@@ -91,10 +91,11 @@ class Resources:
     """Provider id → 0 (left alone now) to 1 (well), of those that are not well; see `look_around`."""
     hedges_saved: float = 0.0
     """How many calls may be hedged now; see `pool_worker.completion.hedging`."""
+    following: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while orders are followed."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
     _published: Registry | None = None
-    _following: asyncio.Lock = field(default_factory=asyncio.Lock)
     _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
 
@@ -146,7 +147,7 @@ class Resources:
         Raises:
             redis.RedisError: if Redis cannot be reached or refuses; the next look makes up for it.
         """
-        async with self._following:
+        async with self.following:
             if orders.disabled != self.registry.disabled:
                 self.registry = replace(self.registry, disabled=orders.disabled)
             if orders.key_changes != self.presence.key_changes:

@@ -35,6 +35,15 @@ class OptionChange(BaseModel):
     tokens_off: float | None = Field(None, ge=0, lt=1)
 
 
+class Replacement(BaseModel):
+    """An account gets another secret in place of the one it has."""
+
+    model_config = ConfigDict(extra="forbid")
+    key: str
+    """Its label: `groq#1`."""
+    secret: str = Field(min_length=1, repr=False)
+
+
 class Admin:
     """The endpoints over one simulation."""
 
@@ -46,6 +55,7 @@ class Admin:
         return [
             Route("/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/counts", self.counts, methods=["GET"]),
+            Route("/keys", self.keys, methods=["POST"]),
             Route("/reset", self.reset, methods=["POST"]),
             Route("/options", self.options, methods=["POST"]),
             Route("/clock", self.clock, methods=["POST"]),
@@ -70,6 +80,17 @@ class Admin:
         """Everything that was counted; `?jobs=all` with the charges of each job, `?offers=all` with the capacity there was."""
         asked = request.query_params
         return _answer(report(self.simulation, every_job=asked.get("jobs") == "all", offers=asked.get("offers") == "all"))
+
+    async def keys(self, request: Request) -> Response:
+        """Replace an account's secret; the old one is refused from now on, until a reset."""
+        read = _read(await request.body(), Replacement)
+        if isinstance(read, list):
+            return _answer({"errors": read}, 400)
+        known = self.simulation.accounts
+        if read.key not in known:
+            return _answer({"errors": [_mistake("key", read.key, f"must be one of: {', '.join(sorted(known))}")]}, 400)
+        self.simulation.replace_secret(read.key, read.secret)
+        return _answer({"key": read.key})
 
     async def reset(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
         """Forget counts, windows and faults."""

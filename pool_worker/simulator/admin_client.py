@@ -34,6 +34,10 @@ class SimulatorAdmin:
         """Nothing goes wrong any more."""
         self._ask("DELETE", "/_admin/faults")
 
+    def replace_secret(self, key: str, secret: str) -> None:
+        """An account (`groq#1`) has this secret from now on, and its old one is refused; until a reset."""
+        self._ask("POST", "/_admin/keys", {"key": key, "secret": secret})
+
     def reset(self) -> None:
         """Forget counts, windows and faults."""
         self._ask("POST", "/_admin/reset")

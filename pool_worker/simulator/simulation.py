@@ -96,6 +96,12 @@ class Simulation:
             return self.accounts[provider.labels()[0]]
         return self._of_secret.get((provider.id, secret))
 
+    def replace_secret(self, label: str, secret: str) -> None:
+        """The account's old secrets are nobody's from now on, this one is its own; until the next reset."""
+        account = self.accounts[label]
+        self._of_secret = {known: it for known, it in self._of_secret.items() if it is not account}
+        self._of_secret[account.provider.id, secret] = account
+
     def accounts_of(self, provider: str) -> list[Account]:
         """A provider's accounts in the order of its keys."""
         return [self.accounts[label] for label in self.profile.providers[provider].labels()]

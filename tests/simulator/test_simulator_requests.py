@@ -12,6 +12,7 @@ from simulator_fixture import KEY_COUNTS, PROVIDERS, Ask, Simulate
 
 from pool_worker.config.providers import simulated
 from pool_worker.registry import Model, Provider
+from pool_worker.simulator.admin_client import SimulatorAdmin
 from pool_worker.simulator.clock import SimulatedClock
 from pool_worker.simulator.latency import draw_latency_s
 from pool_worker.simulator.profile import profile_from, secret_of
@@ -77,6 +78,23 @@ def test_a_key_is_told_about_itself(simulate: Simulate, http: httpx2.Client) -> 
     url = f"{simulated(row, simulator.url).base_url}/key"
     assert http.get(url, headers={"authorization": "Bearer sim-openrouter-1"}).json()["data"]["label"] == "openrouter#1"
     assert http.get(url, headers={"authorization": "Bearer wrong"}).status_code == 401
+
+
+def test_an_account_can_get_another_secret(simulate: Simulate, http: httpx2.Client) -> None:
+    row = Provider(id="groq", base_url="https://api.groq.com/openai/v1")
+    simulator = simulate(profile_from([row], {"groq": 1}))
+    url = f"{simulated(row, simulator.url).base_url}/models"
+
+    def status(secret: str) -> int:
+        return http.get(url, headers={"authorization": f"Bearer {secret}"}).status_code
+
+    with SimulatorAdmin(simulator.url) as admin:
+        admin.replace_secret("groq#1", "another-one")
+        assert [status("sim-groq-1"), status("another-one")] == [401, 200]
+        with pytest.raises(ValueError, match="groq#7"):
+            admin.replace_secret("groq#7", "another-one")
+        admin.reset()
+    assert [status("sim-groq-1"), status("another-one")] == [200, 401]
 
 
 def test_too_much_for_the_context_is_a_400_of_its_own(simulate: Simulate, ask: Ask) -> None:
