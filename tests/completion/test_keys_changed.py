@@ -31,10 +31,8 @@ def own(sqlite_ledger: Path, tmp_path: Path, redis_url: str, opened_worker: Smal
     fill_vault(tmp_path)
     opened_worker.simulator.reset()
     simulator = opened_worker.simulator
-    with (
-        open_small_worker(tmp_path, redis_url=redis_url, simulator=simulator) as worker,
-        Pool(redis_url=redis_url) as worker.client,
-    ):
+    opened = open_small_worker(tmp_path, redis_url=redis_url, simulator=simulator)
+    with opened as worker, Pool(redis_url=redis_url) as worker.client:
         yield worker
     opened_worker.simulator.reset()
 

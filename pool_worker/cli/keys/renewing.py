@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-
 import redis
-import redis.asyncio
 
-from pool_client.redis_connection import connection_options
 from pool_worker.cli.keys.opening import open_vault
-from pool_worker.cli.keys.telling import tell_workers
+from pool_worker.cli.keys.telling import have_workers_read, tell_workers
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.terminal import CommandError, as_typed, out
-from pool_worker.rollout.following import wait_for_workers
-from pool_worker.rollout.orders import order_keys
-from pool_worker.rollout.presence import Presence
 from pool_worker.settings import Settings
 from pool_worker.vault import Vault
 from pool_worker.vault.master_keys import FILE_NAME, add_to_file, keep_newest_in_file
@@ -69,19 +61,13 @@ def _wait_until_all_have(newest: str, settings: Settings) -> None:
         CommandError: if one does not have it, for it could open nothing any more.
     """
     try:
-        workers = asyncio.run(_tell(str(settings.redis_url), newest))
+        workers = have_workers_read(settings, lambda worker: newest in worker.master_keys)
     except (redis.RedisError, OSError):
         return  # nobody runs who would have to know
     without = [worker.name for worker in workers if newest not in worker.master_keys]
     if without:
         msg = (
-            f"nothing was changed: {', '.join(without)} {'does' if len(without) == 1 else 'do'} not have the new master key "
+            f"the vault is as it was: {', '.join(without)} {'does' if len(without) == 1 else 'do'} not have the new master key "
             f"({newest}). Start again what has another ENCRYPTION_KEY or home folder, then `{as_typed('keys rotate-master')}`"
         )
         raise CommandError(msg)
-
-
-async def _tell(url: str, newest: str) -> Sequence[Presence]:
-    async with redis.asyncio.Redis.from_url(url, **connection_options(asynchronous=True)) as client:
-        await order_keys(client)
-        return await wait_for_workers(client, lambda worker: newest in worker.master_keys)

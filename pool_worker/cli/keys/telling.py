@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 
 import redis
 import redis.asyncio
 
 from pool_client.redis_connection import connection_options
+from pool_worker.cli.running import find_running
 from pool_worker.cli.terminal import err
 from pool_worker.health.renewed import start_anew
 from pool_worker.rollout.following import WAIT_S, wait_for_workers
@@ -20,12 +21,17 @@ from pool_worker.settings import Settings
 
 def tell_workers(settings: Settings, *, renewed: Collection[str] = ()) -> None:
     """Have all workers read their keys again, and say who did; `renewed` are the ids of those with a new secret."""
+    numbers: list[int] = []
+
+    def has_followed(worker: Presence) -> bool:
+        return worker.key_changes >= numbers[0]
+
     try:
-        number, workers = asyncio.run(_tell(str(settings.redis_url), renewed))
+        workers = have_workers_read(settings, has_followed, renewed=renewed, told=numbers.append)
     except (redis.RedisError, OSError):
-        err.print("no worker was told, for no Redis answers: those that run read it when they start again", style="dim")
+        err.print("no worker was told, for no Redis answers: those that run have it when they start again", style="yellow")
         return
-    late = [worker for worker in workers if worker.key_changes < number]
+    late = [worker for worker in workers if not has_followed(worker)]
     if workers and not late:
         err.print(f"{len(workers)} {'worker has' if len(workers) == 1 else 'workers have'} taken it", style="dim")
     for worker in late:
@@ -33,9 +39,33 @@ def tell_workers(settings: Settings, *, renewed: Collection[str] = ()) -> None:
         err.print(f"not taken by {worker.name} yet: {why}", style="yellow", markup=False)
 
 
-async def _tell(url: str, renewed: Collection[str]) -> tuple[int, Sequence[Presence]]:
-    async with redis.asyncio.Redis.from_url(url, **connection_options(asynchronous=True)) as client:
-        for key_id in renewed:
-            await start_anew(client, key_id, now=datetime.now(UTC))
-        number = await order_keys(client)
-        return number, await wait_for_workers(client, lambda worker: worker.key_changes >= number)
+def have_workers_read(
+    settings: Settings,
+    has_done: Callable[[Presence], bool],
+    *,
+    renewed: Collection[str] = (),
+    told: Callable[[int], object] = lambda _: None,
+) -> Sequence[Presence]:
+    """Have all workers read their keys again; the workers when all have done something, or when waiting was over.
+
+    Nobody is told where no Redis was named and nothing runs on this home: the one that answers is somebody else's.
+
+    Args:
+        settings: Where the workers are.
+        has_done: What is waited for.
+        renewed: The ids of the keys with a new secret.
+        told: Called with the number of the change, before anything is waited for.
+
+    Raises:
+        redis.RedisError: if Redis cannot be reached or refuses.
+    """
+
+    async def tell() -> Sequence[Presence]:
+        async with redis.asyncio.Redis.from_url(str(settings.redis_url), **connection_options(asynchronous=True)) as client:
+            for key_id in renewed:
+                await start_anew(client, key_id, now=datetime.now(UTC))
+            told(await order_keys(client))
+            return await wait_for_workers(client, has_done)
+
+    is_guess = Settings().redis_url is None and not find_running(settings.home)
+    return () if is_guess else asyncio.run(tell())
