@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pool_client import Pool
-from pool_client.errors import InvalidRequestError
+from pool_client.errors import InvalidRequestError, StatsUnavailableError
 from pool_client.job import OnExhausted, Priority, Tier
 from pool_client.options import JobOptions
 from pool_worker.cli.json_output import print_json_object
 from pool_worker.cli.reaching import reach
 from pool_worker.cli.result import TimeoutOption, print_answer, print_text
 from pool_worker.cli.terminal import out
+from pool_worker.config.mistakes import did_you_mean
 
 STDIN = "-"
-FIELD = re.compile(r"(?:^|(?<=; ))(\w+):")
-OPTIONS = {"deadline_s": "--deadline"} | {
+FIELD = re.compile(r"(?:^|(?<=; ))(\w+)(?:\.\d+)?:")
+OPTIONS = {"deadline_s": "--deadline", "max_cost_usd": "--max-cost", "excluded_providers": "--exclude"} | {
     name: f"--{name.replace('_', '-')}"
-    for name in ("agent", "priority", "task_type", "model", "tier", "max_tokens", "temperature")
+    for name in ("agent", "priority", "task_type", "model", "tier", "max_tokens", "temperature", "max_latency_ms")
 }
 """Field of a job → option."""
 
@@ -40,6 +42,10 @@ def submit(
     temperature: Annotated[float | None, typer.Option(min=0, max=2)] = None,
     deadline: Annotated[float | None, typer.Option(metavar="SECONDS", help="The answer is of no use later.")] = None,
     on_exhausted: Annotated[OnExhausted | None, typer.Option(help="When every quota is spent.")] = None,
+    max_cost: Annotated[float | None, typer.Option(metavar="USD", min=0, help="The most it may cost.")] = None,
+    max_latency_ms: Annotated[int | None, typer.Option(min=1, help="No model that took longer of late.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="PROVIDER", help="Not this provider; repeatable.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="A new call, also where an answer is kept.")] = False,
     timeout: TimeoutOption = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the answer, or only print the job's id.")] = True,
     stream: Annotated[bool, typer.Option("--stream", help="Print the answer's text as it arrives.")] = False,
@@ -60,9 +66,14 @@ def submit(
         "temperature": temperature,
         "deadline_s": deadline,
         "on_exhausted": on_exhausted,
+        "max_cost_usd": max_cost,
+        "max_latency_ms": max_latency_ms,
+        "excluded_providers": exclude,
+        "cache": False if no_cache else None,
         "stream": stream,
     }
     with Pool(agent=agent, redis_url=url) as pool:
+        _check_providers(exclude or (), pool)
         try:
             job = pool.submit(text, **options)
         except InvalidRequestError as error:
@@ -91,6 +102,20 @@ def _prompt(prompt: str | None, file: Path | None) -> str:
         msg = "is empty; give a text"
         raise typer.BadParameter(msg, param_hint=place)
     return text
+
+
+def _check_providers(excluded: Sequence[str], pool: Pool) -> None:
+    """A name that is no provider's would exclude nobody. Not checked while no worker has said which there are."""
+    if not excluded:
+        return
+    try:
+        known = {model.provider for model in pool.models()}
+    except StatsUnavailableError:
+        return
+    for name in excluded:
+        if name not in known:
+            msg = f'"{name}" is not a provider of any model; {did_you_mean(name, known)}'
+            raise typer.BadParameter(msg, param_hint="--exclude")
 
 
 def _in_options(words: str) -> str:

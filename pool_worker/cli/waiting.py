@@ -14,6 +14,7 @@ from pool_client.job import Result
 from pool_client.redis_connection import connect, redis_errors
 from pool_worker.cli.figures import span
 from pool_worker.cli.reaching import starter
+from pool_worker.cli.reasons import reason_words
 from pool_worker.cli.terminal import as_typed, err
 from pool_worker.cli.whereabouts import NOBODY_WORKS, Whereabouts, look, where_words
 
@@ -79,14 +80,13 @@ class Waiting:
 
 
 def _gist(where: Whereabouts) -> object:
-    """What makes news of it. Fewer jobs before it are news when they have become half as many."""
+    """What makes news of it. Fewer jobs before it are news when they have become half as many; a later time alone is none."""
     status = where.status
     return (
         (where.ahead or 0).bit_length(),
         status.state,
         status.queue,
-        status.waits_until,
-        status.wait_reason,
+        status.wait_reason and reason_words(status.wait_reason),
         where.worker,
         where.unserved,
     )

@@ -23,6 +23,8 @@ def last_words(ended: subprocess.CompletedProcess[str]) -> tuple[str, str]:
         (("submit", "x", "--deadline", "soon"), '--deadline: "soon" is not valid; write a number'),
         (("submit", "x", "--temperature", "5"), '--temperature: "5" is not valid; write 2 or less'),
         (("submit", "x", "--max-tokens", "0"), '--max-tokens: "0" is not valid; write 1 or more'),
+        (("submit", "x", "--max-cost", "-1"), '--max-cost: "-1" is not valid; write 0 or more'),
+        (("submit", "x", "--max-latency-ms", "2s"), '--max-latency-ms: "2s" is not valid; write a whole number'),
         (("up", "--workers", "two"), '--workers: "two" is not valid; write a whole number'),
         (("submit", "x", "--file", "nowhere"), "--file: file 'nowhere' does not exist"),
         (

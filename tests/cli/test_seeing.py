@@ -164,6 +164,7 @@ def test_a_failure_is_told_and_where_its_story_is(shown: Shown) -> None:
         (["submit", "a", "--file", __file__], "only one of them"),
         (["submit", "a", "--priority", "urgent"], "'critical'"),
         (["submit", "a", "--agent", "a b"], "agent: 'a b' is not valid"),
+        (["submit", "a", "--exclude", "groc"], '--exclude: "groc" is not a provider of any model; did you mean "groq"?'),
         (["job", "no-such-job"], "job no-such-job is not known"),
         (["usage", "--since", "yesterday"], '"yesterday" is no time'),
         (["models", "show", "gemini_flsh"], 'did you mean "gemini_flash"'),

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
 import redis
@@ -16,6 +17,7 @@ from stand_in_worker import StandInWorker
 
 from pool_client import JobHandle, JobState, Pool, redis_keys
 from pool_worker import redis_keys as worker_keys
+from pool_worker.cli.waiting import LOOK_EVERY_S
 from pool_worker.cli.whereabouts import LOOKED_AT, look, where_words
 
 
@@ -36,8 +38,8 @@ def where(client: redis.Redis, job: JobHandle) -> str:
     return where_words(look(client, job.status()))
 
 
-def park(client: redis.Redis, job: JobHandle, *, reason: str) -> None:
-    due_ms = int((time.time() + 3600) * 1000)
+def park(client: redis.Redis, job: JobHandle, *, reason: str, for_s: float = 3600) -> None:
+    due_ms = int((time.time() + for_s) * 1000)
     record = {"state": "parked", "due_ms": due_ms, "wait_reason": reason}
     client.hset(redis_keys.job(job.id), mapping=record)
 
@@ -111,6 +113,22 @@ def test_a_long_wait_says_what_for_again_when_that_changes_and_prints_the_answer
     assert "waiting" not in about
 
 
+def test_another_time_to_come_back_is_no_news_another_reason_is(
+    cli: CommandLine, redis_url: str, redis_client: redis.Redis, pool: Pool, worker: StandInWorker
+) -> None:
+    with waiting(cli, "submit", "Why?", "--redis", redis_url) as submit:
+        next_line(submit)
+        job = pool.job(worker.take().id)
+        park(redis_client, job, reason="groq#1: requests per minute")
+        while "requests" not in next_line(submit):
+            pass
+        looks_at_later = time.monotonic() + 3 * LOOK_EVERY_S
+        while time.monotonic() < looks_at_later:
+            park(redis_client, job, reason="groq#2: requests per minute", for_s=7200)
+        park(redis_client, job, reason="groq#1: tokens per day", for_s=9000)
+        assert next_line(submit).endswith(", because groq has no tokens left today")
+
+
 def test_a_short_wait_says_nothing(cli: CommandLine, redis_url: str, redis_client: redis.Redis) -> None:
     with StandInWorker(redis_client).serving(lambda _: "At once."):
         ended = cli.run("submit", "Why?", "--redis", redis_url)
@@ -176,6 +194,19 @@ def test_cancel_says_what_is_true_now(cli: CommandLine, redis_url: str, pool: Po
     assert failed.stderr.startswith("The job was cancelled.\nThe whole story: ")
 
 
+def test_a_job_carries_what_the_options_say(cli: CommandLine, redis_url: str, pool: Pool, worker: StandInWorker) -> None:
+    limits = ("--max-cost", "0.05", "--max-latency-ms", "2000")
+    ended = cli.run(
+        "submit", "x", "--no-wait", *limits, "--exclude", "groq", "--exclude", "mistral", "--no-cache", "--redis", redis_url
+    )
+    assert ended.returncode == 0, ended.stderr
+    job = worker.take()
+    assert (job.max_cost_usd, job.max_latency_ms, job.cache) == (Decimal("0.05"), 2000, False)
+    assert job.excluded_providers == {"groq", "mistral"}
+    cli.run("submit", "x", "--no-wait", "--redis", redis_url)
+    assert worker.take().cache is None
+
+
 @pytest.mark.parametrize("command", ["job", "result", "cancel"])
 def test_a_wrong_id_is_told(cli: CommandLine, redis_url: str, command: str) -> None:
     ended = cli.run(command, "no-such-job", "--redis", redis_url)
@@ -189,6 +220,8 @@ def test_a_wrong_id_is_told(cli: CommandLine, redis_url: str, command: str) -> N
         (("x", "--deadline", "-1"), "--deadline: -1.0 is not valid: give seconds from now"),
         (("x", "--max-tokens", "9999999"), "--max-tokens: 9999999 is not valid"),
         (("x", "--agent", "a b", "--task-type", "c d"), "; --task-type: 'c d' is not valid"),
+        (("x", "--exclude", "groq", "--exclude", "a b"), "--exclude: 'a b' is not valid: use only letters"),
+        (("x", "--max-cost", "inf"), "--max-cost: inf is not valid: "),
         (("x", "--agent", ""), "--agent: '' is not valid: it must not be empty"),
         ((" ",), "PROMPT: is empty; give a text"),
         (("-",), "stdin: is empty; give a text"),
