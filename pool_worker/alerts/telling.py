@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 
 import redis
@@ -13,6 +14,7 @@ from pool_worker.ledger.rows import OVER, AlertRow, Severity, storable
 from pool_worker.lua import read_script
 
 DAY_S = 24 * 3600.0
+LEVELS: Mapping[Severity, int] = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.CRITICAL}
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +104,5 @@ def _call(row: AlertRow, ttl_s: float) -> tuple[str, int, str, str, int, str, st
 
 def _log(row: AlertRow, *, told: bool) -> bool:
     if told:
-        level = logging.INFO if row.severity == OVER else logging.WARNING
-        logger.log(level, "%s: %s: %s", row.severity, row.title, row.message)
+        logger.log(LEVELS[row.severity], "%s: %s", row.title, row.message)
     return told

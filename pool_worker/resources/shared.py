@@ -35,7 +35,7 @@ from pool_worker.resources.keyring import read_keyring
 from pool_worker.rollout.orders import Orders, read_orders
 from pool_worker.rollout.presence import Presence, read_presences, say_alive
 from pool_worker.rollout.publishing import publish
-from pool_worker.rollout.taking_over import take_over
+from pool_worker.rollout.taking_over import take_over, what_changed
 from pool_worker.rollout.trouble import tell_over, tell_trouble
 from pool_worker.routing.strategy import BY_PRIORITY, Strategy
 from pool_worker.settings import Settings
@@ -193,8 +193,11 @@ class Resources:
 
     async def _take(self, read: Registry) -> None:
         served = {queue for worker in await read_presences(self.redis) for queue in worker.queues}
-        self.registry = take_over(read, self.registry, served=self.planned_queues | served)
+        before = self.registry
+        self.registry = take_over(read, before, served=self.planned_queues | served)
         await self.enroll()
+        # A warning, as workers of `up` log nothing less.
+        logger.warning("%s has taken the configuration as it is now: %s", self.presence.name, what_changed(before, self.registry))
         try:
             await asyncio.to_thread(publish_models, self.books.engine, self.registry)
         except SQLAlchemyError as error:

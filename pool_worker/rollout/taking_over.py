@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from pool_worker.registry import Provider, Registry
 
 REMOVED = "it is not configured any more"
+MOST_NAMED = 5
 
 
 def take_over(read: Registry, running: Registry, *, served: Collection[str]) -> Registry:
@@ -28,6 +29,40 @@ def take_over(read: Registry, running: Registry, *, served: Collection[str]) -> 
         if provider.id not in providers
     }
     return replace(read, providers=providers | removed, keys=running.keys, disabled=running.disabled)
+
+
+def what_changed(before: Registry, after: Registry) -> str:
+    """In a few words, for the log: `new: model a; changed: provider groq, cost_management`; `nothing has changed`."""
+    kinds = (
+        ("provider", _configured(before), _configured(after)),
+        ("model", before.models, after.models),
+        ("agent", before.agents, after.agents),
+    )
+    new = [f"{kind} {name}" for kind, old, now in kinds for name in now if name not in old]
+    gone = [f"{kind} {name}" for kind, old, now in kinds for name in old if name not in now]
+    changed = [f"{kind} {name}" for kind, old, now in kinds for name in now if name in old and now[name] != old[name]]
+    changed += _changed_rules(before, after)
+    found = [f"{how}: {_some(names)}" for how, names in (("new", new), ("gone", gone), ("changed", changed)) if names]
+    return "; ".join(found) or "nothing has changed"
+
+
+def _configured(registry: Registry) -> Mapping[str, Provider]:
+    return {name: provider for name, provider in registry.providers.items() if provider.disabled_reason != REMOVED}
+
+
+def _changed_rules(before: Registry, after: Registry) -> Iterator[str]:
+    """What applies to all, as the files call it."""
+    if before.budget != after.budget:
+        yield "cost_management"
+    if before.failover != after.failover:
+        yield "failover_strategy"
+    if (before.rules, before.task_capabilities) != (after.rules, after.task_capabilities):
+        yield "pool.yaml"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _if_served(provider: Provider, served: Collection[str]) -> Provider:

@@ -32,7 +32,14 @@ def test_a_cause_is_told_once(redis_client: redis.Redis, caplog: pytest.LogCaptu
     assert not tell_sync(redis_client, **QUOTA | {"now": NOON + timedelta(seconds=1), "title": "again"})
     assert tell_sync(redis_client, **QUOTA | {"cause": "quota:groq#2:0.9"})
     assert redis_client.xlen(redis_keys.OUTBOX) == 2
-    assert [record.getMessage() for record in caplog.records] == ["warning: groq#1: 90% are used: 930 of 1,000"] * 2
+    assert [record.getMessage() for record in caplog.records] == ["groq#1: 90% are used: 930 of 1,000"] * 2
+
+
+@pytest.mark.parametrize("severity", ["info", "warning", "critical"])
+def test_the_log_has_it_at_its_own_level(redis_client: redis.Redis, caplog: pytest.LogCaptureFixture, severity: str) -> None:
+    caplog.set_level("INFO")
+    tell_sync(redis_client, **QUOTA | {"severity": severity})
+    assert [record.levelname.lower() for record in caplog.records] == [severity]
 
 
 def test_a_cause_is_told_again_after_its_time(redis_client: redis.Redis) -> None:

@@ -102,6 +102,18 @@ def test_a_new_model_of_a_known_provider_is_there_after_a_reload(worker: SmallWo
     assert job.result(timeout=5).provider == "groq"
 
 
+def test_one_line_of_the_log_says_what_was_taken(worker: SmallWorker, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(folder)
+    reload(worker)
+    write(folder, {**SMALL, "id": "groq-again"})
+    caplog.clear()
+    reload(worker)
+    look(worker)
+    assert [line for line in caplog.messages if "configuration" in line] == [
+        "small@test has taken the configuration as it is now: new: model groq-again"
+    ]
+
+
 def test_a_changed_limit_holds_from_then_on(worker: SmallWorker, folder: Path) -> None:
     write(folder, groq={**GROQ, "limits": [{"unit": "requests", "limit": 1, "per": "minute", "kind": "sliding"}]})
     reload(worker)
@@ -152,7 +164,8 @@ def test_files_with_mistakes_change_nothing_and_are_told_once(
         reload(worker)
         look(worker)
     assert worker.pool.registry is before
-    assert sum("rpm_limit" in line for line in caplog.messages) == sum("grok" in line for line in caplog.messages) == 1
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert sum("rpm_limit" in line for line in lines) == sum("grok" in line for line in lines) == 1
     (alert,) = worker.rows(AlertRow)
     assert alert.severity == "critical"
     assert all(words in alert.message for words in ("small@test keeps", "models.yaml:", "rpm_limit", "grok"))

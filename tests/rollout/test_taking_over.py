@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pool_client import Tier
-from pool_worker.registry import Key, Model, Period, Provider, Registry, Unit, Window, WindowKind
-from pool_worker.rollout.taking_over import REMOVED, take_over
+from pool_worker.registry import Budget, Failover, Key, Model, Period, Provider, Registry, Unit, Window, WindowKind
+from pool_worker.rollout.taking_over import REMOVED, take_over, what_changed
 
 GROQ = Provider(id="groq", base_url="https://groq.example")
 COHERE = Provider(id="cohere", base_url="https://cohere.example")
@@ -53,3 +53,21 @@ def test_a_provider_that_was_removed_can_still_be_asked_for_but_not_called() -> 
     taken = take_over(Registry({"groq": GROQ}, {"small": SMALL}), RUNNING, served=SERVED)
     assert (taken.providers["cohere"].enabled, taken.providers["cohere"].disabled_reason) == (False, REMOVED)
     assert take_over(RUNNING, taken, served={*SERVED, "free.cohere"}).providers["cohere"].enabled
+
+
+def test_what_changed_is_told_in_the_words_of_the_files() -> None:
+    large = replace(SMALL, id="large")
+    read = Registry({"groq": replace(GROQ, limits=LIMITS)}, {"large": large}, budget=Budget(auto_pause=False))
+    taken = take_over(read, RUNNING, served=SERVED)
+    told = "new: model large; gone: provider cohere, model small; changed: provider groq, cost_management"
+    assert what_changed(RUNNING, taken) == told
+    assert what_changed(taken, take_over(read, taken, served=SERVED)) == "nothing has changed"
+    after = replace(RUNNING, failover=Failover(max_attempts=7), task_capabilities={"a": frozenset()})
+    assert what_changed(RUNNING, after) == "changed: failover_strategy, pool.yaml"
+
+
+def test_when_much_changed_some_is_named() -> None:
+    many = {f"m{number}": replace(SMALL, id=f"m{number}") for number in range(7)}
+    assert what_changed(RUNNING, replace(RUNNING, models=RUNNING.models | many)) == (
+        "new: model m0, model m1, model m2, model m3, model m4 and 2 more"
+    )
