@@ -53,6 +53,12 @@ def moment(at: datetime | None, *, now: datetime | None = None) -> str:
     return f"{here:%H:%M:%S}" if here.date() == today else f"{here:%Y-%m-%d %H:%M:%S}"
 
 
+def to_the_minute(at: datetime) -> str:
+    """A time in this machine's zone, where there is little room: `12:04`, and with its day unless that is today's."""
+    here = at.astimezone()
+    return f"{here:%H:%M}" if here.date() == datetime.now(UTC).astimezone().date() else f"{here:%m-%d %H:%M}"
+
+
 def until(at: datetime, *, now: datetime) -> str:
     """How long it is until then: `in 12 s`, or `now`."""
     left = at - now

@@ -255,6 +255,8 @@ def test_alerts_are_listed_and_acknowledged(shown: Shown) -> None:
 def test_an_alert_that_is_over_is_shown_as_such(shown: Shown) -> None:
     now = datetime.now(UTC)
     storm = {"source": "test", "title": "Storm", "message": "over the house", "cause": "storm"}
+    drought = {"source": "test", "title": "Drought", "message": "lasts", "cause": "drought"}
+    tell_sync(shown.redis, **drought, severity="warning", now=now - timedelta(hours=1))
     tell_sync(shown.redis, **storm, severity="warning", now=now)
     wait_until(lambda: not shown.redis.xlen(redis_keys.OUTBOX))
     is_open = re.compile(r"warning +Storm +open")
@@ -270,6 +272,9 @@ def test_an_alert_that_is_over_is_shown_as_such(shown: Shown) -> None:
     assert re.search(r"warning +Storm +over \d", text)
     assert "Calm" in text
     assert "Storm" not in shown.run("alerts", "list", "--open")[0]
+    assert "over the house" in shown.run("alerts", "list", "--all")[0]
+    assert shown.json("alerts", "list", "--limit", "1")[0]["title"] == "Calm"
+    assert "Calm" not in shown.run("alerts", "list", "--limit", "1")[0], "what is open comes first, also if it is older"
 
 
 def test_while_beat_runs_no_alert_means_that_all_is_well(shown: Shown) -> None:

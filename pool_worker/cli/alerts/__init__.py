@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
 import redis
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from pool_client.redis_connection import connect
 from pool_worker import redis_keys
-from pool_worker.cli.figures import moment
+from pool_worker.cli.alerts.grouping import Stage, grouped, stage_of
+from pool_worker.cli.alerts.view import WIDTH, alerts_table, groups_table
 from pool_worker.cli.json_output import print_json_list
 from pool_worker.cli.ledger_reading import open_ledger
 from pool_worker.cli.running import connected_settings
@@ -21,11 +20,8 @@ from pool_worker.cli.screen import show
 from pool_worker.cli.status.beat import beat_is_starting
 from pool_worker.cli.terminal import CommandError, as_typed, err, out
 from pool_worker.ledger import reports
-from pool_worker.ledger.reports import Alert
 from pool_worker.settings import Settings
 
-COLOURS = {"info": "cyan", "warning": "yellow", "critical": "bold red"}
-OPEN = "open"
 SCAN_STEP = 5000
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -40,19 +36,26 @@ def alerts() -> None:
 def list_command(
     *,
     is_open: Annotated[bool, typer.Option("--open", help="Only those that are not over and nobody acknowledged.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Each by itself with all that it says, the newest first.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many at most.")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON: each by itself, the newest first.")] = False,
 ) -> None:
-    """List alerts, the newest first."""
+    """List alerts: what is open first, and a line for all that tell of the same sort of thing."""
     settings = connected_settings(Settings())
     with open_ledger(settings) as engine:
         found = reports.list_alerts(engine, open_only=is_open, limit=limit)
+        if not (as_json or every or is_open):  # however many came after an open one
+            ended = [alert for alert in found if stage_of(alert) is not Stage.OPEN]
+            found = (reports.list_alerts(engine, open_only=True, limit=limit) + ended)[:limit]
     if as_json:
         print_json_list(found)
         return
     nothing = "no open alert" if is_open else "no alert"
-    if found:
-        show(_table(found))
+    if found and every:
+        show(alerts_table(found))
+    elif found:
+        show(groups_table(grouped(found)), width=WIDTH)
+        err.print(Text(f"all that they say: {as_typed('alerts list --all')}", style="dim"))
     blind = _why_blind(settings)
     if blind:
         err.print(Text(f"{'' if found else f'{nothing}, but '}{blind}", style="yellow"))
@@ -82,26 +85,3 @@ def _why_blind(settings: Settings) -> str | None:
     if not has_worker:
         return f"no worker runs now, so nobody would notice: `{as_typed('doctor')}` tells more"
     return None if has_beat else f"beat is not running, so nobody looks: `{as_typed('beat')}` starts it"
-
-
-def _table(found: Sequence[Alert]) -> Table:
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("id", justify="right")
-    table.add_column("when", no_wrap=True)
-    table.add_column("severity")
-    table.add_column("what", overflow="fold")
-    table.add_column("state", no_wrap=True)
-    for alert in found:
-        state = _state(alert)
-        severity = Text(alert.severity, style=COLOURS[alert.severity])
-        what = Text.assemble((alert.title, "bold"), f"\n{alert.message}")
-        table.add_row(str(alert.id), moment(alert.created_at), severity, what, state, style=None if state == OPEN else "dim")
-    return table
-
-
-def _state(alert: Alert) -> str:
-    if alert.resolved_at is not None:
-        return f"over {moment(alert.resolved_at)}"
-    if alert.acknowledged_at is not None:
-        return f"seen {moment(alert.acknowledged_at)}"
-    return "" if alert.acknowledged else OPEN
