@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,9 +80,10 @@ class Fields:
     Nothing (`name:` without a value) is an empty mapping.
     """
 
-    def __init__(self, value: Value, known: Iterable[str] | None = None) -> None:
-        """Args: known: the names that may occur; None: any."""
+    def __init__(self, value: Value, known: Iterable[str] | None = None, *, elsewhere: Mapping[str, str] | None = None) -> None:
+        """Args: known: the names that may occur; None: any. elsewhere: name → the file that it belongs in, to say so."""
         self.value = value
+        self._elsewhere = elsewhere or {}
         self._values: dict[str, Value] = {}
         self._is_mapping = value.is_null or isinstance(value.node, yaml.MappingNode)
         if not self._is_mapping:
@@ -103,7 +104,8 @@ class Fields:
         if name in self._values:
             here.wrong(f"stands here twice (first on line {self._values[name].line})", "keep one of the two")
         elif known is not None and name not in known:
-            here.wrong("is not known here", did_you_mean(name, known))
+            home = self._elsewhere.get(name)
+            here.wrong("is not known here", f"it belongs in {home}" if home else did_you_mean(name, known))
         else:
             self._values[name] = Value(node, here.path, self.value.document)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pool_worker.config import models, profiles, rules
@@ -19,7 +19,15 @@ from pool_worker.settings import shipped_config_dir
 
 _PROFILES = "profiles"
 
-FILES = ("providers.yaml", "models.yaml", "agents.yaml", "pool.yaml")
+SECTIONS = {
+    "providers.yaml": ("providers",),
+    "models.yaml": models.SECTIONS,
+    "agents.yaml": ("agents",),
+    "pool.yaml": rules.SECTIONS,
+}
+"""File → what may stand in it."""
+FILES = tuple(SECTIONS)
+_HOMES = {section: file for file, sections in SECTIONS.items() for section in sections}
 
 
 def load_registry(
@@ -46,11 +54,11 @@ def load_registry(
     folder = _Folder(config_dir, mistakes)
     environ = _environment(mistakes) if environ is None else environ
     around = Surroundings(environ, frozenset(key.provider for key in keys), simulator_url)
-    pool = read_pool_file(folder.read("pool.yaml", rules.SECTIONS))
-    rows = folder.read("providers.yaml", ("providers",))["providers"]
+    pool = read_pool_file(folder.read("pool.yaml"))
+    rows = folder.read("providers.yaml")["providers"]
     providers = read_providers(rows, around)
     check_names(rows, providers)
-    models_fields = folder.read("models.yaml", models.SECTIONS)
+    models_fields = folder.read("models.yaml")
     plan = Profile("")
     if profile is not None:
         fields = folder.profile(profile)
@@ -58,7 +66,7 @@ def load_registry(
         plan = read_profile(profile, fields, providers)
         models_fields = fields if fields["models"] else models_fields
     found = models.read_models_file(models_fields, providers, timezone=pool.rules.timezone)
-    agents = read_agents(folder.read("agents.yaml", ("agents",))["agents"])
+    agents = read_agents(folder.read("agents.yaml")["agents"])
     if mistakes:
         raise ConfigError(mistakes)
     return Registry(
@@ -101,11 +109,11 @@ class _Folder:
             problem = "has no configuration file" if path.is_dir() else "is not a folder"
             mistakes.append(Mistake(shown_path(path), None, "", "", problem, f"name a folder with any of {', '.join(FILES)}"))
 
-    def read(self, file: str, known: Iterable[str]) -> Fields:
-        """The named sections of a file; none if there is no such file."""
+    def read(self, file: str) -> Fields:
+        """The sections of a file; of the shipped one if there is no such file."""
         if (self._own / file).exists():
-            return Fields(read_document(self._own / file, self._mistakes), known)
-        return Fields(read_document(self._shipped / file, []), known)
+            return Fields(read_document(self._own / file, self._mistakes), SECTIONS[file], elsewhere=_HOMES)
+        return Fields(read_document(self._shipped / file, []), SECTIONS[file])
 
     def profile(self, name: str) -> Fields:
         """The sections of a profile, which has to exist."""
@@ -113,7 +121,7 @@ class _Folder:
         file = f"{_PROFILES}/{name}.yaml"
         if name in there:
             place = self._own if (self._own / file).exists() else self._shipped
-            return Fields(read_document(place / file, self._mistakes), profiles.SECTIONS)
+            return Fields(read_document(place / file, self._mistakes), profiles.SECTIONS, elsewhere=_HOMES)
         where = shown_path(self._own / _PROFILES)
         self._mistakes.append(Mistake(where, None, "", f'"{name}"', "is not a profile", did_you_mean(name, there)))
         return Fields(nothing(Document(where, self._mistakes)))

@@ -88,6 +88,12 @@ TABLE = [
         MODEL + "      rpm_limt: 30\n",
         '6: models.free_tier[0].rpm_limt: "rpm_limt" is not known here; did you mean "rpm_limit"?',
     ),
+    (
+        "pool.yaml",
+        "failover_strategy:\n  max_attempts: 3\n",
+        '1: failover_strategy: "failover_strategy" is not known here; it belongs in models.yaml',
+    ),
+    ("models.yaml", "cache: {}\n", '1: cache: "cache" is not known here; it belongs in pool.yaml'),
     ("models.yaml", "modles: {}\n", '1: modles: "modles" is not known here; did you mean "models"?'),
     (
         "models.yaml",
