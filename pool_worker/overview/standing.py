@@ -105,17 +105,22 @@ def _why_disabled(provider: Provider, keys: Sequence[KeyUse], models: Sequence[s
 
 
 def _key(provider: Provider, key: KeyUse, models: Sequence[str], holds: Mapping[str, Hold]) -> KeyStanding:
-    everywhere = [provider_scope(provider.id), key_scope(key.key_id), group_scope(provider.id, key.quota_group)]
-    at_all = [holds[scope] for scope in everywhere if scope in holds]
-    on_model = {name: at_all + _holds_on(provider.id, key.quota_group, name, holds) for name in models}
+    on_model = {name: holds_on(provider.id, key.key_id, key.quota_group, name, holds) for name in models}
     if provider.limits_shared:
         held = _first_to_end(_last_to_end(map(_held, found)) for found in on_model.values())
         return KeyStanding(key, (_place(key, ALL_MODELS, held),))
     return KeyStanding(key, tuple(_place(key, name, _last_to_end(map(_held, found))) for name, found in on_model.items()))
 
 
-def _holds_on(provider: str, group: str, model: str, holds: Mapping[str, Hold]) -> list[Hold]:
-    scopes = (model_scope(provider, model), group_scope(provider, group, model=model))
+def holds_on(provider: str, key_id: str, group: str, model: str, holds: Mapping[str, Hold]) -> list[Hold]:
+    """Whatever keeps a key from being called on a model (the provider's name for it). `holds`: scope → hold."""
+    scopes = (
+        provider_scope(provider),
+        key_scope(key_id),
+        group_scope(provider, group),
+        model_scope(provider, model),
+        group_scope(provider, group, model=model),
+    )
     return [holds[scope] for scope in scopes if scope in holds]
 
 

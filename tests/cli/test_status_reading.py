@@ -99,7 +99,10 @@ def test_the_health_of_who_is_not_wholly_well(
     redis_client.set(redis_keys.health("key:groq#2"), "85 0 0")
     status = reader.read()
     assert dict(status.scores) == {"provider:groq": 40, "key:groq#2": 85}
-    assert "groq 40, key groq#2 85; all others 100" in page(status)
+    lines = [line.split(maxsplit=1)[1].rstrip() for line in page(status).splitlines() if line.startswith("health")]
+    assert lines == ["providers: groq 40; all others 100", "keys: groq#2 85; all others 100"]
+    redis_client.delete(redis_keys.health("provider:groq"))
+    assert "providers:" not in page(reader.read())
 
 
 def test_nothing_is_changed_by_looking(reader: StatusReader, redis_client: redis.Redis) -> None:

@@ -10,6 +10,7 @@ import typer
 from pool_client import Pool
 from pool_client.job import Tier
 from pool_worker.cli.json_output import print_json_list, print_json_object
+from pool_worker.cli.models.held import read_held_models
 from pool_worker.cli.models.known import known_model, known_registry
 from pool_worker.cli.models.reloading import reload_command
 from pool_worker.cli.models.switching import disable_command, enable_command
@@ -47,7 +48,8 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """List models, in the order of the configuration."""
-    registry = known_registry(connected_settings(Settings()))
+    settings = connected_settings(Settings())
+    registry = known_registry(settings)
     _check_word(provider, registry.providers, what="provider", option="--provider")
     capabilities = {word for model in registry.models.values() for word in model.capabilities}
     _check_word(capability, capabilities, what="capability", option="--capability")
@@ -57,10 +59,11 @@ def list_command(
         lambda model: tier in {None, model.tier},
     ]
     found = [model for model in registry.models.values() if all(fits(model) for fits in wanted)]
+    held = read_held_models(str(settings.redis_url), registry)
     if as_json:
-        print_json_list(model_facts(model, registry) for model in found)
+        print_json_list(model_facts(model, registry, held) for model in found)
     elif found:
-        show(models_table(found, registry))
+        show(models_table(found, registry, held))
     else:
         err.print("no model is like that; `model-pool models list` shows them all")
 
@@ -70,12 +73,14 @@ def show_command(
     model_id: Annotated[str, typer.Argument(metavar="ID", help="As `models list` shows it.")], *, as_json: JsonOption = False
 ) -> None:
     """Show one model: what it can do, what it costs, its limits, and why it cannot be used if so."""
-    registry = known_registry(connected_settings(Settings()))
+    settings = connected_settings(Settings())
+    registry = known_registry(settings)
     model = known_model(model_id, registry)
+    held = read_held_models(str(settings.redis_url), registry)
     if as_json:
-        print_json_object(model_facts(model, registry))
+        print_json_object(model_facts(model, registry, held))
     else:
-        show(model_details(model, registry))
+        show(model_details(model, registry, held))
 
 
 @app.command("test")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
-from pool_worker.cli.figures import NOTHING
+from pool_worker.cli.figures import NOTHING, moment
+from pool_worker.cli.reasons import plain_reason
+from pool_worker.overview.facts import Hold
 from pool_worker.registry import MILLION, Model, Price, Registry, Unit, Window
 
 
-def model_facts(model: Model, registry: Registry) -> dict[str, object]:
-    """For `--json`."""
+def model_facts(model: Model, registry: Registry, held: Mapping[str, Hold]) -> dict[str, object]:
+    """For `--json`. `held`: model id → what keeps it from being called now, here and below."""
+    hold = held.get(model.id)
     return {
         "id": model.id,
         "provider": model.provider,
@@ -29,10 +32,12 @@ def model_facts(model: Model, registry: Registry) -> dict[str, object]:
         "is_experimental": model.is_experimental,
         "is_usable": model.id not in registry.unusable_models,
         "why_not": registry.unusable_models.get(model.id),
+        "held_until": hold and hold.until,
+        "held_because": hold and hold.reason,
     }
 
 
-def models_table(found: Sequence[Model], registry: Registry) -> Table:
+def models_table(found: Sequence[Model], registry: Registry, held: Mapping[str, Hold]) -> Table:
     """A line each."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("id", overflow="fold")
@@ -42,20 +47,20 @@ def models_table(found: Sequence[Model], registry: Registry) -> Table:
     table.add_column("keys", justify="right")
     table.add_column("", overflow="fold")
     for model in found:
-        keys, why_not = len(registry.keys_of(model.provider)), registry.unusable_models.get(model.id)
-        state = Text("usable", style="green") if why_not is None else Text(why_not, style="yellow")
+        keys, obstacle = len(registry.keys_of(model.provider)), _obstacle(model, registry, held)
+        state = Text("usable", style="green") if obstacle is None else Text(obstacle, style="yellow")
         table.add_row(model.id, model.tier.value, _price(model), _count(model.context_window), str(keys or NOTHING), state)
     table.caption, table.caption_justify = "in / out: USD per million tokens", "left"
     return table
 
 
-def model_details(model: Model, registry: Registry) -> Table:
+def model_details(model: Model, registry: Registry, held: Mapping[str, Hold]) -> Table:
     """Everything of one."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
-    why_not = registry.unusable_models.get(model.id)
-    state = Text("yes", style="green") if why_not is None else Text(f"no: {why_not}", style="yellow")
+    obstacle = _obstacle(model, registry, held)
+    state = Text("yes", style="green") if obstacle is None else Text(f"no: {obstacle}", style="yellow")
     rows: dict[str, str | Text] = {
         "id": Text(model.id, style="bold"),
         "usable": state,
@@ -70,6 +75,13 @@ def model_details(model: Model, registry: Registry) -> Table:
     for name, value in rows.items():
         grid.add_row(name, Text(value) if isinstance(value, str) else value)
     return grid
+
+
+def _obstacle(model: Model, registry: Registry, held: Mapping[str, Hold]) -> str | None:
+    """Why it cannot be called now."""
+    hold = held.get(model.id)
+    left_alone = None if hold is None else f"left alone until {moment(hold.until)}: {plain_reason(hold.reason)}"
+    return registry.unusable_models.get(model.id) or left_alone
 
 
 def _price(model: Model) -> str:

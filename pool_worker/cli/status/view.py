@@ -52,8 +52,9 @@ def _numbers(status: PoolStatus) -> Table:
         letters = f"{count_of(status.dead_letters, 'dead letter')}, kept until you decide: {as_typed('dead list')}"
         grid.add_row("", Text(letters, style="yellow"))
     grid.add_row("ledger", f"{count_of(status.outbox_rows, 'row')} on the way")
-    if status.scores:
-        grid.add_row("health", _health(status.scores))
+    for kind in ("provider", "key"):
+        if health := _health(kind, status.scores):
+            grid.add_row("health", f"{kind}s: {health}")
     if status.budgets:
         grid.add_row("money", _money(status.budgets[0]))
         for budget in status.budgets[1:]:
@@ -78,12 +79,13 @@ def _workers(status: PoolStatus) -> Text:
     return Text(f"{len(status.workers)}: {names}{more}")
 
 
-def _health(scores: Mapping[str, int]) -> str:
-    """Those that are the worst off: `groq 25, key groq#2 40; all others 100`."""
-    worst = list(scores.items())[:MOST_SCORES]
-    names = ", ".join(f"{scope.removeprefix('provider:').replace('key:', 'key ')} {score}" for scope, score in worst)
-    more = f" and {len(scores) - len(worst)} more" if len(scores) > len(worst) else ""
-    return f"{names}{more}; all others 100"
+def _health(kind: str, scores: Mapping[str, int]) -> str:
+    """The providers, or the keys, that are the worst off: `groq 25, cerebras 40; all others 100`; empty if none is unwell."""
+    of_kind = [f"{name} {score}" for scope, score in scores.items() for of, _, name in [scope.partition(":")] if of == kind]
+    if not of_kind:
+        return ""
+    more = f" and {len(of_kind) - MOST_SCORES} more" if len(of_kind) > MOST_SCORES else ""
+    return f"{', '.join(of_kind[:MOST_SCORES])}{more}; all others 100"
 
 
 def _money(budget: BudgetUse) -> Text:
