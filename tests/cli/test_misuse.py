@@ -48,7 +48,7 @@ def test_a_command_that_is_not_there(cli: CommandLine) -> None:
     assert hint.endswith("model-pool --help")
 
 
-@pytest.mark.parametrize("group", ["keys", "models", "alerts"])
+@pytest.mark.parametrize("group", ["keys", "models", "alerts", "dead"])
 def test_a_group_without_a_command_shows_its_help_and_nothing_else(cli: CommandLine, group: str) -> None:
     ended = cli.run(group)
     assert ended.returncode == 2
