@@ -67,17 +67,26 @@ class For:
     delay_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where jobs wait that wait for the same capacity: who finds none tells it to the others."""
+
+    name: str = ""
+    providers: tuple[str, ...] = ()
+    """Ids of those that may answer them; see `Jobs.hasten`."""
+
+
 class Jobs:
     """The scripts, bound to a Redis client."""
 
     def __init__(self, client: redis.asyncio.Redis, *, worker: str) -> None:
         self._worker = worker
         self._client = client
-        names = ("open", "move", "park", "release_due", "ack", "requeue")
+        names = ("open", "move", "park", "release_due", "hasten", "ack", "requeue")
         scripts = [client.register_script(read_script("pool_worker.broker", name)) for name in names]
-        self._open, self._move, self._park, self._release_due, self._ack, self._requeue = scripts
+        self._open, self._move, self._park, self._release_due, self._hasten, self._ack, self._requeue = scripts
         self.earlier = asyncio.Event()
-        """A job was parked here that is due before all others: whoever waits to let jobs go waits too long."""
+        """A job that is parked is due before all that were: whoever waits to let jobs go waits too long."""
 
     async def open(self, job_id: str, delivery: Delivery) -> OpenedJob:
         """Read the job's record and mark it as running.
@@ -115,7 +124,7 @@ class Jobs:
         wait: Until | For,
         reason: str,
         trail: Sequence[Attempt],
-        lane: str = "",
+        lane: Lane = Lane(),  # noqa: B008 - frozen
         weight: int = 1,
         deadline_ms: int | None = None,
     ) -> None:
@@ -127,7 +136,7 @@ class Jobs:
             wait: until capacity returns, which then holds for all jobs of its lane; or for a rest of its own.
             reason: why it waits.
             trail: its attempts so far.
-            lane: jobs of the same lane wait for the same capacity: who finds none tells it to the others.
+            lane: with whom it waits.
             weight: its agent's share among those that wait in the lane.
             deadline_ms: when it comes back whether or not there is capacity, by Redis's clock.
 
@@ -138,12 +147,12 @@ class Jobs:
             *redis_keys.MESSAGE_KEYS,
             shared_keys.job(job_id),
             *redis_keys.PARKED_KEYS,
-            redis_keys.parked_lane(lane),
+            redis_keys.parked_lane(lane.name),
         ]
         times: list[int | str] = [wait.due_ms, ""] if isinstance(wait, Until) else ["", wait.delay_ms]
         times.append("" if deadline_ms is None else deadline_ms)
-        arguments = [delivery.tag, job_id, *times, lane, reason, render_trail(trail), delivery.task_id]
-        arguments += [weight, KOMBU_SEPARATOR, ""]
+        arguments = [delivery.tag, job_id, *times, lane.name, reason, render_trail(trail), delivery.task_id]
+        arguments += [weight, KOMBU_SEPARATOR, " ".join(lane.providers), ""]
         parked = await self._park(keys=keys, args=arguments)
         reach("parked")
         if parked == _EARLIEST:
@@ -161,6 +170,22 @@ class Jobs:
         arguments = [self._worker, *prefixes, KOMBU_SEPARATOR, ""]
         released, wait_ms = await self._release_due(keys=list(redis_keys.PARKED_KEYS), args=arguments)
         return released, wait_ms / 1000
+
+    async def hasten(self, provider: str) -> int:
+        """Have the parked jobs that this provider may answer looked at now: it is well again before its time.
+
+        Returns:
+            How many were not due yet.
+        """
+        keys = [redis_keys.PARKED, shared_keys.PARKED_TIMERS, redis_keys.PARKED_LANES]
+        prefixes = [shared_keys.job(""), redis_keys.parked_lane("")]
+        cursor, hastened = "0", 0
+        while True:
+            cursor, of_page = await self._hasten(keys=keys, args=[provider, cursor, *prefixes, ""])
+            hastened += int(of_page)
+            if cursor in {"0", b"0"}:
+                self.earlier.set()
+                return hastened
 
     async def drop(self, delivery: Delivery) -> None:
         """Acknowledge a message whose job needs no work any more."""

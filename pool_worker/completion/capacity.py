@@ -15,6 +15,7 @@ from pool_client import redis_keys as shared_keys
 from pool_client.job import Job, OnExhausted, Usage
 from pool_client.queues import CELERY_PRIORITY
 from pool_worker import redis_keys
+from pool_worker.broker.jobs import Lane
 from pool_worker.budget import binding_budgets
 from pool_worker.completion.calling import LEASE_MARGIN_S, LONGEST_CALL_S
 from pool_worker.completion.estimates import charge_to_reserve, least_charge
@@ -128,9 +129,10 @@ def _retry_at_ms(place: Exhausted) -> float:
     return math.inf if place.retry_at_ms is None else place.retry_at_ms
 
 
-def lane_of(job: Job, trail: Trail, pool: Resources) -> str:
+def lane_of(job: Job, trail: Trail, pool: Resources) -> Lane:
     """The lane in which the job waits: that of all who wait for the same models, with about as many tokens."""
-    return _lane(route_of(job, trail, pool).choices)
+    choices = route_of(job, trail, pool).choices
+    return Lane(_lane(choices), tuple(dict.fromkeys(choice.model.provider for choice in choices)))
 
 
 def _line(job: Job, trail: Trail, candidates: Route, pool: Resources) -> Line | None:

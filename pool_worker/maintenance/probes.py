@@ -67,6 +67,7 @@ async def _probe(provider: Provider, pool: Resources) -> bool:
             await tell_up(provider, pool)
         return False
     await forgive(pool.redis, provider_scope(provider.id))
+    await pool.jobs.hasten(provider.id)
     await pool.redis.delete(redis_keys.failed_checks(provider.id))
     await tell_up(provider, pool)
     logger.info("%s is well again", provider.id)

@@ -36,6 +36,7 @@ class Parking:
         lane: str = "lane",
         weight: int = 1,
         rests: bool = False,
+        providers: str = "groq cerebras",
         deadline_in_ms: float | None = None,
     ) -> int:
         """A job that somebody works on finds no capacity before then (or `rests` until then)."""
@@ -43,7 +44,7 @@ class Parking:
         times = ["", int(due_in_ms)] if rests else [self.now_ms + int(due_in_ms), ""]
         deadline = "" if deadline_in_ms is None else self.now_ms + int(deadline_in_ms)
         arguments = [self._tag(job_id), job_id, *times, deadline, lane, "no quota", "[]", job_id]
-        return self.run("park", keys, *arguments, weight, KOMBU_SEPARATOR, self.now_ms)
+        return self.run("park", keys, *arguments, weight, KOMBU_SEPARATOR, providers, self.now_ms)
 
     def begin(self, job_id: str, *, priority: int = 6, agent: str = "agent") -> None:
         """A worker has claimed it."""
@@ -88,6 +89,19 @@ class Parking:
         released, wait_ms = self.run("release_due", [*redis_keys.PARKED_KEYS], worker, *prefixes, KOMBU_SEPARATOR, self.now_ms)
         assert wait_ms >= 1, "it would ask without a pause"
         return released, wait_ms
+
+    def hasten(self, provider: str) -> int:
+        """How many are looked at now that were not due yet."""
+        keys, prefixes = (
+            [redis_keys.PARKED, shared_keys.PARKED_TIMERS, redis_keys.PARKED_LANES],
+            [shared_keys.job(""), redis_keys.parked_lane("")],
+        )
+        cursor, hastened = "0", 0
+        while True:
+            cursor, of_page = self.run("hasten", keys, provider, cursor, *prefixes, self.now_ms)
+            hastened += of_page
+            if cursor == "0":
+                return hastened
 
     def let_go(self, *, within_ms: int = 0) -> list[str]:
         """Ask as a worker does, until something was let go or the time is up; what it was, opened."""

@@ -78,7 +78,7 @@ class Broker:
         job_id = self.held[tag]
         keys = [*MESSAGE_KEYS, shared_keys.job(job_id), *redis_keys.PARKED_KEYS, redis_keys.parked_lane("lane")]
         times = [due_ms, "", ""]
-        return self.run("park", keys, tag, job_id, *times, "lane", "why", "[]", job_id, 1, KOMBU_SEPARATOR, self.now_ms)
+        return self.run("park", keys, tag, job_id, *times, "lane", "why", "[]", job_id, 1, KOMBU_SEPARATOR, "", self.now_ms)
 
     def release_due(self) -> int:
         prefixes = [shared_keys.job(""), redis_keys.parked_lane(""), redis_keys.parked_due("")]

@@ -345,3 +345,28 @@ def test_empty_lanes_leave_only_what_ends_by_itself(parking: Parking) -> None:
         parking.succeed(*taken)
     left = {name for name in parking.client.scan_iter("pool:parked*") if parking.client.pttl(name) == -1}
     assert left == {redis_keys.PARKED_PACE}
+
+
+def test_a_provider_that_is_well_before_its_time_has_its_jobs_looked_at_now(parking: Parking) -> None:
+    parking.begin_and_park(*JOBS, due_in_ms=MINUTE_MS, lane="all")
+    parking.begin("other")
+    parking.park("other", MINUTE_MS, lane="others", providers="groq2 mistral")
+    assert parking.let_go(within_ms=1000) == []
+    assert parking.hasten("groq") == len(JOBS)
+    assert parking.hasten("groq") == 0
+    assert parking.client.hget(shared_keys.job(JOBS[0]), "due_ms") == str(parking.now_ms)
+    taken = []
+    while some := parking.let_go(within_ms=1000):
+        parking.succeed(*some)
+        taken += some
+    assert taken == JOBS
+    assert parking.parked() == {"other"}
+
+
+def test_a_lane_that_had_asked_in_vain_asks_at_once_when_its_provider_is_well(parking: Parking) -> None:
+    parking.begin_and_park(*JOBS[:3])
+    assert parking.let_go(within_ms=1000) == JOBS[:1]
+    parking.park(JOBS[0], MINUTE_MS)
+    assert parking.let_go(within_ms=3000) == []
+    parking.hasten("groq")
+    assert parking.let_go(within_ms=200) == JOBS[:1]

@@ -9,6 +9,7 @@ from small_worker import SmallWorker
 
 from pool_worker import redis_keys
 from pool_worker.health.blame import fall
+from pool_worker.limits.holds import hold
 from pool_worker.maintenance.probes import probe_health
 
 GROQ = "provider:groq"
@@ -41,6 +42,21 @@ def test_a_provider_that_is_well_again_is_forgiven(fallen: SmallWorker) -> None:
     assert falls(fallen) == 0
     assert fallen.requests() == 0, "the question counts against no quota"
     assert fallen.simulator.counts()["providers"]["groq"]["listings"] == 1
+
+
+def test_a_job_that_waits_for_it_is_answered_at_once_and_not_at_the_old_time(fallen: SmallWorker) -> None:
+    job, other = fallen.submit(model="groq-small"), fallen.submit(model="cerebras-small")
+    fallen.run(hold(fallen.pool.redis, "provider:cerebras", ttl_ms=100_000, reason="ProviderFailedError: it failed"))
+    assert fallen.complete() == "parked: groq-small: it failed"
+    fallen.complete()
+    assert fallen.waits_s(job) == pytest.approx(100, abs=1)
+    assert fallen.run(fallen.pool.jobs.release_due())[0] == 0
+
+    fallen.run(probe_health(fallen.pool))
+    assert fallen.pool.jobs.earlier.is_set(), "who waits to let jobs go is rung"
+    assert fallen.run(fallen.pool.jobs.release_due())[0] == 1
+    assert fallen.complete() == "succeeded on groq-small after 1 call(s)"
+    assert fallen.waits_s(other) == pytest.approx(100, abs=1)
 
 
 def test_who_never_fell_is_not_asked(worker: SmallWorker) -> None:

@@ -1,6 +1,6 @@
 -- What is known of the lanes in which parked jobs wait, and of their pace.
 --
--- A lane (hash): handful (how many it lets go at a time; grows by fractions), out (ids of the last handful, until all of them have
+-- A lane (hash): providers (those that may answer its jobs, with blanks between), handful (how many it lets go at a time; grows by fractions), out (ids of the last handful, until all of them have
 -- found out), since_ms (when they were let go), in_vain (how many of them found no capacity), shut_ms (when the first of those is
 -- due again).
 -- The pace (hash), of all lanes: places (counts jobs as they are first parked), pause_ms and quiet_until_ms (until then no lane asks

@@ -6,7 +6,8 @@
 --       8 lanes (zset) · 9 pace (hash) · 10 its lane (hash)
 -- ARGV: 1 tag · 2 job_id · 3 due_ms: there is no capacity before ("" = it rests for delay_ms) · 4 delay_ms
 --       5 deadline_ms: it comes back then at the latest ("" = none) · 6 lane · 7 why it waits · 8 trail (JSON)
---       9 task_id · 10 its agent's weight · 11 separator between a queue's name and a priority · 12 now_ms ("" = Redis's clock)
+--       9 task_id · 10 its agent's weight · 11 separator between a queue's name and a priority
+--       12 the providers that its lane waits for, with blanks between · 13 now_ms ("" = Redis's clock)
 -- Returns: 0 when the message was no longer ours: nothing was parked; 2 when it is looked at before all others; else 1
 -- include clock.lua
 -- include lanes.lua
@@ -17,7 +18,7 @@ local SKEW_MS = 250 -- a worker whose clock is behind does not see a deadline th
 local list, message = release(KEYS[1], KEYS[2], ARGV[1])
 if not list then return 0 end
 local job_id, record, lane = ARGV[2], KEYS[4], ARGV[6]
-local now_ms = clock_ms(ARGV[12])
+local now_ms = clock_ms(ARGV[13])
 local told_ms, deadline_ms = tonumber(ARGV[3]), tonumber(ARGV[5]) or NEVER
 local cancelled, place_no, let_go_in, agent, turn_in =
   unpack(redis.call('HMGET', record, 'cancel', 'place_no', 'let_go_in', 'agent', 'turn_in'))
@@ -42,6 +43,7 @@ if turn_in ~= lane then
   local turn, stride = draw_turn(KEYS[10], priority_of(list, ARGV[11]), agent or '', ARGV[10])
   redis.call('HSET', record, 'turn_in', lane, 'turn', whole(turn), 'stride', stride)
 end
+redis.call('HSET', KEYS[10], 'providers', ARGV[12])
 redis.call('PEXPIRE', KEYS[10], LANE_TTL_MS)
 if told_ms and let_go_in == lane then learn_in_vain() end
 redis.call('HDEL', record, 'let_go_in')
