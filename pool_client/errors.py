@@ -12,11 +12,11 @@
     ├── JobCancelledError        somebody cancelled the job
     ├── DeadlineExceededError    the job's own deadline passed
     └── CompletionError          the pool tried and could not finish the job
-        ├── RateLimitError           every quota is spent and the job asked not to wait
+        ├── RateLimitError           every quota is spent (or no model is free) and the job asked not to wait
         ├── BudgetExceededError      the money set aside for this is spent
         ├── ModelUnavailableError    no model fits the job's constraints
         ├── AuthenticationError      no key was accepted
-        ├── ProviderError            a provider failed in a way that no other attempt mended
+        ├── ProviderError            every model is left alone after failures and the job asked not to wait
         ├── FailoverError            every candidate was tried, and each failed
         ├── CacheError               the answer cache failed where it was required
         └── QualityThresholdError    no answer was good enough
@@ -97,7 +97,7 @@ class CompletionError(PoolError):
 
 
 class RateLimitError(CompletionError):
-    """Every quota that fits the job is spent."""
+    """No model that fits the job is free: quotas are spent."""
 
     retryable = True
 
@@ -117,7 +117,7 @@ class AuthenticationError(CompletionError):
 
 
 class ProviderError(CompletionError):
-    """A provider failed."""
+    """Every model that fits the job is left alone after failures."""
 
     retryable = True
 

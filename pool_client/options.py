@@ -39,7 +39,7 @@ class JobOptions(TypedDict, total=False):
     excluded_providers: Iterable[str] | None
     max_latency_ms: int | None
     on_exhausted: OnExhausted | str | None
-    """When every quota is spent: `park` (wait, durably), `degrade` or `fail`."""
+    """When nobody is free: `park` (wait, durably), `degrade` or `fail`."""
     cache: bool | None
     """True: cache also when not deterministic; False: never; None: only at temperature 0."""
     idempotency_key: str | None

@@ -38,7 +38,7 @@ PARKED_KEYS = (PARKED, PARKED_MESSAGES, shared_keys.PARKED_TIMERS, PARKED_LANES,
 
 
 def parked_lane(lane: str) -> str:
-    """Hash: a lane's providers, its pace and the turns in it (see `broker/lua/lanes.lua`, `line.lua`). TTL: 35 days after its last use."""
+    """Hash: the providers, pace and turns of a lane (see `broker/lua/lanes.lua`, `line.lua`). TTL: 35 days after its last use."""
     return f"pool:parked:lane:{lane}"
 
 

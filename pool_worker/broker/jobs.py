@@ -124,7 +124,7 @@ class Jobs:
         wait: Until | For,
         reason: str,
         trail: Sequence[Attempt],
-        lane: Lane = Lane(),  # noqa: B008 - frozen
+        lane: Lane = Lane(),
         weight: int = 1,
         deadline_ms: int | None = None,
     ) -> None:

@@ -41,7 +41,7 @@ def submit(
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Of the answer.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, max=2)] = None,
     deadline: Annotated[float | None, typer.Option(metavar="SECONDS", help="The answer is of no use later.")] = None,
-    on_exhausted: Annotated[OnExhausted | None, typer.Option(help="When every quota is spent.")] = None,
+    on_exhausted: Annotated[OnExhausted | None, typer.Option(help="When nobody is free.")] = None,
     max_cost: Annotated[float | None, typer.Option(metavar="USD", min=0, help="The most it may cost.")] = None,
     max_latency_ms: Annotated[int | None, typer.Option(min=1, help="No model that took longer of late.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="PROVIDER", help="Not this provider; repeatable.")] = None,

@@ -94,7 +94,7 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
         exhausted.append(place)
         if _can_wait_for(place, job) and not is_locked_out(place, trail):
             break
-    return _soonest(min(exhausted, key=_retry_at_ms), trail, pool)
+    return _soonest(_together(*exhausted), trail, pool)
 
 
 async def find_stand_in(job: Job, trail: Trail, pool: Resources) -> Leased | Elsewhere | None:
@@ -123,6 +123,14 @@ def able_models(job: Job, pool: Resources) -> list[str]:
     """Ids of all models that may answer the job, whoever has failed for it: first those that it is for, then the stand-ins."""
     able = route_of(job, Trail((), queue="", now=pool.now), pool)
     return [choice.model.id for choice in (*able.choices, *able.fallback)]
+
+
+def _together(*places: Exhausted) -> Exhausted:
+    """The one that ends first, with what is in the way of the models of all."""
+    first = min(places, key=_retry_at_ms)
+    obstacles = {model: obstacle for place in places for model, obstacle in place.obstacles.items()}
+    too_large = dict.fromkeys(model for place in places for model in place.too_large if model not in obstacles)
+    return replace(first, obstacles=obstacles, too_large=tuple(too_large))
 
 
 def _retry_at_ms(place: Exhausted) -> float:
@@ -207,7 +215,7 @@ async def _acquire(
         return place
     rest = [choice for choice in choices if choice.model.id in place.too_large]
     other = await _reserve(rest, [least_charge(choice, cut_at=cut_at) for choice in rest], job, pool)
-    return min(place, other, key=_retry_at_ms) if isinstance(other, Exhausted) else other
+    return _together(place, other) if isinstance(other, Exhausted) else other
 
 
 async def _reserve(

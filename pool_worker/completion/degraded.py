@@ -14,7 +14,7 @@ def guidance(job: Job, error: CompletionError, trail: Trail) -> Result:
     """An honest text in place of an answer, marked as degraded. `error`: what the job would have failed with."""
     content = (
         f"No language model could answer: {error}. This text was not written by a model. "
-        "Submit the job again later, or with on_exhausted='park' to wait for quota."
+        "Submit the job again later, or with on_exhausted='park' to wait."
     )
     return Result(
         job_id=job.id, content=content, model_id=NOBODY, provider=NOBODY, degraded=True, attempts=trail.attempts,

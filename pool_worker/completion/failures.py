@@ -12,9 +12,11 @@ from pool_client.errors import (
     FailoverError,
     ModelUnavailableError,
     PoolError,
+    ProviderError,
     RateLimitError,
 )
 from pool_client.job import Failure, Job
+from pool_worker.completion.obstacles import Kind, grouped, kinds_of, reasons_of
 from pool_worker.completion.trail import Trail
 from pool_worker.config.mistakes import did_you_mean
 from pool_worker.errors import AuthenticationFailedError
@@ -30,9 +32,9 @@ def nobody_left(job: Job, rejected: Mapping[str, str], trail: Trail) -> Completi
     if not trail.calls and job.model is not None:
         return ModelUnavailableError(f"{job.model}, to which the job is pinned: {_why_not(job.model, rejected)}")
     if not trail.calls:
-        reasons = _grouped(rejected) or "no model has a key"
+        reasons = grouped(rejected) or "no model has a key"
         return ModelUnavailableError(f"no model fits this job ({reasons})")
-    reasons = _grouped(trail.reasons())
+    reasons = grouped(trail.reasons())
     if trail.only_refused_keys:
         return AuthenticationError(f"no key was accepted ({reasons})")
     return FailoverError(f"every candidate failed ({reasons})")
@@ -40,7 +42,7 @@ def nobody_left(job: Job, rejected: Mapping[str, str], trail: Trail) -> Completi
 
 def enough_failed(trail: Trail) -> CompletionError:
     """The error for a job that has made as many calls in vain as a job may."""
-    reasons = _grouped(trail.reasons())
+    reasons = grouped(trail.reasons())
     return FailoverError(f"{len(trail.failovers)} calls have failed, and no more are made for one job (max_attempts) ({reasons})")
 
 
@@ -49,21 +51,17 @@ def _why_not(pinned: str, rejected: Mapping[str, str]) -> str:
     return f"{why}; {did_you_mean(pinned, rejected.keys() - {pinned})}" if why == NOT_CONFIGURED else why
 
 
-def _grouped(reasons: Mapping[str, str]) -> str:
-    """`a, b: reason; c: another`."""
-    models: dict[str, list[str]] = {}
-    for model, reason in reasons.items():
-        models.setdefault(reason, []).append(model)
-    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in models.items())
-
-
-def nobody_free(place: Exhausted) -> CompletionError:
-    """The error for a job that does not wait for this capacity, or would wait for ever."""
+def nobody_free(place: Exhausted, trail: Trail, *, now: datetime) -> CompletionError:
+    """The error for a job that does not wait for this capacity, or would wait for ever: why each model did not answer it."""
     if place.retry_at_ms is None:
         return ModelUnavailableError(f"no quota will ever fit this job ({place.reason})")
+    reasons = grouped(trail.reasons() | reasons_of(place, now=now)) or place.reason
     if is_of_money(place):
-        return BudgetExceededError(f"today's money is spent ({place.reason})")
-    return RateLimitError(f"every quota is spent ({place.reason})")
+        return BudgetExceededError(f"today's money is spent ({reasons})")
+    kinds = kinds_of(place.obstacles.values())
+    if kinds == {Kind.FAILURES}:
+        return ProviderError(f"every model is left alone after failures ({reasons})")
+    return RateLimitError(f"{'every quota is spent' if kinds == {Kind.QUOTA} else 'no model is free'} ({reasons})")
 
 
 def is_of_money(place: Exhausted) -> bool:
@@ -76,9 +74,17 @@ def is_locked_out(place: Exhausted, trail: Trail) -> bool:
     return trail.only_refused_keys and place.reason.startswith(f"{place.who}: {AuthenticationFailedError.__name__}")
 
 
-def failure_of(job: Job, error: PoolError, trail: Trail, *, at: datetime, retry_after_s: float | None = None) -> Failure:
-    """What the caller is told."""
-    reasons = trail.reasons()
+def failure_of(
+    job: Job,
+    error: PoolError,
+    trail: Trail,
+    *,
+    at: datetime,
+    retry_after_s: float | None = None,
+    place: Exhausted | None = None,
+) -> Failure:
+    """What the caller is told. `place`: what stood in the way of the models that were not called last."""
+    attempted = trail.reasons()
     return Failure(
         job_id=job.id,
         type=type(error).__name__,
@@ -86,8 +92,8 @@ def failure_of(job: Job, error: PoolError, trail: Trail, *, at: datetime, retry_
         model=job.model,
         retryable=error.retryable,
         retry_after_s=retry_after_s,
-        attempted_models=list(reasons),
-        reasons=reasons,
+        attempted_models=list(attempted),
+        reasons=attempted | (reasons_of(place, now=at) if place else {}),
         attempts=trail.attempts,
         at=at,
     )

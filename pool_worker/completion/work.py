@@ -159,9 +159,10 @@ class Work:
             return f"succeeded on {result.model_id}, which had answered it before"
         return f"succeeded on {result.model_id} after {len(self._trail.calls)} call(s)"
 
-    async def fail(self, error: PoolError, *, retry_after_s: float | None = None) -> str:
-        """End the job with an error answer."""
-        outcome = failure_of(self.job, error, self._trail, at=self._pool.now(), retry_after_s=retry_after_s)
+    async def fail(self, error: PoolError, *, retry_after_s: float | None = None, place: Exhausted | None = None) -> str:
+        """End the job with an error answer. `place`: why no model was free, if that is why it ends."""
+        at = self._pool.now()
+        outcome = failure_of(self.job, error, self._trail, at=at, retry_after_s=retry_after_s, place=place)
         state = JobState.CANCELLED if isinstance(error, JobCancelledError) else JobState.FAILED
         await self._finish(outcome, state)
         return f"{state}: {outcome.type}: {outcome.message}"
@@ -179,11 +180,12 @@ class Work:
         await self._pool.jobs.move(self.job.id, self.delivery, queue=queue, trail=self._trail.attempts, first=first)
 
     async def wait(self, place: Exhausted) -> str:
-        """Do what the job asked for when every quota is spent: wait, or fail."""
+        """Do what the job asked for when nobody is free: wait, or fail."""
         if place.retry_at_ms is None or is_locked_out(place, self._trail):
-            return await self.fail(self._error_of(place))
+            return await self.fail(self._error_of(place), place=place)
         if self.job.on_exhausted is OnExhausted.FAIL:
-            return await self.fail(nobody_free(place), retry_after_s=self._seconds_until(place.retry_at_ms))
+            retry_after_s = self._seconds_until(place.retry_at_ms)
+            return await self.fail(self._error_of(place), retry_after_s=retry_after_s, place=place)
         await self._park(Until(place.retry_at_ms), reason=place.reason)
         return f"parked: {place.reason}"
 
@@ -209,7 +211,9 @@ class Work:
         )
 
     def _error_of(self, place: Exhausted) -> CompletionError:
-        return nobody_left(self.job, {}, self._trail) if is_locked_out(place, self._trail) else nobody_free(place)
+        if is_locked_out(place, self._trail):
+            return nobody_left(self.job, {}, self._trail)
+        return nobody_free(place, self._trail, now=self._pool.now())
 
     def _seconds_until(self, at_ms: int) -> float:
         return max(0.0, round(at_ms / 1000 - self._pool.now().timestamp(), 3))

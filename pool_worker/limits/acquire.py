@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from redis.asyncio import Redis
@@ -47,6 +47,18 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What is in the way of one model."""
+
+    until_ms: int
+    """The earliest time at which it may be free for this job."""
+    who: str
+    """The key, model, provider or budget that is free then."""
+    what: str
+    """`requests per minute`, or the reason of a hold; empty: it was not looked at closely, as another is free sooner."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exhausted:
     """Nobody is free. Nothing is reserved."""
 
@@ -58,6 +70,8 @@ class Exhausted:
     """The key, model, provider or budget that is free first."""
     too_large: tuple[str, ...] = ()
     """Ids of the models that this job can never fit."""
+    obstacles: Mapping[str, Obstacle] = field(default_factory=dict)
+    """Model id → what is in its way; of all that were asked, but for those that are too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +196,10 @@ def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str
     if kind == "ended":
         msg = f"lease {lease_id} is {facts[0]}"
         raise LeaseEndedError(msg)
-    retry_at, who, what, never = facts
+    retry_at, who, what, never, firsts = facts
     too_large = tuple(candidates[index].model.id for index in never)
     if retry_at == "":
         reason = f"too large for {', '.join(too_large)}" if too_large else "no candidate has a key"
         return Exhausted(None, reason, "", too_large)
-    return Exhausted(retry_at, f"{who}: {what}", who, too_large)
+    obstacles = {it.model.id: Obstacle(*first) for it, first in zip(candidates, firsts, strict=True) if first[0] != ""}
+    return Exhausted(retry_at, f"{who}: {what}", who, too_large, obstacles)

@@ -153,7 +153,10 @@ def test_a_failure_is_told_and_where_its_story_is(shown: Shown) -> None:
     _, told = shown.run("submit", PROMPT, "--model", "no_such_model", code=1)
     assert "no such model is configured; there are cerebras_gpt_oss_120b, " in told
     job_id = told.rsplit("model-pool job ", 1)[1].strip()
-    assert "ModelUnavailableError: no_such_model" in shown.run("job", job_id)[0]
+    text, _ = shown.run("job", job_id)
+    assert "ModelUnavailableError: no_such_model" in text
+    assert "no call was made for it" in text
+    assert "nothing has been tried" not in text
     assert shown.json("submit", PROMPT, "--model", "no_such_model", code=1)["type"] == "ModelUnavailableError"
 
 

@@ -57,7 +57,9 @@ def test_a_job_that_does_not_wait_is_told_when_to_come_back(spent: SmallWorker) 
     spent.configure(failover=FREE_ONLY)
     job = spent.submit(on_exhausted="fail")
     spent.complete()
-    with pytest.raises(RateLimitError, match=r"every quota is spent \(groq#1: requests per minute\)") as caught:
+    with pytest.raises(
+        RateLimitError, match=r"every quota is spent \(groq-small: groq#1 has no requests per minute left until "
+    ) as caught:
         job.result(timeout=5)
     failure = caught.value.failure
     assert failure is not None
@@ -106,7 +108,7 @@ def test_without_a_stand_in_there_is_honest_guidance(spent: SmallWorker) -> None
     spent.complete()
     result = job.result(timeout=5)
     assert (result.degraded, result.model_id, result.provider, result.cost_usd) == (True, "none", "none", 0)
-    assert "(groq#1: requests per minute)" in result.content
+    assert "(groq-small: groq#1 has no requests per minute left until " in result.content
     assert "not written by a model" in result.content
     assert spent.requests() == 1
 

@@ -30,7 +30,7 @@ OUTCOME_COLOURS = {Step.OK.value: "green", Step.MOVED.value: "cyan", Step.PAUSED
 def job_view(facts: JobFacts) -> RenderableType:
     """What is known of it, and its trail; `answer_text` goes below."""
     parts: list[RenderableType] = [_headline(facts), _facts(facts)]
-    parts += [Text(), _trail(facts.attempts)] if facts.attempts else [Text("nothing has been tried for it yet", style="dim")]
+    parts += [Text(), _trail(facts.attempts)] if facts.attempts else [Text(_nothing_tried(facts.state), style="dim")]
     if any(attempt.reason for attempt in facts.attempts):
         parts += [Text(), Text("why", style="bold"), _reasons(facts.attempts)]
     if facts.state is JobState.SUCCEEDED:
@@ -82,6 +82,10 @@ def _facts(facts: JobFacts) -> Table:
     if facts.source is Source.LEDGER:
         grid.add_row("source", "the ledger; Redis has forgotten it")
     return grid
+
+
+def _nothing_tried(state: JobState | None) -> str:
+    return "no call was made for it" if state is not None and state.is_final else "nothing has been tried for it yet"
 
 
 def _scored(score: float | None) -> str:

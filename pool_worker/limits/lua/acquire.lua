@@ -11,7 +11,8 @@
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id, how full in percent the fullest window of a day or
 --     longer is with this job, which one it is}
---   {'elsewhere', index of the candidate from 0, key id} · {'exhausted', ms or '', who, what, [indexes too large]}
+--   {'elsewhere', index of the candidate from 0, key id} · {'exhausted', ms or '', who, what, [indexes too large],
+--     [{ms or '', who, what} of each candidate]}
 --   {'line', now_ms}: others wait for the same, and come first · {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
 -- include reserve.lua
 -- include nobody.lua
@@ -49,7 +50,7 @@ local function budgets_free(c)
     end
   end
   if at > now then
-    note_earlier(ask.soonest, at, who, what)
+    note_obstacle(ask, c, at, who, what)
     c.too_large = at == NEVER
   end
   return at <= now
@@ -75,7 +76,7 @@ local function find(c, priorities, provider_hold, model_hold, nobody, health)
   end
   local held_until, reason = hold_end({provider_hold, model_hold})
   if held_until > now then
-    note_earlier(ask.soonest, held_until, c.model_id, reason)
+    note_obstacle(ask, c, held_until, c.model_id, reason)
     return nil
   end
   if not budgets_free(c) then
@@ -83,12 +84,12 @@ local function find(c, priorities, provider_hold, model_hold, nobody, health)
   end
   c.admission = admitted(c.health, health)
   if not c.admission then
-    note_earlier(ask.soonest, now + SOON_MS, c.provider, RECOVERING)
+    note_obstacle(ask, c, now + SOON_MS, c.provider, RECOVERING)
     return nil
   end
   local nobody_at, who, what = nobody_until(nobody, c.amounts, now)
   if nobody_at then
-    note_earlier(ask.soonest, nobody_at, who, what)
+    note_obstacle(ask, c, nobody_at, who, what)
     return nil
   end
   for priority in string.gmatch(priorities, '%S+') do
@@ -107,13 +108,13 @@ local function find(c, priorities, provider_hold, model_hold, nobody, health)
 end
 
 local facts = #KEYS > 2 and redis.call('MGET', unpack(KEYS, 3)) or {}
-local never_fits = {}
+local never_fits, firsts = {}, {}
 for i = 2, #ARGV - 1 do
   local c = cjson.decode(ARGV[i])
   c.amounts = call.amounts[i - 1]
   c.cost = c.amounts[UNITS.usd]
   c.health = KEYS[5 * i - 3]
-  c.seen, c.first, c.is_whole = {}, {at = NEVER}, true
+  c.seen, c.first, c.is_whole = {}, {at = NEVER, who = '', what = ''}, true
   local look, answer = find(c, unpack(facts, 5 * i - 9, 5 * i - 5))
   if answer then
     return answer
@@ -121,9 +122,11 @@ for i = 2, #ARGV - 1 do
     return reserve(ask, c, look, KEYS[1], KEYS[2])
   elseif look then
     return {'elsewhere', i - 2, look.key}
-  elseif c.too_large then
+  end
+  if c.too_large then
     never_fits[#never_fits + 1] = i - 2
   end
+  firsts[#firsts + 1] = {c.first.at < NEVER and c.first.at or '', c.first.who, c.first.what}
 end
 local soonest = ask.soonest
-return {'exhausted', soonest.at < NEVER and soonest.at or '', soonest.who, soonest.what, never_fits}
+return {'exhausted', soonest.at < NEVER and soonest.at or '', soonest.who, soonest.what, never_fits, firsts}

@@ -20,6 +20,12 @@ local function note_earlier(first, at, who, what)
   end
 end
 
+-- Something is in the way of this candidate until then.
+local function note_obstacle(ask, c, at, who, what)
+  note_earlier(c.first, at, who, what)
+  note_earlier(ask.soonest, at, who, what)
+end
+
 -- Until when a scope is held, and the reason; 0 if it is not.
 local function hold_end(values)
   local latest, reason = 0, ''
@@ -90,12 +96,14 @@ local function look_at(ask, c, key)
 end
 
 -- Look at one page of a ready index: the free key, and whether it is of no use to look further. Keys that are not free go into
--- `moves` with the time at which they are for the smallest job; `c.first` is the first that is free for this one.
+-- `moves` with the time at which they are for the smallest job; `c.first` is the first that is free for this one (`what` is '' if it
+-- was not looked at, as somebody else is free sooner).
 local function look_through(ask, c, page, moves)
   for i = 1, #page, 2 do
     local key, score = page[i], tonumber(page[i + 1])
     if score > ask.now and score >= ask.soonest.at then
       c.is_whole = false
+      note_earlier(c.first, score, key, '')
       return nil, true
     end
     local look = look_at(ask, c, key)
@@ -105,8 +113,7 @@ local function look_through(ask, c, page, moves)
     elseif look.at <= ask.now then
       return look, true
     end
-    note_earlier(c.first, look.at, key, look.what)
-    note_earlier(ask.soonest, look.at, key, look.what)
+    note_obstacle(ask, c, look.at, key, look.what)
     moves[#moves + 1] = math.min(math.max(look.small_at, ask.now), 9e15)
     moves[#moves + 1] = key
   end
@@ -128,7 +135,7 @@ local function walk(ask, c, ready)
     from, upto = upto, upto + ask.looks_left
     if not done and cut_short and ask.looks_left <= 0 then
       c.is_whole = false
-      note_earlier(ask.soonest, math.max(tonumber(page[#page]), ask.now + SOON_MS), c.provider, 'more keys to look at')
+      note_obstacle(ask, c, math.max(tonumber(page[#page]), ask.now + SOON_MS), c.provider, 'more keys to look at')
     end
   until done or not cut_short or ask.looks_left <= 0
   if #moves > 3 then
