@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 
+from pool_worker.errors import WindowSpentError
+
 NOW = {"minute": "this minute", "hour": "this hour", "day": "today", "month": "this month"}
 WINDOW = re.compile(r"(?P<unit>[a-z ]+) per (?P<period>minute|hour|day|month)")
 IN_FLIGHT = re.compile(r"(?P<calls>\d+) calls in flight")
-HOLD = re.compile(r"\w+Error: (?P<story>.+)")
+HOLD = re.compile(r"(?P<kind>\w+Error): (?P<story>.+)")
 BUDGET = "budget "
 AGENT = "agent:"
 
@@ -31,7 +33,9 @@ def reason_words(reason: str) -> str:
     if busy := IN_FLIGHT.fullmatch(what):
         return f"{provider} is at {busy['calls']} calls, as many as it takes at a time"
     if hold := HOLD.fullmatch(what):
-        return f"{who} is left alone: {hold['story']}"
+        if hold["kind"] == WindowSpentError.__name__:
+            return f"the quota of {who} is spent: {hold['story']}"
+        return f"{who} is left alone after failures: {hold['story']}"
     return reason.rstrip(".")
 
 

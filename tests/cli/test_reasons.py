@@ -19,7 +19,11 @@ from pool_worker.registry import Charges, Period, Unit, Window, WindowKind
         ("budget agent:log_analyzer: money per day", "the money of log_analyzer for today is spent"),
         (
             "groq#1: WindowSpentError: groq answered 429: Rate limit reached.",
-            "groq#1 is left alone: groq answered 429: Rate limit reached",
+            "the quota of groq#1 is spent: groq answered 429: Rate limit reached",
+        ),
+        (
+            "groq-small: ProviderFailedError: groq answered 500.",
+            "groq-small is left alone after failures: groq answered 500",
         ),
         ("every candidate has failed", "every candidate has failed"),
         ("capacity was gone after 16 hops", "capacity was gone after 16 hops"),

@@ -138,7 +138,7 @@ def test_a_job_that_waits_says_for_what_and_until_when(shown: Shown) -> None:
     job = shown.pool.submit(PROMPT, model="codestral")
     wait_until(lambda: job.status().state is JobState.PARKED)
     text, _ = shown.run("job", job.id)
-    assert all(words in text for words in ("parked until", "because codestral#1 is left alone", "window spent", "429"))
+    assert all(words in text for words in ("parked until", "because the quota of codestral#1 is spent", "window spent", "429"))
     parked = shown.json("status")["parked"]
     assert (parked["jobs"], sum(wait["jobs"] for wait in parked["waits"])) == (1, 1)
     assert parked["waits"][0]["reason"].startswith("codestral: ")
