@@ -196,7 +196,7 @@ TODAY_TTL_MS = 10 * 60_000
 
 
 def alert_told(cause: str) -> str:
-    """String "1": this cause was told. TTL: for as long as it is not to be told again."""
+    """String: this cause was told ("1"), and that it is over ("over"). TTL: for as long as it is not to be told again."""
     return f"pool:alert:told:{cause}"
 
 

@@ -23,6 +23,8 @@ class Matter:
     over_title: str
     over_message: str
     ttl_s: float = DAY_S
+    comes_and_goes: bool = False
+    """Whether it is told once within `ttl_s`, however often it begins and ends."""
 
     async def begins(self, client: Redis, *, now: datetime) -> bool:
         """Tell that it is so, unless that was told; returns whether it was told now. Raises as `tell` does."""
@@ -40,5 +42,11 @@ class Matter:
     async def ends(self, client: Redis, *, now: datetime) -> bool:
         """Tell that it is so no longer, if it was told; returns whether it was told now. Raises as `tell` does."""
         return await resolve(
-            client, source=self.source, title=self.over_title, message=self.over_message, cause=self.cause, now=now
+            client,
+            source=self.source,
+            title=self.over_title,
+            message=self.over_message,
+            cause=self.cause,
+            now=now,
+            quiet=self.comes_and_goes,
         )

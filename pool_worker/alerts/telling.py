@@ -68,10 +68,13 @@ def tell_sync(
     return _log(row, told=client.eval(*_call(row, ttl_s)) == 1)
 
 
-async def resolve(client: redis.asyncio.Redis, *, source: str, title: str, message: str, cause: str, now: datetime) -> bool:
-    """Tell that what was told under this cause is over; nothing if it was not told. From then on it may be told again.
+async def resolve(
+    client: redis.asyncio.Redis, *, source: str, title: str, message: str, cause: str, now: datetime, quiet: bool = False
+) -> bool:
+    """Tell that what was told under this cause is over; nothing if it was not told.
 
-    Arguments and errors are those of `tell`. The row has the severity `OVER`, and nobody needs to acknowledge it.
+    From then on it may be told again; if `quiet`, not before its time of being told has ended. Other arguments and errors are
+    those of `tell`. The row has the severity `OVER`, and nobody needs to acknowledge it.
 
     Returns:
         Whether it is over now.
@@ -79,7 +82,7 @@ async def resolve(client: redis.asyncio.Redis, *, source: str, title: str, messa
     row = alert_row(severity=OVER, source=source, title=title, message=message, cause=cause, at=now)
     names = (redis_keys.alert_told(cause), redis_keys.OUTBOX)
     script = read_script(__package__, "resolve")
-    over = await client.eval(script, len(names), *names, *row.to_entry())
+    over = await client.eval(script, len(names), *names, *row.to_entry(), "quiet" if quiet else "")
     return _log(row, told=over == 1)
 
 

@@ -20,7 +20,7 @@ from pool_worker.errors import (
     KeyReplacedError,
     WindowSpentError,
 )
-from pool_worker.health import blame, reason_of, well
+from pool_worker.health import blame, reason_of, tell_well, well
 from pool_worker.limits import performance
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
@@ -144,7 +144,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
         ended_at,
         settled,
         tokens_seen=_tokens_seen(job, model, answer, pool.registry),
-        owed=_holds(success.observed, lease, pool, now=ended_at),
+        owed=(*_holds(success.observed, lease, pool, now=ended_at), *_news(lease, pool, now=ended_at)),
     )
 
 
@@ -189,6 +189,10 @@ def _holds(observed: Iterable[Observed], lease: Lease, pool: Resources, *, now: 
     return tuple(
         partial(hold, pool.redis, scope, ttl_ms=_until_full_ms(it, now=now), reason=reason_of(_none_remain(it))) for it in spent
     )
+
+
+def _news(lease: Lease, pool: Resources, *, now: datetime) -> tuple[Owed, ...]:
+    return (partial(tell_well, pool.redis, lease, now=now),) if lease.success_is_news else ()
 
 
 def _none_remain(window: Observed) -> WindowSpentError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pool_worker.health.blame import blame, reason_of
+from pool_worker.health.matters import tell_well
 from pool_worker.health.scores import well
 
-__all__ = ["blame", "reason_of", "well"]
+__all__ = ["blame", "reason_of", "tell_well", "well"]

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from pool_worker import redis_keys
 from pool_worker.alerts import tell
 from pool_worker.errors import AttemptError, BillingError, ModelNotAllowedError, Scope
+from pool_worker.health.matters import SOURCE, quarantine
 from pool_worker.health.scores import FAILURE_COSTS, HEALTHY, QUARANTINE_S, scopes_of
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.clock import as_argument
@@ -25,8 +26,6 @@ from pool_worker.lua import run_script
 from pool_worker.registry import ALL_MODELS
 
 LONGEST_HOLD_S = 300.0
-QUARANTINE_TOLD_FOR_S = 6 * 3600.0
-"""Who goes in and out of quarantine is told of so often at most."""
 FORGIVEN_AFTER_HOLDS = 3
 """Who stays well for this many times its last hold starts again from the shortest."""
 
@@ -119,22 +118,7 @@ async def _fall(redis: Redis, error: AttemptError, lease: Lease, *, scope: str, 
         costs=costs,
     )
     if fell.quarantined and not error.needs_person:
-        await _tell_quarantine(redis, error, fell.quarantined, now=now)
-
-
-async def _tell_quarantine(redis: Redis, error: AttemptError, scope: str, *, now: datetime) -> None:
-    kind, _, name = scope.partition(":")
-    await tell(
-        redis,
-        severity="warning",
-        source="health",
-        title=f"{kind} {name} is in quarantine",
-        message=f"too many of its calls failed, the last one so: {error.reason}. It is left alone for"
-        f" {QUARANTINE_S / 60:g} minutes, then it gets a few calls, and more as they succeed",
-        cause=f"quarantine:{scope}",
-        now=now,
-        ttl_s=QUARANTINE_TOLD_FOR_S,
-    )
+        await quarantine(fell.quarantined, because=error.reason).begins(redis, now=now)
 
 
 async def _tell(redis: Redis, error: AttemptError, lease: Lease, *, scope: str, now: datetime) -> None:
@@ -142,7 +126,7 @@ async def _tell(redis: Redis, error: AttemptError, lease: Lease, *, scope: str, 
     await tell(
         redis,
         severity="critical",
-        source="health",
+        source=SOURCE,
         title=f"{lease.key_id}: {what}",
         message=f"{error.reason} (model {lease.candidate.model.id}); it is left alone for {error.default_hold_s / 3600:g} h",
         cause=f"{type(error).__name__}:{scope}",

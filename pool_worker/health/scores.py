@@ -32,7 +32,8 @@ def scopes_of(lease: Lease) -> tuple[str, str]:
 def well(lease: Lease) -> Well:
     """For the settlement of a call that succeeded."""
     provider, key = scopes_of(lease)
-    return Well((redis_keys.health(provider), redis_keys.health(key)), redis_keys.failures(provider), SUCCESS_GIVES)
+    forgets = redis_keys.failures(provider), redis_keys.failed_checks(lease.candidate.provider.id)
+    return Well((redis_keys.health(provider), redis_keys.health(key)), forgets, SUCCESS_GIVES)
 
 
 async def read_availability(redis: Redis, providers: Iterable[str]) -> Mapping[str, float]:

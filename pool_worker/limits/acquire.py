@@ -36,6 +36,8 @@ class Lease:
     """How full the fullest of the key's windows of a day or longer is with this call."""
     fullest_window: str = ""
     """Which one it is: `requests per day`."""
+    success_is_news: bool = False
+    """Whether its provider or key has failed of late and is not wholly well again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +185,9 @@ async def acquire(
 def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str) -> Answer:
     kind, *facts = answer
     if kind == "lease":
-        model_id, key_id, group, acquired_ms, deadline_ms, job_id, percent, fullest = facts
+        model_id, key_id, group, acquired_ms, deadline_ms, job_id, percent, fullest, is_news = facts
         candidate = next(it for it in candidates if it.model.id == model_id)
-        return Lease(lease_id, job_id, candidate, key_id, group, acquired_ms, deadline_ms, percent, fullest)
+        return Lease(lease_id, job_id, candidate, key_id, group, acquired_ms, deadline_ms, percent, fullest, is_news == 1)
     if kind == "elsewhere":
         candidate = candidates[facts[0]]
         return Elsewhere(candidate.queue, candidate)

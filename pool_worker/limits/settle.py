@@ -50,8 +50,8 @@ class Well:
 
     health: tuple[str, str]
     """Redis keys of the health of the provider and of the key."""
-    failures: str
-    """Redis key of the provider's falls: they are forgotten."""
+    forgets: tuple[str, str]
+    """Redis keys of the provider's falls and of its checks in vain."""
     by: int
     """Points that the call is worth."""
 

@@ -9,12 +9,11 @@ from pool_client.job import Tier
 from pool_worker import redis_keys
 from pool_worker.alerts import Matter
 from pool_worker.errors import AttemptError
+from pool_worker.health.matters import SOURCE, down
 from pool_worker.health.scores import read_scores
 from pool_worker.limits.holds import key_scope
 from pool_worker.registry import Provider, Registry
 from pool_worker.resources import Resources
-
-SOURCE = "health"
 
 
 def is_expected(provider: Provider) -> bool:
@@ -24,18 +23,18 @@ def is_expected(provider: Provider) -> bool:
 
 async def is_told(provider: Provider, pool: Resources) -> bool:
     """Whether people were told that it is down, and not yet that it is up again."""
-    return bool(await pool.redis.exists(redis_keys.alert_told(_down(provider.id).cause)))
+    return bool(await pool.redis.exists(redis_keys.alert_told(down(provider.id).cause)))
 
 
 async def tell_down(provider: Provider, error: AttemptError, pool: Resources) -> None:
     """It did not answer, or only that it cannot."""
     if is_expected(provider):
-        await _down(provider.id, because=error.reason).begins(pool.redis, now=pool.now())
+        await down(provider.id, because=error.reason).begins(pool.redis, now=pool.now())
 
 
 async def tell_up(provider: Provider, pool: Resources) -> None:
     """It answers."""
-    await _down(provider.id).ends(pool.redis, now=pool.now())
+    await down(provider.id).ends(pool.redis, now=pool.now())
 
 
 async def tell_of_keys(pool: Resources) -> None:
@@ -63,7 +62,7 @@ async def tell_of_tiers(pool: Resources) -> None:
 
 async def _told_away(names: list[str], pool: Resources) -> set[str]:
     """Those of the providers of which people know that they are down, or that none of their keys works."""
-    causes = [(name, matter.cause) for name in names for matter in (_down(name), _without_key(name))]
+    causes = [(name, matter.cause) for name in names for matter in (down(name), _without_key(name))]
     told = await pool.redis.mget([redis_keys.alert_told(cause) for _, cause in causes]) if causes else []
     return {name for (name, _), value in zip(causes, cast("list[str | None]", told), strict=True) if value}
 
@@ -76,18 +75,6 @@ def _expected_by_tier(registry: Registry) -> Mapping[Tier, set[str]]:
         if is_expected(provider):
             tiers.setdefault(provider.tier, set()).add(provider.id)
     return tiers
-
-
-def _down(provider_id: str, *, because: str = "") -> Matter:
-    return Matter(
-        cause=f"down:provider:{provider_id}",
-        source=SOURCE,
-        severity="warning",
-        title=f"{provider_id} is down",
-        message=f"{because}; jobs go to other providers meanwhile, or wait",
-        over_title=f"{provider_id} is up again",
-        over_message="it answers",
-    )
 
 
 def _without_key(provider_id: str, keys: int = 0) -> Matter:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pool_worker import redis_keys
 from pool_worker.errors import AttemptError, Scope
 from pool_worker.health.blame import LONGEST_HOLD_S, fall, forgive, reason_of
+from pool_worker.health.matters import quarantine
 from pool_worker.limits.holds import provider_scope
 from pool_worker.maintenance.outages import is_told, tell_down, tell_of_keys, tell_of_tiers, tell_up
 from pool_worker.providers.probe import probe
@@ -66,9 +67,11 @@ async def _probe(provider: Provider, pool: Resources) -> bool:
         else:  # it answers; a key that is refused says nothing of the others
             await tell_up(provider, pool)
         return False
-    await forgive(pool.redis, provider_scope(provider.id))
+    scope = provider_scope(provider.id)
+    await forgive(pool.redis, scope)
     await pool.jobs.hasten(provider.id)
     await pool.redis.delete(redis_keys.failed_checks(provider.id))
+    await quarantine(scope).ends(pool.redis, now=pool.now())
     await tell_up(provider, pool)
     logger.info("%s is well again", provider.id)
     return True

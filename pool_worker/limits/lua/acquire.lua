@@ -10,7 +10,7 @@
 --   line: {due, record, lane, priority} (see broker/line.lua), or nil: it asks whoever else waits}
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id, how full in percent the fullest window of a day or
---     longer is with this job, which one it is}
+--     longer is with this job, which one it is, 1 if its provider or key is not wholly well, else 0}
 --   {'elsewhere', index of the candidate from 0, key id} · {'exhausted', ms or '', who, what, [indexes too large],
 --     [{ms or '', who, what} of each candidate]}
 --   {'line', now_ms}: others wait for the same, and come first · {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
@@ -23,7 +23,7 @@ local call = cjson.decode(ARGV[1])
 
 local known = redis.call('HMGET', KEYS[1], 'state', 'model_id', 'key_id', 'group', 'acquired_ms', 'deadline_ms', 'job_id')
 if known[1] == 'open' then
-  return {'lease', known[2], known[3], known[4], tonumber(known[5]), tonumber(known[6]), known[7], 0, ''}
+  return {'lease', known[2], known[3], known[4], tonumber(known[5]), tonumber(known[6]), known[7], 0, '', 0}
 elseif known[1] then
   return {'ended', known[1]}
 end
@@ -82,6 +82,7 @@ local function find(c, priorities, provider_hold, model_hold, nobody, health)
   if not budgets_free(c) then
     return nil
   end
+  c.is_well = not health
   c.admission = admitted(c.health, health)
   if not c.admission then
     note_obstacle(ask, c, now + SOON_MS, c.provider, RECOVERING)

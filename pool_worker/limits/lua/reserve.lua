@@ -35,5 +35,6 @@ local function reserve(ask, c, look, record, index)
   )
   redis.call('PEXPIRE', record, call.ttl_ms + call.keep_ms)
   local percent = math.floor(100 * look.fullest.share)
-  return {'lease', c.model_id, look.key, look.group, now, lease.deadline_ms, call.job_id, percent, look.fullest.what}
+  local is_news = c.is_well and look.is_well and 0 or 1
+  return {'lease', c.model_id, look.key, look.group, now, lease.deadline_ms, call.job_id, percent, look.fullest.what, is_news}
 end

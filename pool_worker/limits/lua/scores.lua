@@ -30,7 +30,7 @@ local function lower_score(name, by)
   return it.score
 end
 
--- A call succeeded. `well`: {health: [names], failures: the redis key of the provider's falls, by: points}.
+-- A call succeeded. `well`: {health: [names], forgets: the redis keys of the provider's falls and checks in vain, by: points}.
 local function raise_scores(well)
   local values = redis.call('MGET', unpack(well.health))
   for i, name in ipairs(well.health) do
@@ -46,7 +46,7 @@ local function raise_scores(well)
     end
   end
   if values[1] then
-    redis.call('DEL', well.failures)
+    redis.call('DEL', unpack(well.forgets))
   end
 end
 

@@ -71,6 +71,7 @@ local function look_at(ask, c, key)
   local look = {key = key, group = group, daily_limit = tonumber(facts[2]), priority = facts[3], learned = facts[4]}
   local health = ask.call.key_health .. key
   local holds = redis.call('MGET', ask.call.key_hold .. key, c.group_holds[1] .. group, c.group_holds[2] .. group, health)
+  look.is_well = not holds[4]
   local held_until, reason = 0, ''
   if holds[1] or holds[2] or holds[3] then
     held_until, reason = hold_end({holds[1], holds[2], holds[3]})
