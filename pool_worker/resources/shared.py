@@ -31,7 +31,7 @@ from pool_worker.limits.enroll import enroll
 from pool_worker.limits.performance import Performance, performance_of
 from pool_worker.limits.token_history import TokenHistory, read_token_history
 from pool_worker.registry import Provider, Registry
-from pool_worker.resources.keyring import read_keyring
+from pool_worker.resources.keyring import read_keyring, served_providers
 from pool_worker.rollout.orders import Orders, read_orders
 from pool_worker.rollout.presence import Presence, read_presences, say_alive
 from pool_worker.rollout.publishing import publish
@@ -171,6 +171,8 @@ class Resources:
                 logger.warning("keys have changed in the vault, and this worker cannot read them: %s", trouble)
         else:
             await self.enroll()
+            for provider in served_providers(self.registry, self.served_queues):
+                await self.jobs.hasten(provider)
             self.presence = replace(self.presence, key_changes=key_changes, keys_trouble="")
             logger.info("keys have changed in the vault: %d of %d may be used here", len(self.secrets), len(self.registry.keys))
         await say_alive(self.redis, self.presence)

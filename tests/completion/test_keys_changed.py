@@ -124,7 +124,23 @@ def test_a_new_secret_starts_anew(own: SmallWorker, redis_client: redis.Redis) -
     own.submit()
     assert own.complete().startswith("succeeded on groq-small after 2 call(s)")
     assert own.held()["key:groq#1"] > 3000
-    own.run(start_anew(own.pool.redis, "groq#1", now=own.pool.now()))
+    own.run(start_anew(own.pool.redis, "groq#1", because="has a new secret", now=own.pool.now()))
     assert own.held() == {}
     assert not redis_client.exists(redis_keys.health("key:groq#1"), redis_keys.failures("key:groq#1"))
     assert [(row.severity, row.title) for row in own.rows(AlertRow)][1:] == [("info", "groq#1 has a new secret")]
+
+
+def test_who_waits_for_a_key_is_tried_again_when_one_comes(own: SmallWorker, vault: Vault) -> None:
+    own.simulator.fault("mistral", "unauthorized")
+    own.submit(model="mistral-small")
+    assert own.complete().startswith("failed: AuthenticationError")
+    own.submit(model="mistral-small")
+    assert own.complete().startswith("parked: mistral#1")
+    own.simulator.replace_secret("mistral#1", NEW)
+    own.simulator.clear_faults()
+    vault.rotate("mistral#1", NEW)
+    own.run(start_anew(own.pool.redis, "mistral#1", because="has a new secret", now=own.pool.now()))
+    own.run(order_keys(own.pool.redis))
+    own.run(own.pool.look_around())
+    own.run(own.pool.jobs.release_due())
+    assert own.complete().startswith("succeeded on mistral-small")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pool_worker.cli.keys.opening import GROUP_HELP, LIMIT_HELP, PRIORITY_HELP, ask_for_secret, configuration, open_vault
-from pool_worker.cli.keys.telling import tell_workers
+from pool_worker.cli.keys.telling import RENEWED, tell_workers
 from pool_worker.cli.plan import ENV_FILE
 from pool_worker.cli.preparing import import_env_file
 from pool_worker.cli.running import connected_settings
@@ -32,7 +32,8 @@ def import_command(file: Annotated[Path, typer.Argument(help="A .env file.")] = 
     if not imported:
         out.print(f"{file} has no key")
     if any(each.change is not Change.UNCHANGED for each in imported):
-        tell_workers(settings, renewed=[each.key.id for each in imported if each.change is Change.ROTATED])
+        rotated = (each.key.id for each in imported if each.change is Change.ROTATED)
+        tell_workers(settings, renewed=dict.fromkeys(rotated, RENEWED))
 
 
 def add_command(

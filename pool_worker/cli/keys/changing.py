@@ -16,7 +16,7 @@ from pool_worker.cli.keys.opening import (
     key_id,
     open_vault,
 )
-from pool_worker.cli.keys.telling import tell_workers
+from pool_worker.cli.keys.telling import RENEWED, tell_workers
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.terminal import CommandError, out
 from pool_worker.settings import Settings
@@ -32,7 +32,7 @@ def rotate_command(key: KeyArgument, number: NumberArgument = None) -> None:
         named = vault.known(key_id(key, number)).id
         rotated = vault.rotate(named, ask_for_secret(named))
     out.print(f"{rotated.id} has a new secret" + (f" (…{rotated.last4})" if rotated.last4 else ""))
-    tell_workers(settings, renewed=[rotated.id])
+    tell_workers(settings, renewed={rotated.id: RENEWED})
 
 
 def set_command(
@@ -64,4 +64,4 @@ def revoke_command(key: KeyArgument, number: NumberArgument = None) -> None:
     with open_vault(settings) as vault:
         revoked = vault.revoke(key_id(key, number))
     out.print(f"{revoked.id} is revoked")
-    tell_workers(settings)
+    tell_workers(settings, renewed={revoked.id: "is revoked"})

@@ -51,7 +51,7 @@ def check_command(
         err.print(f"not tried, for their providers are not called: {', '.join(skipped)}", style="dim", markup=False)
     if back := _held_as_refused(settings, [each.trial.key for each in tried if each.works]):
         err.print(f"used again, after having been refused: {', '.join(back)}", markup=False)
-        tell_workers(settings, renewed=back)
+        tell_workers(settings, renewed=dict.fromkeys(back, "works again"))
     if not all(each.works for each in tried):
         raise typer.Exit(1)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import redis
 import redis.asyncio
@@ -18,9 +19,12 @@ from pool_worker.rollout.orders import order_keys
 from pool_worker.rollout.presence import Presence
 from pool_worker.settings import Settings
 
+NOBODY: Mapping[str, str] = MappingProxyType({})
+RENEWED = "has a new secret"
 
-def tell_workers(settings: Settings, *, renewed: Collection[str] = ()) -> None:
-    """Have all workers read their keys again, and say who did; `renewed` are the ids of those with a new secret."""
+
+def tell_workers(settings: Settings, *, renewed: Mapping[str, str] = NOBODY) -> None:
+    """Have all workers read their keys again, and say who did; `renewed`: see `have_workers_read`."""
     numbers: list[int] = []
 
     def has_followed(worker: Presence) -> bool:
@@ -43,7 +47,7 @@ def have_workers_read(
     settings: Settings,
     has_done: Callable[[Presence], bool],
     *,
-    renewed: Collection[str] = (),
+    renewed: Mapping[str, str] = NOBODY,
     told: Callable[[int], object] = lambda _: None,
 ) -> Sequence[Presence]:
     """Have all workers read their keys again; the workers when all have done something, or when waiting was over.
@@ -53,7 +57,7 @@ def have_workers_read(
     Args:
         settings: Where the workers are.
         has_done: What is waited for.
-        renewed: The ids of the keys with a new secret.
+        renewed: The ids of the keys that start anew, each with the reason: "has a new secret".
         told: Called with the number of the change, before anything is waited for.
 
     Raises:
@@ -62,8 +66,8 @@ def have_workers_read(
 
     async def tell() -> Sequence[Presence]:
         async with redis.asyncio.Redis.from_url(str(settings.redis_url), **connection_options(asynchronous=True)) as client:
-            for key_id in renewed:
-                await start_anew(client, key_id, now=datetime.now(UTC))
+            for key_id, because in renewed.items():
+                await start_anew(client, key_id, because=because, now=datetime.now(UTC))
             told(await order_keys(client))
             return await wait_for_workers(client, has_done)
 
