@@ -185,7 +185,7 @@ class Alternative(_Record):
     score: float | None = None
     """How well it suited the job, from 0 to 1; None: it was no candidate any more."""
     reason: str
-    """Why it was not taken: it failed, had no capacity, or came later in the order."""
+    """Why it was not taken: it failed, had no capacity, was left alone after failures, or what puts it later in the order."""
 
 
 class Selection(_Record):

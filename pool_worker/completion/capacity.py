@@ -80,7 +80,7 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
     candidates = route_of(job, trail, pool)
     if not candidates.tiers:
         return _rest(job, trail, pool, candidates)
-    exhausted = []
+    exhausted: list[Exhausted] = []
     asked: list[Choice] = []
     line = _line(job, trail, candidates, pool)
     for choices in candidates.tiers:
@@ -88,7 +88,7 @@ async def find_place(job: Job, trail: Trail, pool: Resources) -> Place:
         asked.extend(ordered)
         place = await _acquire(ordered, job, pool, cut_at=trail.cut_at, line=line)
         if isinstance(place, Leased):
-            return replace(place, route=candidates, asked=tuple(asked))
+            return replace(_after(exhausted, place), route=candidates, asked=tuple(asked))
         if isinstance(place, Elsewhere):
             return place
         exhausted.append(place)
@@ -130,7 +130,8 @@ def _together(*places: Exhausted) -> Exhausted:
     first = min(places, key=_retry_at_ms)
     obstacles = {model: obstacle for place in places for model, obstacle in place.obstacles.items()}
     too_large = dict.fromkeys(model for place in places for model in place.too_large if model not in obstacles)
-    return replace(first, obstacles=obstacles, too_large=tuple(too_large))
+    left_alone = tuple(it for place in places for it in place.left_alone)
+    return replace(first, obstacles=obstacles, too_large=tuple(too_large), left_alone=left_alone)
 
 
 def _retry_at_ms(place: Exhausted) -> float:
@@ -215,7 +216,15 @@ async def _acquire(
         return place
     rest = [choice for choice in choices if choice.model.id in place.too_large]
     other = await _reserve(rest, [least_charge(choice, cut_at=cut_at) for choice in rest], job, pool)
-    return _together(place, other) if isinstance(other, Exhausted) else other
+    if isinstance(other, Exhausted):
+        return _together(place, other)
+    return _after([place], other) if isinstance(other, Leased) else other
+
+
+def _after(others: Sequence[Exhausted], leased: Leased) -> Leased:
+    """A lease that was taken after others were asked in vain, with whom they left alone."""
+    left_alone = (*(it for other in others for it in other.left_alone), *leased.lease.left_alone)
+    return replace(leased, lease=replace(leased.lease, left_alone=left_alone))
 
 
 async def _reserve(

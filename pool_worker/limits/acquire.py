@@ -20,6 +20,15 @@ from pool_worker.lua import run_script
 
 
 @dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """A model that was not asked for capacity: it, or its provider, has failed of late."""
+
+    model_id: str
+    until_ms: int | None
+    """By Redis's clock; None: it recovers, and takes only some of the calls."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """Permission to make one call. Its id is the fencing token: whoever settles it first ends it."""
 
@@ -38,6 +47,8 @@ class Lease:
     """Which one it is: `requests per day`."""
     success_is_news: bool = False
     """Whether its provider or key has failed of late and is not wholly well again."""
+    left_alone: tuple[LeftAlone, ...] = ()
+    """Of those before the candidate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,7 @@ class Exhausted:
     """Ids of the models that this job can never fit."""
     obstacles: Mapping[str, Obstacle] = field(default_factory=dict)
     """Model id → what is in its way; of all that were asked, but for those that are too large."""
+    left_alone: tuple[LeftAlone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +197,10 @@ async def acquire(
 def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str) -> Answer:
     kind, *facts = answer
     if kind == "lease":
-        model_id, key_id, group, acquired_ms, deadline_ms, job_id, percent, fullest, is_news = facts
+        model_id, key_id, group, acquired_ms, deadline_ms, job_id, percent, fullest, is_news, left_alone = facts
         candidate = next(it for it in candidates if it.model.id == model_id)
-        return Lease(lease_id, job_id, candidate, key_id, group, acquired_ms, deadline_ms, percent, fullest, is_news == 1)
+        passed = _left_alone(left_alone, candidates)
+        return Lease(lease_id, job_id, candidate, key_id, group, acquired_ms, deadline_ms, percent, fullest, is_news == 1, passed)
     if kind == "elsewhere":
         candidate = candidates[facts[0]]
         return Elsewhere(candidate.queue, candidate)
@@ -198,10 +211,14 @@ def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str
     if kind == "ended":
         msg = f"lease {lease_id} is {facts[0]}"
         raise LeaseEndedError(msg)
-    retry_at, who, what, never, firsts = facts
+    retry_at, who, what, never, firsts, left_alone = facts
     too_large = tuple(candidates[index].model.id for index in never)
     if retry_at == "":
         reason = f"too large for {', '.join(too_large)}" if too_large else "no candidate has a key"
         return Exhausted(None, reason, "", too_large)
     obstacles = {it.model.id: Obstacle(*first) for it, first in zip(candidates, firsts, strict=True) if first[0] != ""}
-    return Exhausted(retry_at, f"{who}: {what}", who, too_large, obstacles)
+    return Exhausted(retry_at, f"{who}: {what}", who, too_large, obstacles, _left_alone(left_alone, candidates))
+
+
+def _left_alone(facts: list[tuple[int, int]], candidates: Sequence[Candidate]) -> tuple[LeftAlone, ...]:
+    return tuple(LeftAlone(candidates[index].model.id, until_ms or None) for index, until_ms in facts)

@@ -18,7 +18,7 @@ from pool_worker.registry import Model, Registry
 from pool_worker.routing.choice import Choice
 from pool_worker.routing.fitness import Question, why_unavailable, why_unfit
 from pool_worker.routing.needs import Needs, needs_of
-from pool_worker.routing.order import in_groups, order_in_words, tiers_for
+from pool_worker.routing.order import Ranking, in_groups, ranking_of, tiers_for
 from pool_worker.routing.strategy import BY_PRIORITY, Situation, Strategy
 from pool_worker.routing.suitability import scores
 
@@ -26,6 +26,7 @@ __all__ = ["Choice", "Route", "route"]
 
 NOT_CONFIGURED = "no such model is configured"
 NOTHING_SEEN = Performance()
+AS_THEY_ARE = Ranking("", lambda _: (), ())
 ALL_ARE_WELL: Mapping[str, float] = MappingProxyType({})
 
 
@@ -41,13 +42,18 @@ class Route:
     """Where a job that takes a lesser answer may go when nobody else can: the configured fallback model, then local ones."""
     notes: tuple[str, ...] = ()
     """What the job preferred and cannot have."""
-    order: str = ""
-    """By what the candidates are ordered, in words."""
+    ranking: Ranking = field(default=AS_THEY_ARE, compare=False)
+    """By what the candidates are ordered."""
 
     @property
     def choices(self) -> tuple[Choice, ...]:
         """All candidates in order, groups forgotten."""
         return tuple(choice for group in self.tiers for choice in group)
+
+    @property
+    def order(self) -> str:
+        """By what the candidates are ordered, in words."""
+        return self.ranking.words
 
 
 def route(
@@ -96,14 +102,15 @@ def route(
     able, notes = _prefer(reachable, needs=question.needs, job=job)
     _explain(fitting, rejected, reachable=reachable, able=able, fallback=fallback, job=job)
     situation = Situation(job, registry, save_money=spent_fraction >= budget.alert_threshold)
-    groups = in_groups(able, situation=situation, strategy=strategy, tiers=tiers)
+    ranking = ranking_of(situation, strategy, tiers=tiers)
+    groups = in_groups(able, ranking, situation)
     _explain_left_out(able, groups, rejected, strategy=strategy)
     return Route(
         tiers=groups,
         rejected=rejected,
         fallback=fallback,
         notes=(*question.needs.notes, *notes),
-        order=order_in_words(situation, strategy),
+        ranking=ranking,
     )
 
 

@@ -43,4 +43,5 @@ def by_score(choices: Sequence[Choice], _: Situation) -> Sequence[Choice]:
 
 
 BY_PRIORITY = Strategy(PRIORITY, as_they_are)
-OF_THE_HOUSE = {PRIORITY: BY_PRIORITY, SUITABILITY: Strategy(SUITABILITY, by_score)}
+BY_SUITABILITY = Strategy(SUITABILITY, by_score)
+OF_THE_HOUSE = {it.name: it for it in (BY_PRIORITY, BY_SUITABILITY)}

@@ -130,7 +130,7 @@ def test_a_failover_is_told_with_its_reason(shown: Shown) -> None:
     assert [attempt["outcome"] for attempt in facts["attempts"]] == ["ProviderOverloadedError", "ok"]
     text, _ = shown.run("job", job.id)
     assert all(words in text for words in ("succeeded", "provider overloaded", "cerebras#", "groq#", "503"))
-    assert all(words in text for words in ("chosen", "and not", "it failed: ProviderOverloadedError", "it came later"))
+    assert all(words in text for words in ("chosen", "and not", "it failed: ProviderOverloadedError", "its priority is lower"))
 
 
 def test_a_job_that_waits_says_for_what_and_until_when(shown: Shown) -> None:

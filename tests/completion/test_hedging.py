@@ -50,6 +50,7 @@ def test_who_is_slow_gets_company_and_the_first_answer_counts(hedging: SmallWork
     assert broken_off.latency_ms >= 0.8 * P95_MS
     assert broken_off.reason == "another call brought the answer first"
     assert "failed" not in str(job.result(0).selection)
+    assert "its call was given up: another call brought the answer first" in str(job.result(0).selection)
     assert hedging.held() == {}, "nobody is to blame"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from small_worker import FREE_MODELS, MODELS, SmallWorker
@@ -13,9 +14,11 @@ from pool_worker import redis_keys
 from pool_worker.completion.selection import MOST_ALTERNATIVES
 from pool_worker.limits.holds import hold, provider_scope
 from pool_worker.limits.performance import ENOUGH_CALLS
+from pool_worker.registry import Period, Unit, Window, WindowKind
 from pool_worker.routing.strategy import OF_THE_HOUSE
 
 GROQ, CEREBRAS, MISTRAL = FREE_MODELS
+ONE_S = timedelta(seconds=1)
 
 
 def answered(worker: SmallWorker, prompt: str = "Why did this fail?", **options: object) -> Result:
@@ -38,33 +41,65 @@ def hold_provider(worker: SmallWorker, provider: str) -> None:
     worker.run(hold(worker.pool.redis, provider_scope(provider), reason="ill", ttl_ms=60_000))
 
 
+def without_capacity(worker: SmallWorker, provider: str) -> None:
+    """Its window has no room for a call."""
+    spent = Window(Unit.REQUESTS, 0, Period.MINUTE, WindowKind.SLIDING)
+    rows = worker.pool.registry.providers
+    worker.configure(providers=rows | {provider: replace(rows[provider], limits=(spent,))})
+
+
 # --- what the result says
 
 
 def test_the_first_says_so_and_who_came_later(worker: SmallWorker) -> None:
     selection = selected(worker)
     assert selection.reason == "first of 4 that fit, by priority (tier free)"
-    assert others(selection) == {CEREBRAS: "it came later", MISTRAL: "it came later", "openai-small": "it came later"}
+    assert others(selection) == {
+        CEREBRAS: "its provider's priority is lower",
+        MISTRAL: "its provider's priority is lower",
+        "openai-small": "its tier comes later",
+    }
     assert selection.score == pytest.approx(0.875), "all but that nobody knows yet how well it answers"
     assert [it.score for it in selection.alternatives] == [0.875, 0.875, 0.625]
 
 
 def test_who_had_no_capacity_is_named(worker: SmallWorker) -> None:
-    hold_provider(worker, "groq")
-    hold_provider(worker, "cerebras")
+    without_capacity(worker, "groq")
     selection = selected(worker)
-    assert selection.reason == f"first with capacity of 4 that fit, by priority (tier free); {GROQ}, {CEREBRAS} had none then"
-    assert others(selection)[GROQ] == others(selection)[CEREBRAS] == "it had no capacity then"
+    assert selection.reason == f"first that could be called of 4 that fit, by priority (tier free); {GROQ} had no capacity then"
+    assert others(selection)[GROQ] == "it had no capacity then"
 
 
-def test_so_is_a_whole_tier_without_capacity(worker: SmallWorker) -> None:
+def test_who_is_left_alone_after_failures_has_capacity_all_the_same(worker: SmallWorker) -> None:
+    without_capacity(worker, "groq")
+    hold_provider(worker, "cerebras")
+    until = datetime.fromtimestamp(worker.redis_now_s() + worker.held()["provider:cerebras"], UTC)
+    selection = selected(worker)
+    assert selection.reason == (
+        "first that could be called of 4 that fit, by priority (tier free); "
+        f"{GROQ} had no capacity then; left alone after failures: {CEREBRAS}"
+    )
+    words = others(selection)
+    assert list(words) == [GROQ, CEREBRAS, "openai-small"], "in the order in which they were passed over"
+    assert words[CEREBRAS] in {f"it is left alone after failures until {at:%H:%M:%S} UTC" for at in (until, until - ONE_S)}
+
+
+def test_who_recovers_from_failures_takes_only_some_calls(worker: SmallWorker) -> None:
+    worker.redis.set(redis_keys.health(provider_scope("groq")), "10 0 1")
+    selection = selected(worker)
+    assert selection.reason.endswith(f"; left alone after failures: {GROQ}")
+    assert others(selection)[GROQ] == "it recovers from failures, and takes few calls as yet"
+
+
+def test_so_is_a_whole_tier_that_is_left_alone(worker: SmallWorker) -> None:
     more = [replace(MODELS[0], id=f"groq-{number}", name=f"n{number}") for number in range(3)]
     worker.configure(models={it.id: it for it in (*MODELS, *more)})
     for provider in ("groq", "cerebras", "mistral"):
         hold_provider(worker, provider)
     selection = selected(worker, deadline_s=30)
-    assert selection.reason.startswith("first with capacity of 7 that fit, by priority (tier paid); ")
-    assert selection.reason.endswith(" and 3 more had none then")
+    assert selection.reason.startswith("first that could be called of 7 that fit, by priority (tier paid); ")
+    assert "; left alone after failures: " in selection.reason
+    assert selection.reason.endswith(" and 3 more")
     assert len(selection.alternatives) == MOST_ALTERNATIVES
 
 
@@ -97,8 +132,8 @@ def test_a_fallback_says_what_it_is(worker: SmallWorker) -> None:
     result = answered(worker, on_exhausted="degrade")
     assert result.degraded
     assert result.selection is not None
-    assert result.selection.reason == "a fallback: of 4 that fit none had capacity"
-    assert set(others(result.selection).values()) == {"it had no capacity then"}
+    assert result.selection.reason == "a fallback: of 4 that fit none could be called then"
+    assert set(others(result.selection).values()) == {"it could not be called then"}
 
 
 def test_neither_a_cached_answer_nor_guidance_was_selected(worker: SmallWorker) -> None:

@@ -124,3 +124,60 @@ def test_every_order_of_the_house_is_total_and_always_the_same(
 @pytest.mark.parametrize("priority", ["low", "normal", "critical"])
 def test_every_choice_has_a_score(priority: str) -> None:
     assert all(choice.score is not None for choice in routed(job(priority=priority), performance=SLOW_A).choices)
+
+
+def later(way: Route) -> dict[str, str]:
+    """Why each came after the first."""
+    first, *others = way.choices
+    return {choice.model.id: way.ranking.why_later(choice, than=first) for choice in others}
+
+
+def priced(usd: str) -> Price:
+    return Price(usd_per_request=Decimal(usd))
+
+
+FIRST_A = replace(MODELS[0], priority=99)
+BACKWARDS = Strategy("backwards", lambda choices, _: choices[::-1])
+CHEAP, DEAR, OF_NO_KNOWN_PRICE = (
+    Model(id="cheap", provider="p", name="1", tier=Tier.PAID, price=priced("0.01")),
+    Model(id="dear", provider="p", name="2", tier=Tier.PAID, price=priced("0.02")),
+    Model(id="unknown", provider="p", name="3", tier=Tier.PAID, price_known=False),
+)
+
+
+@pytest.mark.parametrize(
+    ("models", "asked", "arguments", "words"),
+    [
+        ((MODELS[0], replace(MODELS[1], priority=1)), {}, {}, {"b": "its priority is lower"}),
+        (MODELS[:2], {}, {}, {"b": "it is as good, and later by name"}),
+        (MODELS[:2], {}, {"performance": SLOW_A}, {"a": "its score is lower"}),
+        ((MODELS[0], CHEAP), {}, {}, {"cheap": "its tier comes later"}),
+        (
+            (CHEAP, DEAR, OF_NO_KNOWN_PRICE),
+            {},
+            {"spent_fraction": Decimal("0.9")},
+            {"dear": "it would cost more", "unknown": "its price is not known"},
+        ),
+        ((MODELS[0], CHEAP), {"priority": "low"}, {}, {"cheap": "it costs money, or may"}),
+        ((CHEAP, MODELS[0]), {"priority": "critical"}, {}, {"a": "its tier is not as good"}),
+        ((FIRST_A, MODELS[1]), {}, {"performance": SLOW_A, "strategy": SUITABILITY}, {"a": "its score is lower"}),
+        (MODELS[:2], {}, {"strategy": SUITABILITY}, {"b": "it is as good, and later by name"}),
+        (MODELS[:2], {}, {"strategy": BACKWARDS}, {"a": "the strategy backwards put it later"}),
+        ((MODELS[0], CHEAP), {}, {"strategy": BACKWARDS}, {"cheap": "its tier comes later"}),
+    ],
+)
+def test_why_one_comes_later_is_what_puts_it_there(
+    models: Sequence[Model], asked: dict[str, Any], arguments: dict[str, Any], words: dict[str, str]
+) -> None:
+    assert later(routed(job(**asked), registry(*models), **arguments)) == words
+
+
+def test_who_is_taken_out_of_order_was_not_put_behind() -> None:
+    way = routed()
+    assert way.ranking.why_later(way.choices[0], than=way.choices[1]) == "it was not asked, for time had been lost already"
+
+
+def test_the_providers_priority_counts_where_the_models_are_equal() -> None:
+    facts = registry(MODELS[0], replace(MODELS[1], provider="q"))
+    facts = replace(facts, providers=facts.providers | {"q": Provider(id="q", base_url="http://q", needs_key=False, priority=1)})
+    assert later(routed(facts=facts)) == {"b": "its provider's priority is lower"}

@@ -10,9 +10,10 @@
 --   line: {due, record, lane, priority} (see broker/line.lua), or nil: it asks whoever else waits}
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id, how full in percent the fullest window of a day or
---     longer is with this job, which one it is, 1 if its provider or key is not wholly well, else 0}
+--     longer is with this job, which one it is, 1 if its provider or key is not wholly well, else 0, left alone}, which is of each
+--     candidate before it that is left alone: [index, until ms, or 0 if it recovers]
 --   {'elsewhere', index of the candidate from 0, key id} · {'exhausted', ms or '', who, what, [indexes too large],
---     [{ms or '', who, what} of each candidate]}
+--     [{ms or '', who, what} of each candidate], left alone}
 --   {'line', now_ms}: others wait for the same, and come first · {'unenrolled', provider} · {'clock', now_ms}: the calendars do not contain now · {'ended', state}: the lease is over
 -- include reserve.lua
 -- include nobody.lua
@@ -23,7 +24,7 @@ local call = cjson.decode(ARGV[1])
 
 local known = redis.call('HMGET', KEYS[1], 'state', 'model_id', 'key_id', 'group', 'acquired_ms', 'deadline_ms', 'job_id')
 if known[1] == 'open' then
-  return {'lease', known[2], known[3], known[4], tonumber(known[5]), tonumber(known[6]), known[7], 0, '', 0}
+  return {'lease', known[2], known[3], known[4], tonumber(known[5]), tonumber(known[6]), known[7], 0, '', 0, {}}
 elseif known[1] then
   return {'ended', known[1]}
 end
@@ -33,7 +34,7 @@ end
 local ask = {
   call = call, now = now, fraction = fraction, time = {now = now, guard_ms = call.guard_ms, calendars = call.calendars},
   lease = {id = call.lease_id, deadline_ms = now + call.ttl_ms},
-  looks_left = LOOKS, soonest = {at = NEVER, who = '', what = ''},
+  looks_left = LOOKS, soonest = {at = NEVER, who = '', what = ''}, left_alone = {},
 }
 if not calendars_hold(ask.time) then
   return {'clock', now}
@@ -77,6 +78,7 @@ local function find(c, priorities, provider_hold, model_hold, nobody, health)
   local held_until, reason = hold_end({provider_hold, model_hold})
   if held_until > now then
     note_obstacle(ask, c, held_until, c.model_id, reason)
+    ask.left_alone[#ask.left_alone + 1] = {c.index, held_until}
     return nil
   end
   if not budgets_free(c) then
@@ -86,6 +88,7 @@ local function find(c, priorities, provider_hold, model_hold, nobody, health)
   c.admission = admitted(c.health, health)
   if not c.admission then
     note_obstacle(ask, c, now + SOON_MS, c.provider, RECOVERING)
+    ask.left_alone[#ask.left_alone + 1] = {c.index, 0}
     return nil
   end
   local nobody_at, who, what = nobody_until(nobody, c.amounts, now)
@@ -112,7 +115,7 @@ local facts = #KEYS > 2 and redis.call('MGET', unpack(KEYS, 3)) or {}
 local never_fits, firsts = {}, {}
 for i = 2, #ARGV - 1 do
   local c = cjson.decode(ARGV[i])
-  c.amounts = call.amounts[i - 1]
+  c.index, c.amounts = i - 2, call.amounts[i - 1]
   c.cost = c.amounts[UNITS.usd]
   c.health = KEYS[5 * i - 3]
   c.seen, c.first, c.is_whole = {}, {at = NEVER, who = '', what = ''}, true
@@ -122,12 +125,12 @@ for i = 2, #ARGV - 1 do
   elseif look and call.served[i - 1] then
     return reserve(ask, c, look, KEYS[1], KEYS[2])
   elseif look then
-    return {'elsewhere', i - 2, look.key}
+    return {'elsewhere', c.index, look.key}
   end
   if c.too_large then
-    never_fits[#never_fits + 1] = i - 2
+    never_fits[#never_fits + 1] = c.index
   end
   firsts[#firsts + 1] = {c.first.at < NEVER and c.first.at or '', c.first.who, c.first.what}
 end
 local soonest = ask.soonest
-return {'exhausted', soonest.at < NEVER and soonest.at or '', soonest.who, soonest.what, never_fits, firsts}
+return {'exhausted', soonest.at < NEVER and soonest.at or '', soonest.who, soonest.what, never_fits, firsts, ask.left_alone}

@@ -36,5 +36,7 @@ local function reserve(ask, c, look, record, index)
   redis.call('PEXPIRE', record, call.ttl_ms + call.keep_ms)
   local percent = math.floor(100 * look.fullest.share)
   local is_news = c.is_well and look.is_well and 0 or 1
-  return {'lease', c.model_id, look.key, look.group, now, lease.deadline_ms, call.job_id, percent, look.fullest.what, is_news}
+  return {
+    'lease', c.model_id, look.key, look.group, now, lease.deadline_ms, call.job_id, percent, look.fullest.what, is_news, ask.left_alone,
+  }
 end
