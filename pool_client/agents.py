@@ -1,15 +1,15 @@
-"""What the workers publish for callers: the defaults of the agents, and the names of agents and task types."""
+"""What the workers publish for callers: the defaults of the agents, and the names of agents, task types and providers."""
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import redis
 
 from pool_client import redis_keys
 from pool_client.job import Job
+from pool_client.mistakes import did_you_mean, listed
 from pool_client.options import AgentDefaults
 
 KEPT_S = 60.0
@@ -34,6 +34,7 @@ class PublishedDefaults:
         self._defaults = AgentDefaults()
         self._agents: Mapping[str, str] = {}
         self._task_types: Collection[str] = ()
+        self._providers: Collection[str] = ()
         self._told: set[tuple[str, str]] = set()
 
     def current(self) -> AgentDefaults:
@@ -49,18 +50,21 @@ class PublishedDefaults:
             self._read_at = now
         return self._defaults
 
-    def doubt(self, jobs: Iterable[Job]) -> None:
-        """Warn of agents and task types that the workers do not know, as far as was read."""
+    def doubt(self, jobs: Collection[Job]) -> None:
+        """Warn of agents, task types and excluded providers that the workers do not know, as far as was read."""
         for name in {job.agent for job in jobs} - {USUAL_AGENT}:
             self._doubt("agent", name, self._agents, effect="its jobs have the pool's defaults, and no budget of their own")
         for name in {job.task_type for job in jobs if job.task_type is not None}:
-            self._doubt("task_type", name, self._task_types, effect="such a job prefers no model")
+            self._doubt("task_type", name, self._task_types, effect="its jobs go to any model that fits, as without one")
+        for name in {name for job in jobs for name in job.excluded_providers}:
+            self._doubt("excluded_providers", name, self._providers, effect="it excludes nobody")
 
     def _read(self) -> None:
         with self._client.pipeline(transaction=False) as pipe:
             pipe.hgetall(redis_keys.AGENTS)
             pipe.smembers(redis_keys.TASK_TYPES)
-            self._agents, self._task_types = pipe.execute()
+            pipe.smembers(redis_keys.PROVIDERS)
+            self._agents, self._task_types, self._providers = pipe.execute()
         row = self._agents.get(self._agent)
         self._defaults = AgentDefaults.parse(row, agent=self._agent) if row else AgentDefaults()
 
@@ -68,6 +72,5 @@ class PublishedDefaults:
         if not known or name in known or (field, name) in self._told:
             return
         self._told.add((field, name))
-        near = difflib.get_close_matches(name, known, n=1)
-        question = f"; did you mean {near[0]}?" if near else ""
-        _log.warning("%s: the workers know no %r: %s. They know %s%s", field, name, effect, ", ".join(sorted(known)), question)
+        question = did_you_mean(name, known)
+        _log.warning("%s: %r is not known: %s. Known are %s%s", field, name, effect, listed(known), question)

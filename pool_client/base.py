@@ -13,8 +13,8 @@ from typing import Any, Self, Unpack
 from pool_client.building import build_job
 from pool_client.errors import InvalidRequestError
 from pool_client.handle import JobHandle
-from pool_client.job import Failure, Job, JobState, Message, Progress, Result, Status, Tier
-from pool_client.models import ModelInfo, select_models
+from pool_client.job import Failure, Job, JobState, Message, Progress, Result, Status
+from pool_client.models import Asked, ModelInfo, select_models
 from pool_client.options import AgentDefaults, JobOptions
 from pool_client.reading import Piece
 from pool_client.stats import PoolHealth, PoolStats
@@ -63,23 +63,25 @@ class BasePool(ABC):
     def models(
         self,
         *,
-        model_id: str | None = None,
-        provider: str | None = None,
-        capability: str | None = None,
-        tier: Tier | str | None = None,
+        model_id: Asked = None,
+        provider: Asked = None,
+        capability: Asked = None,
+        tier: Asked = None,
         max_usd_per_mtok: Decimal | float | str | None = None,
     ) -> list[ModelInfo]:
         """The models that are as asked, in the order of the configuration: all of them, or none.
 
+        Each name may also be a list, a tuple or a set of several.
+
         Args:
-            model_id: only the model of this id.
-            provider: only those of this provider, by its id.
-            capability: only those that have it.
-            tier: only those of this tier.
+            model_id: only the models of these ids.
+            provider: only those of these providers, by their ids.
+            capability: only those that have it, all of them if there are several.
+            tier: only those of these tiers: `free`, `paid`, `premium` or `local`.
             max_usd_per_mtok: only those whose million tokens are known to cost no more, neither input nor output; 0: free ones.
 
         Raises:
-            InvalidRequestError: if the tier is none, or the price is no amount from 0 on.
+            InvalidRequestError: if no model has such a name, or the price is no amount from 0 on; with the names that there are.
             StatsUnavailableError: no worker has published them.
             PoolUnavailableError: Redis cannot be reached.
         """

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, PydanticSerializationError
+from pydantic_core import PydanticSerializationError
 
 from pool_client.errors import InvalidRequestError
 from pool_client.job import Job, Message
+from pool_client.mistakes import did_you_mean, in_words, not_valid
 from pool_client.options import AgentDefaults, JobOptions
 
 LONGEST_DEADLINE_S = 366 * 24 * 3600.0
 LARGEST_SPEC_CHARS = 16 * 1024 * 1024
-_SHOWN_CHARS = 60
-
-_WORDS = {
-    "string_pattern_mismatch": "use only letters, digits and _ . : / @ + -",
-    "missing": "is required",
-    "extra_forbidden": "there is no such field",
-    "string_too_short": "it must not be empty",
-    "float_parsing": "give a number",
-    "int_parsing": "give a whole number",
-    "int_from_float": "give a whole number",
-    "decimal_parsing": "give a number",
-}
+AS_JSON = "put only what JSON can say into it: text in UTF-8, numbers, True, False, None, lists and dicts"
 
 
 def build_job(
@@ -54,7 +43,7 @@ def build_job(
     try:
         return Job(messages=_conversation(prompt, messages), agent=agent, submitted_at=now, **fields)
     except ValidationError as error:
-        raise InvalidRequestError("; ".join(_in_words(problem) for problem in error.errors(include_url=False))) from None
+        raise InvalidRequestError(in_words(error)) from None
 
 
 def render_spec(job: Job) -> str:
@@ -65,13 +54,21 @@ def render_spec(job: Job) -> str:
     """
     try:
         spec = job.model_dump_json()
-    except (PydanticSerializationError, UnicodeEncodeError) as error:
-        msg = f"the job cannot be written as JSON: {error}. Put only text, numbers, lists and dicts into metadata and messages"
-        raise InvalidRequestError(msg) from None
+    except (PydanticSerializationError, UnicodeEncodeError):
+        raise InvalidRequestError("; ".join(not_valid(name, value, AS_JSON) for name, value in _unwritable(job))) from None
     if len(spec) > LARGEST_SPEC_CHARS:
         msg = f"the job is too large: {len(spec):,} characters of JSON, at most {LARGEST_SPEC_CHARS:,} are taken"
         raise InvalidRequestError(msg)
     return spec
+
+
+def _unwritable(job: Job) -> Iterator[tuple[str, object]]:
+    """The fields that cannot be written as JSON, with their values."""
+    for name, value in job:
+        try:
+            job.model_dump_json(include={name})
+        except (PydanticSerializationError, UnicodeEncodeError):
+            yield name, value
 
 
 def _check_names(options: Mapping[str, Any]) -> None:
@@ -79,11 +76,7 @@ def _check_names(options: Mapping[str, Any]) -> None:
     unknown = [name for name in options if name not in known]
     if not unknown:
         return
-    words = []
-    for name in unknown:
-        near = difflib.get_close_matches(name, known, n=1)
-        words.append(f"{name}: there is no such option" + (f"; did you mean {near[0]}?" if near else ""))
-    raise InvalidRequestError("; ".join(words))
+    raise InvalidRequestError("; ".join(f"{name}: there is no such option{did_you_mean(name, known)}" for name in unknown))
 
 
 def _conversation(prompt: str | None, messages: Sequence[Message | Mapping[str, Any]] | None) -> Any:
@@ -93,24 +86,13 @@ def _conversation(prompt: str | None, messages: Sequence[Message | Mapping[str, 
     if messages is not None:
         return messages
     if not isinstance(prompt, str) or not prompt.strip():
-        msg = f"prompt: {_short(prompt)} is not valid: give a text, or messages=[{{'role': 'user', 'content': '…'}}]"
+        msg = not_valid("prompt", prompt, "give a text, or messages=[{'role': 'user', 'content': '…'}]")
         raise InvalidRequestError(msg)
     return [{"role": "user", "content": prompt}]
 
 
 def _deadline(value: object) -> timedelta:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_DEADLINE_S:
-        msg = f"deadline_s: {_short(value)} is not valid: give seconds from now, above 0 and at most {LONGEST_DEADLINE_S:.0f}"
+        msg = not_valid("deadline_s", value, f"give seconds from now, above 0 and at most {LONGEST_DEADLINE_S:.0f}")
         raise InvalidRequestError(msg)
     return timedelta(seconds=value)
-
-
-def _in_words(problem: ErrorDetails) -> str:
-    place = ".".join(str(part) for part in problem["loc"])
-    right = _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    return f"{place}: {_short(problem['input'])} is not valid: {right[:1].lower()}{right[1:]}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

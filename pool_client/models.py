@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -10,10 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from pool_client.errors import ConfigurationError, InvalidRequestError, StatsUnavailableError
 from pool_client.job import Tier
+from pool_client.mistakes import did_you_mean, listed, not_valid
 
 CATALOG_VERSION: Literal[1] = 1
 
-_TIER = TypeAdapter(Tier | None)
+Asked = str | Collection[str] | None
+"""A name, or several, or anything."""
+
 _PRICE = TypeAdapter(Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] | None)
 
 
@@ -88,35 +91,48 @@ def parse_catalog(text: str | None) -> Catalog:
 
 
 def select_models(
-    models: Iterable[ModelInfo],
+    models: Sequence[ModelInfo],
     *,
-    model_id: str | None,
-    provider: str | None,
-    capability: str | None,
-    tier: Tier | str | None,
+    model_id: Asked,
+    provider: Asked,
+    capability: Asked,
+    tier: Asked,
     max_usd_per_mtok: Decimal | float | str | None,
 ) -> list[ModelInfo]:
     """Those that are as asked; None asks nothing. See `BasePool.models`.
 
     Raises:
-        InvalidRequestError: if a tier is none, or a price is no amount from 0 on.
+        InvalidRequestError: if a name is none, or a price is no amount from 0 on.
     """
-    try:
-        tier = _TIER.validate_python(tier)
-    except ValidationError:
-        msg = f"tier: {tier!r} is not valid: input should be {', '.join(repr(each.value) for each in Tier)}"
-        raise InvalidRequestError(msg) from None
+    ids = _names("model_id", model_id, {model.id for model in models})
+    providers = _names("provider", provider, {model.provider for model in models})
+    capabilities = _names("capability", capability, {word for model in models for word in model.capabilities})
+    tiers = _names("tier", tier, set(Tier))
     try:
         price = _PRICE.validate_python(max_usd_per_mtok)
     except ValidationError:
-        msg = f"max_usd_per_mtok: {max_usd_per_mtok!r} is not valid: input should be USD per million tokens, from 0 on"
-        raise InvalidRequestError(msg) from None
+        raise InvalidRequestError(
+            not_valid("max_usd_per_mtok", max_usd_per_mtok, "give USD per million tokens, from 0 on")
+        ) from None
     return [
         model
         for model in models
-        if model_id in {None, model.id}
-        and provider in {None, model.provider}
-        and (capability is None or capability in model.capabilities)
-        and tier in {None, model.tier}
+        if (ids is None or model.id in ids)
+        and (providers is None or model.provider in providers)
+        and (capabilities is None or capabilities <= model.capabilities)
+        and (tiers is None or model.tier in tiers)
         and (price is None or model.costs_at_most(price))
     ]
+
+
+def _names(field: str, asked: Asked, known: Collection[str]) -> frozenset[str] | None:
+    """What is asked for, as a set; None: anything will do. Where nothing is known no name is wrong."""
+    if asked is None:
+        return None
+    names = [asked] if isinstance(asked, str) else list(asked) if isinstance(asked, list | tuple | set | frozenset) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InvalidRequestError(not_valid(field, asked, "give a name, or a list of names"))
+    for name in names:
+        if known and name not in known:
+            raise InvalidRequestError(not_valid(field, name, f"give one of {listed(known)}{did_you_mean(name, known)}"))
+    return frozenset(names)

@@ -13,6 +13,9 @@ AGENTS = "pool:agents"
 TASK_TYPES = "pool:task_types"
 """Set: the task types that the workers know, published like the agents. No TTL."""
 
+PROVIDERS = "pool:providers"
+"""Set: the ids of all providers, and their other names, published like the agents. No TTL."""
+
 MODELS = "pool:models"
 """String: JSON of `models.Catalog`, published like the agents, and again when a model is disabled or enabled. No TTL."""
 

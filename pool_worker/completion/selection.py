@@ -41,7 +41,7 @@ def selection_of(lease: Lease, way: Route, asked: Sequence[Choice], trail: Trail
     reason = _order_words(way, passed, left_alone, failed, tier=chosen.tier.value)
     return Selection(
         score=_score(choices.get(chosen.id)),
-        reason=_fallback_words(way) if degraded else reason,
+        reason="; ".join([_fallback_words(way) if degraded else reason, *way.notes]),
         alternatives=[
             Alternative(model_id=name, score=_score(choices.get(name)), reason=why)
             for name, why in list(why_not.items())[:MOST_ALTERNATIVES]

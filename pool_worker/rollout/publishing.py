@@ -1,4 +1,4 @@
-"""What the workers publish for callers of their configuration: agents, task types and models."""
+"""What the workers publish for callers of their configuration: agents, task types, providers and models."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from pool_worker.registry import Agent, Model, Registry
 
 
 async def publish(client: redis.asyncio.Redis, registry: Registry) -> None:
-    """Put the agents with their defaults, the task types and the models where clients read them, in place of what was there.
+    """Put the agents with their defaults, and the names of task types, providers and models, where clients read them.
 
     Raises:
         redis.RedisError: if Redis cannot be reached or refuses.
     """
     agents = registry.agents.values()
     task_types = {*registry.task_capabilities, *(agent.task_type for agent in agents if agent.task_type)}
+    providers = [name for provider in registry.providers.values() for name in (provider.id, *provider.aliases)]
     async with client.pipeline(transaction=True) as pipe:
-        pipe.delete(shared_keys.AGENTS, shared_keys.TASK_TYPES)
+        pipe.delete(shared_keys.AGENTS, shared_keys.TASK_TYPES, shared_keys.PROVIDERS)
         for agent in agents:
             pipe.hset(shared_keys.AGENTS, agent.id, _render_agent(agent))
         if task_types:
             pipe.sadd(shared_keys.TASK_TYPES, *task_types)
+        if providers:
+            pipe.sadd(shared_keys.PROVIDERS, *providers)
         pipe.set(shared_keys.MODELS, render_catalog(catalog_of(registry)))
         await pipe.execute()
 

@@ -36,7 +36,7 @@ class Needs:
     required: tuple[Capability, ...]
     preferred: tuple[Capability, ...]
     notes: tuple[str, ...]
-    """What was not insisted on, and why."""
+    """What of it was not insisted on or has no effect, and why."""
 
 
 def capability(word: str) -> Capability:
@@ -54,7 +54,7 @@ def needs_of(job: Job, registry: Registry) -> Needs:
     required = [capability(word) for word in sorted(job.required_capabilities)]
     if _has_pictures(job):
         required.append(capability("vision"))
-    notes = []
+    notes: list[str] = []
     for needed, asked in (("tools", bool(job.tools)), ("json", _wants_schema(job))):
         if not asked:
             continue
@@ -63,8 +63,17 @@ def needs_of(job: Job, registry: Registry) -> Needs:
             required.append(wanted)
         else:
             notes.append(f"no model says whether it can do {needed}: any may be tried")
+    if job.excluded_providers:
+        notes += _exclusions_in_vain(job, registry)
     preferred = sorted(registry.task_capabilities.get(job.task_type or "", ()))
     return Needs(tuple(required), tuple(capability(word) for word in preferred), tuple(notes))
+
+
+def _exclusions_in_vain(job: Job, registry: Registry) -> list[str]:
+    known = {name for provider in registry.providers.values() for name in (provider.id, *provider.aliases)}
+    return [
+        f"no provider is called {name}, so that excluding it changes nothing" for name in sorted(job.excluded_providers - known)
+    ]
 
 
 def _has_pictures(job: Job) -> bool:

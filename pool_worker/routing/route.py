@@ -41,7 +41,7 @@ class Route:
     fallback: tuple[Choice, ...] = ()
     """Where a job that takes a lesser answer may go when nobody else can: the configured fallback model, then local ones."""
     notes: tuple[str, ...] = ()
-    """What the job preferred and cannot have."""
+    """What the job asked for or preferred and does not get."""
     ranking: Ranking = field(default=AS_THEY_ARE, compare=False)
     """By what the candidates are ordered."""
 

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 import redis
 
-from pool_client import BasePool, ConfigurationError, InvalidRequestError, ModelInfo, Pool, StatsUnavailableError, redis_keys
+from pool_client import (
+    BasePool,
+    ConfigurationError,
+    InvalidRequestError,
+    ModelInfo,
+    Pool,
+    StatsUnavailableError,
+    Tier,
+    redis_keys,
+)
 from pool_client.models import Catalog, render_catalog
 from pool_client.testing import InMemoryPool
 
@@ -50,7 +59,10 @@ def test_all_of_them_in_the_order_of_the_configuration(knowing: BasePool) -> Non
         ({"max_usd_per_mtok": "0.3"}, ["quick"]),
         ({"max_usd_per_mtok": 0.4}, ["quick", "dear"]),
         ({"provider": "groq", "tier": "free"}, ["quick"]),
-        ({"provider": "nobody"}, []),
+        ({"provider": "gemini", "tier": "paid"}, []),
+        ({"model_id": ["dear", "quick"]}, ["quick", "dear"]),
+        ({"provider": {"groq", "gemini"}, "tier": ("free", Tier.PAID)}, ["quick", "sees", "dear"]),
+        ({"capability": ["vision", "coding"]}, ["sees"]),
     ],
 )
 def test_only_those_that_are_as_asked(knowing: BasePool, asked: dict[str, Any], found: list[str]) -> None:
@@ -61,8 +73,16 @@ def test_only_those_that_are_as_asked(knowing: BasePool, asked: dict[str, Any], 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"tier": "fre"}, "tier: 'fre' is not valid: input should be 'free', 'paid', 'premium', 'local'"),
-        ({"max_usd_per_mtok": -1}, "max_usd_per_mtok: -1 is not valid: input should be USD per million tokens, from 0 on"),
+        ({"tier": "fre"}, "tier: 'fre' is not valid: give one of free, local, paid, premium; did you mean free?"),
+        ({"provider": "gorq"}, "provider: 'gorq' is not valid: give one of gemini, groq; did you mean groq?"),
+        ({"provider": ["groq", "x"]}, "provider: 'x' is not valid: give one of gemini, groq"),
+        ({"capability": "codign"}, "capability: 'codign' is not valid: give one of coding, vision; did you mean coding?"),
+        ({"model_id": "quik"}, "model_id: 'quik' is not valid: give one of dear, quick, sees; did you mean quick?"),
+        ({"provider": 5}, "provider: 5 is not valid: give a name, or a list of names"),
+        ({"provider": []}, "provider: [] is not valid: give a name, or a list of names"),
+        ({"capability": ["coding", 5]}, "capability: ['coding', 5] is not valid: give a name, or a list of names"),
+        ({"tier": {"free": 1}}, "tier: {'free': 1} is not valid: give a name, or a list of names"),
+        ({"max_usd_per_mtok": -1}, "max_usd_per_mtok: -1 is not valid: give USD per million tokens, from 0 on"),
         ({"max_usd_per_mtok": "cheap"}, "max_usd_per_mtok: 'cheap' is not valid"),
         ({"max_usd_per_mtok": float("nan")}, "max_usd_per_mtok: nan is not valid"),
     ],
@@ -71,6 +91,18 @@ def test_a_mistake_names_field_and_value(knowing: BasePool, asked: dict[str, Any
     with pytest.raises(InvalidRequestError) as caught:
         knowing.models(**asked)
     assert str(caught.value).startswith(words)
+
+
+def test_many_names_are_not_all_told() -> None:
+    pool = InMemoryPool()
+    pool.known_models = [MODELS[0].model_copy(update={"id": f"m{number:02}"}) for number in range(30)]
+    with pytest.raises(InvalidRequestError, match=r"give one of m00, m01, .*, m19 and 10 more$"):
+        pool.models(model_id="x")
+
+
+def test_where_there_are_no_models_no_name_is_wrong() -> None:
+    """As in a test of a program that asks, on a pool that was given none."""
+    assert InMemoryPool().models(provider="groq", capability="coding") == []
 
 
 def test_nothing_published_is_not_no_models(pool: Pool) -> None:

@@ -104,7 +104,7 @@ def test_it_is_as_strict_as_the_real_one() -> None:
     pool = InMemoryPool(paused=True)
     with pytest.raises(InvalidRequestError, match="did you mean max_tokens"):
         pool.submit("x", max_token=5)
-    with pytest.raises(InvalidRequestError, match="cannot be written as JSON"):
+    with pytest.raises(InvalidRequestError, match="put only what JSON can say into it"):
         pool.submit("x", metadata={"x": object()})
     for ask in (pool.job("nobody").result, pool.job("nobody").status, pool.job("nobody").cancel):
         with pytest.raises(InvalidRequestError, match="is not known"):

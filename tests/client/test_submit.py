@@ -96,7 +96,7 @@ def test_requests_of_many_may_have_options_of_their_own(pool: Pool, worker: Stan
     ("requests", "told"),
     [
         (["fine", {"prompt": "y", "temperature": 3}], "request 1: temperature: 3 is not valid"),
-        (["fine", {"prompt": "y", "metadata": {"x": object()}}], "cannot be written as JSON"),
+        (["fine", {"prompt": "y", "metadata": {"x": object()}}], "put only what JSON can say into it"),
         (["fine", 7], "request 1: prompt: 7 is not valid"),
     ],
 )

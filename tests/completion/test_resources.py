@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from small_worker import SmallWorker, open_small_worker
+from small_worker import KEY_COUNTS, SmallWorker, open_small_worker
 
 from pool_client import Pool
 from pool_client import redis_keys as shared_keys
@@ -44,6 +44,7 @@ def test_callers_get_their_agents_defaults(fresh: Fresh, redis_url: str, redis_c
         assert (spec["max_tokens"], spec["temperature"]) == (7, 0.5)
         assert redis_client.hkeys(shared_keys.AGENTS) == ["log_analyzer"]
         assert redis_client.smembers(shared_keys.TASK_TYPES) == {"analysis"}
+        assert redis_client.smembers(shared_keys.PROVIDERS) == set(KEY_COUNTS)
 
 
 def test_it_knows_the_vaults_keys_and_shows_no_secret(fresh: Fresh) -> None:

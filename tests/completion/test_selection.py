@@ -118,6 +118,11 @@ def test_who_failed_for_want_of_quota_is_not_named_twice(worker: SmallWorker) ->
     assert others(selection)[GROQ] == "it failed: WindowSpentError"
 
 
+def test_what_was_asked_for_in_vain_is_told(worker: SmallWorker) -> None:
+    selection = selected(worker, excluded_providers=["gorq"])
+    assert selection.reason.endswith("(tier free); no provider is called gorq, so that excluding it changes nothing")
+
+
 def test_the_only_one_that_fits(worker: SmallWorker) -> None:
     selection = selected(worker, model=MISTRAL)
     assert (selection.reason, selection.alternatives) == ("the only one that fits (tier free)", [])

@@ -52,6 +52,5 @@ def test_a_wrong_job_is_refused_before_it_is_sent() -> None:
         pool.submit("Hello", temperature=3, priority="urgent")
 
     assert str(caught.value) == (
-        "priority: 'urgent' is not valid: input should be 'low', 'normal', 'high' or 'critical'; "
-        "temperature: 3 is not valid: input should be less than or equal to 2"
+        "priority: 'urgent' is not valid: give 'low', 'normal', 'high' or 'critical'; temperature: 3 is not valid: give 2 or less"
     )

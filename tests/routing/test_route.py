@@ -209,6 +209,12 @@ def test_required_capabilities_are_insisted_on() -> None:
     assert set(way.rejected) == {each.id for each in MODELS}
 
 
+def test_a_provider_to_exclude_that_is_none_is_told() -> None:
+    assert routed(job(excluded_providers={"google", "groq"})).notes == (), "gemini's other name is one of its names"
+    way = routed(job(excluded_providers={"gorq", "groq"}))
+    assert way.notes == ("no provider is called gorq, so that excluding it changes nothing",)
+
+
 def test_pictures_go_to_models_that_see() -> None:
     picture = Message(role="user", content=[{"type": "image_url", "image_url": {"url": "data:,"}}])
     assert names(routed(Job(messages=[picture]))) == [["flash"], ["big"]]
