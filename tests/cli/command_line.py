@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -25,6 +25,14 @@ class CommandLine:
 
     folder: Path
     environment: dict[str, str]
+
+    @classmethod
+    def in_folder(cls, folder: Path, *, columns: int = 200) -> Self:
+        """With its home in there."""
+        ours = {name for name in os.environ if name.startswith("MODEL_POOL_") or name == "ENCRYPTION_KEY"}
+        clean = {name: value for name, value in os.environ.items() if name not in ours}
+        own = {"HOME": str(folder), "MODEL_POOL_HOME": str(folder / "home"), "COLUMNS": str(columns)}
+        return cls(folder, clean | own)
 
     @property
     def home(self) -> Path:

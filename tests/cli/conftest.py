@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +14,7 @@ from pool_worker.embedded_redis import free_port
 
 @pytest.fixture
 def cli(tmp_path: Path) -> CommandLine:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MODEL_POOL_") and name != "ENCRYPTION_KEY"}
-    return CommandLine(tmp_path, {**clean, "HOME": str(tmp_path), "MODEL_POOL_HOME": str(tmp_path / "home"), "COLUMNS": "200"})
+    return CommandLine.in_folder(tmp_path)
 
 
 @pytest.fixture

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from command_line import CommandLine, wait_until
-from system_fixture import PROFILE, Silent
+from system_at_work import AtWork
+from system_fixture import PROFILE
 
-from pool_client import JobHandle, ModelUnavailableError, Pool, RateLimitError, Result
-from pool_client.redis_connection import connect
+from pool_client import JobHandle, ModelUnavailableError, RateLimitError, Result
 from pool_worker import redis_keys
-from pool_worker.cli.plan import make_plan
-from pool_worker.cli.system import System
-from pool_worker.embedded_redis import free_port
-from pool_worker.settings import Settings
-from pool_worker.simulator.admin_client import SimulatorAdmin
 
 FIRST, SECOND = "cerebras_gpt_oss_120b", "groq_gpt_oss_120b"
 SEEN_WITHIN_S = 2.5
@@ -42,13 +34,8 @@ GROQ = "    priority: 85\n    limits:\n      - {unit: requests, limit: %s,"
 
 
 @dataclass(frozen=True)
-class AtWork:
-    """A running system, its caller, and the command line of whoever runs it."""
-
-    cli: CommandLine
-    redis: redis.Redis
-    pool: Pool
-    simulator: SimulatorAdmin
+class Switched(AtWork):
+    """Somebody changes its models."""
 
     @property
     def profile(self) -> Path:
@@ -80,26 +67,15 @@ def results(jobs: Sequence[JobHandle]) -> list[Result]:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Switched]:
     folder = tmp_path_factory.mktemp("at-run-time")
     shutil.copytree(Path(__file__).parents[2] / "configs", folder / "configs")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MODEL_POOL_") and name != "ENCRYPTION_KEY"}
-    cli = CommandLine(folder, {**clean, "HOME": str(folder), "MODEL_POOL_HOME": str(folder / "home"), "COLUMNS": "200"})
-    settings = Settings(home=cli.home, config_dir=folder / "configs")
-    system = System(make_plan(settings, simulate=PROFILE, workers=2, redis_port=free_port()), report=Silent())
-    with ExitStack() as stack:
-        running = system.start()
-        stack.callback(system.stop)
-        yield AtWork(
-            cli,
-            stack.enter_context(connect(running.redis_url)),
-            stack.enter_context(Pool(redis_url=running.redis_url)),
-            stack.enter_context(SimulatorAdmin(str(running.simulator_url))),
-        )
+    with Switched.running(CommandLine.in_folder(folder), config_dir=folder / "configs", workers=2) as at_work:
+        yield at_work
 
 
 @pytest.fixture
-def at_work(started: AtWork) -> Iterator[AtWork]:
+def at_work(started: Switched) -> Iterator[Switched]:
     """With the configuration and the switches that it began with, when the test is over too."""
     as_shipped = started.profile.read_text()
     yield started
@@ -109,7 +85,7 @@ def at_work(started: AtWork) -> Iterator[AtWork]:
         started.models("reload")
 
 
-def test_a_model_that_is_disabled_under_load_is_called_no_more_and_the_jobs_go_on(at_work: AtWork) -> None:
+def test_a_model_that_is_disabled_under_load_is_called_no_more_and_the_jobs_go_on(at_work: Switched) -> None:
     jobs = at_work.submit(60)
     jobs[0].result(timeout=60)
     assert at_work.calls_of("cerebras")
@@ -140,7 +116,7 @@ def test_a_model_that_is_disabled_under_load_is_called_no_more_and_the_jobs_go_o
     wait_until(lambda: is_called(at_work, FIRST))
 
 
-def is_called(at_work: AtWork, model_id: str) -> bool:
+def is_called(at_work: Switched, model_id: str) -> bool:
     """Whether a job gets its answer there; one of the two workers may not have looked yet."""
     try:
         return results(at_work.submit(1, model=model_id))[0].model_id == model_id
@@ -148,7 +124,7 @@ def is_called(at_work: AtWork, model_id: str) -> bool:
         return False
 
 
-def test_doing_it_twice_says_so(at_work: AtWork) -> None:
+def test_doing_it_twice_says_so(at_work: Switched) -> None:
     assert f"{FIRST} was not disabled" in at_work.models("enable", FIRST)
     assert "is disabled" in at_work.models("disable", FIRST)
     assert at_work.models("disable", FIRST) == f"{FIRST} was disabled already\n"
@@ -158,14 +134,14 @@ def test_doing_it_twice_says_so(at_work: AtWork) -> None:
     assert not at_work.redis.exists(redis_keys.DISABLED_MODELS)
 
 
-def test_what_the_configuration_switches_off_is_switched_on_there(at_work: AtWork) -> None:
+def test_what_the_configuration_switches_off_is_switched_on_there(at_work: Switched) -> None:
     at_work.profile.write_text(at_work.profile.read_text().replace("\nfailover_strategy", f"{OFF}\nfailover_strategy"))
     told = at_work.models("enable", "groq_off", code=1)
     assert "groq_off stays off, for the configuration says `is_active: false`: write true there, then" in told
     assert "models reload`" in told
 
 
-def test_what_is_no_longer_configured_can_be_enabled_and_that_is_said(at_work: AtWork) -> None:
+def test_what_is_no_longer_configured_can_be_enabled_and_that_is_said(at_work: Switched) -> None:
     at_work.redis.hset(redis_keys.DISABLED_MODELS, "of_last_year", "")
     assert "it is not configured either" in at_work.models("enable", "of_last_year")
     assert not at_work.redis.exists(redis_keys.DISABLED_MODELS)
@@ -186,12 +162,12 @@ def test_what_is_no_longer_configured_can_be_enabled_and_that_is_said(at_work: A
         (("reload", "now"), "now"),
     ],
 )
-def test_mistakes_are_told_and_change_nothing(at_work: AtWork, arguments: tuple[str, ...], words: str) -> None:
+def test_mistakes_are_told_and_change_nothing(at_work: Switched, arguments: tuple[str, ...], words: str) -> None:
     assert words in at_work.models(*arguments, code=2)
     assert not at_work.redis.exists(redis_keys.DISABLED_MODELS)
 
 
-def test_a_limit_and_a_new_model_are_there_without_a_restart(at_work: AtWork) -> None:
+def test_a_limit_and_a_new_model_are_there_without_a_restart(at_work: Switched) -> None:
     as_it_was = at_work.profile.read_text()
     results(at_work.submit(20, model=SECOND, on_exhausted="fail"))
     with pytest.raises(ModelUnavailableError, match="no such model is configured"):
@@ -209,7 +185,7 @@ def test_a_limit_and_a_new_model_are_there_without_a_restart(at_work: AtWork) ->
     assert at_work.why_not("groq_again") is None
 
 
-def test_broken_files_are_shown_and_the_workers_told_nothing(at_work: AtWork) -> None:
+def test_broken_files_are_shown_and_the_workers_told_nothing(at_work: Switched) -> None:
     before = at_work.redis.get(redis_keys.RELOADS)
     at_work.profile.write_text(at_work.profile.read_text().replace(GROQ % 30, GROQ % "many"))
     told = at_work.models("reload", code=2)
@@ -224,7 +200,7 @@ def test_broken_files_are_shown_and_the_workers_told_nothing(at_work: AtWork) ->
     assert results(at_work.submit(5, model=SECOND))[0].provider == "groq"
 
 
-def test_who_has_not_taken_it_is_named_with_the_reason(at_work: AtWork) -> None:
+def test_who_has_not_taken_it_is_named_with_the_reason(at_work: Switched) -> None:
     silent = redis_keys.worker("silent@elsewhere")
     at_work.redis.set(silent, '{"pid": 1, "queues": ["free"], "since": "2026-11-21T10:00:00+00:00"}')
     told = at_work.cli.run("models", "reload", "--json")
@@ -236,7 +212,7 @@ def test_who_has_not_taken_it_is_named_with_the_reason(at_work: AtWork) -> None:
     assert len(json.loads(told.stdout)) == 3
 
 
-def test_a_provider_for_which_no_worker_runs_is_named_and_not_used(at_work: AtWork) -> None:
+def test_a_provider_for_which_no_worker_runs_is_named_and_not_used(at_work: Switched) -> None:
     added = "providers:\n  newcomer:\n    base_url: https://llm.example.com/v1\n    needs_key: false\n"
     text = at_work.profile.read_text().replace("\nfailover_strategy", f"{UNSERVED}\nfailover_strategy")
     at_work.profile.write_text(text.replace("providers:\n", added, 1))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,33 +15,21 @@ import pytest
 import redis
 import redis.asyncio
 from command_line import CommandLine, wait_until
-from system_fixture import PROFILE, Silent
+from system_at_work import AtWork
+from system_fixture import PROFILE
 
-from pool_client import Pool
 from pool_client import redis_keys as shared_keys
 from pool_client.job import JobState
-from pool_client.redis_connection import connect
 from pool_worker import redis_keys
 from pool_worker.alerts import resolve, tell_sync
-from pool_worker.cli.plan import make_plan
-from pool_worker.cli.system import System
-from pool_worker.embedded_redis import free_port
-from pool_worker.settings import Settings
-from pool_worker.simulator.admin_client import SimulatorAdmin
 from pool_worker.simulator.answers import expected_digest
 
 PROMPT = "Why is the sky blue?"
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A running system, and the command line of somebody who looks at it."""
-
-    cli: CommandLine
-    redis: redis.Redis
-    pool: Pool
-    simulator: SimulatorAdmin
-    url: str
+class Shown(AtWork):
+    """Somebody looks at it."""
 
     def run(self, *arguments: str, code: int = 0, text: str | None = None) -> tuple[str, str]:
         """stdout and stderr; never a traceback, a repr or a control character."""
@@ -59,21 +45,9 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    folder = tmp_path_factory.mktemp("shown")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MODEL_POOL_") and name != "ENCRYPTION_KEY"}
-    cli = CommandLine(folder, {**clean, "HOME": str(folder), "MODEL_POOL_HOME": str(folder / "home"), "COLUMNS": "100"})
-    settings = Settings(home=cli.home, config_dir=Path(__file__).parents[2] / "configs")
-    system = System(make_plan(settings, simulate=PROFILE, redis_port=free_port()), report=Silent())
-    with ExitStack() as stack:
-        running = system.start()
-        stack.callback(system.stop)
-        yield Shown(
-            cli,
-            stack.enter_context(connect(running.redis_url)),
-            stack.enter_context(Pool(redis_url=running.redis_url)),
-            stack.enter_context(SimulatorAdmin(str(running.simulator_url))),
-            running.redis_url,
-        )
+    cli = CommandLine.in_folder(tmp_path_factory.mktemp("shown"), columns=100)
+    with Shown.running(cli, config_dir=Path(__file__).parents[2] / "configs") as shown:
+        yield shown
 
 
 def test_the_answer_goes_to_stdout_and_everything_about_it_to_stderr(shown: Shown) -> None:
