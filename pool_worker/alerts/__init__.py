@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from pool_worker.alerts.matter import Matter
 from pool_worker.alerts.telling import resolve, tell, tell_sync
+from pool_worker.alerts.told import told
 
-__all__ = ["Matter", "resolve", "tell", "tell_sync"]
+__all__ = ["Matter", "resolve", "tell", "tell_sync", "told"]

@@ -6,7 +6,6 @@ Redis keeps only those below 100 (`limits/lua/scores.lua`, which also says how m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
 
 from redis.asyncio import Redis
 
@@ -14,14 +13,13 @@ from pool_worker import redis_keys
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.holds import key_scope, provider_scope
 from pool_worker.limits.settle import Well
+from pool_worker.many_reads import read_many
 
 HEALTHY = 100
 SUCCESS_GIVES = 5
 FAILURE_COSTS = 15
 QUARANTINE_S = 300.0
 """For so long nobody is called whose score has come to 0."""
-
-AT_ONCE = 2000
 
 
 def scopes_of(lease: Lease) -> tuple[str, str]:
@@ -40,7 +38,7 @@ async def read_availability(redis: Redis, providers: Iterable[str]) -> Mapping[s
     """Of the providers that are not wholly well: 0 of one that is left alone now, else its score as a share (0 to 1)."""
     scopes = {provider: provider_scope(provider) for provider in providers}
     scores = await read_scores(redis, list(scopes.values()))
-    holds = await redis.mget([redis_keys.hold(scope) for scope in scopes.values()]) if scopes else []
+    holds = await read_many(redis, [redis_keys.hold(scope) for scope in scopes.values()])
     available = {
         provider: 0.0 if held else scores[scope] / HEALTHY for (provider, scope), held in zip(scopes.items(), holds, strict=True)
     }
@@ -49,9 +47,5 @@ async def read_availability(redis: Redis, providers: Iterable[str]) -> Mapping[s
 
 async def read_scores(redis: Redis, scopes: Sequence[str]) -> Mapping[str, int]:
     """The score of each scope."""
-    scores: dict[str, int] = {}
-    for start in range(0, len(scopes), AT_ONCE):
-        some = scopes[start : start + AT_ONCE]
-        values = cast("list[str | None]", await redis.mget([redis_keys.health(scope) for scope in some]))
-        scores |= {scope: HEALTHY if value is None else int(value.split()[0]) for scope, value in zip(some, values, strict=True)}
-    return scores
+    values = await read_many(redis, [redis_keys.health(scope) for scope in scopes])
+    return {scope: HEALTHY if value is None else int(value.split()[0]) for scope, value in zip(scopes, values, strict=True)}

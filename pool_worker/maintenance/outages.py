@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import cast
 
 from pool_client.job import Tier
-from pool_worker import redis_keys
-from pool_worker.alerts import Matter
+from pool_worker.alerts import Matter, told
 from pool_worker.errors import AttemptError
 from pool_worker.health.matters import SOURCE, down
 from pool_worker.health.scores import read_scores
@@ -23,7 +21,7 @@ def is_expected(provider: Provider) -> bool:
 
 async def is_told(provider: Provider, pool: Resources) -> bool:
     """Whether people were told that it is down, and not yet that it is up again."""
-    return bool(await pool.redis.exists(redis_keys.alert_told(down(provider.id).cause)))
+    return bool(await told(pool.redis, [down(provider.id).cause]))
 
 
 async def tell_down(provider: Provider, error: AttemptError, pool: Resources) -> None:
@@ -63,8 +61,8 @@ async def tell_of_tiers(pool: Resources) -> None:
 async def _told_away(names: list[str], pool: Resources) -> set[str]:
     """Those of the providers of which people know that they are down, or that none of their keys works."""
     causes = [(name, matter.cause) for name in names for matter in (down(name), _without_key(name))]
-    told = await pool.redis.mget([redis_keys.alert_told(cause) for _, cause in causes]) if causes else []
-    return {name for (name, _), value in zip(causes, cast("list[str | None]", told), strict=True) if value}
+    known = await told(pool.redis, (cause for _, cause in causes))
+    return {name for name, cause in causes if cause in known}
 
 
 def _expected_by_tier(registry: Registry) -> Mapping[Tier, set[str]]:

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import cast
 
-from pool_worker import redis_keys
-from pool_worker.alerts import Matter, tell
+from pool_worker.alerts import Matter, tell, told
 from pool_worker.limits.usage import KeyWindowUse, usage_now
 from pool_worker.registry import ALL_MODELS, Period, window_name
 from pool_worker.resources import Resources
@@ -17,8 +15,6 @@ from pool_worker.resources import Resources
 SOURCE = "quota"
 LISTED = 10
 """So many keys are named in one alert."""
-AT_ONCE = 2000
-"""Causes that are asked about in one command."""
 LOWER_TOLD_FOR_S = 2 * 24 * 3600.0
 """Longer than a limit that was learned is believed (a day), so that its end is always noticed; then it is told once more."""
 
@@ -92,16 +88,12 @@ async def _tell_of_limits(uses: Sequence[KeyWindowUse], pool: Resources) -> None
         cause = _lower_limit(use).cause
         if cause not in sorts or use.limit < use.configured:
             sorts[cause] = use
-    causes = list(sorts)
-    for start in range(0, len(causes), AT_ONCE):
-        some = causes[start : start + AT_ONCE]
-        told = await pool.redis.mget([redis_keys.alert_told(cause) for cause in some])
-        for cause, was_told in zip(some, cast("list[str | None]", told), strict=True):
-            use = sorts[cause]
-            if use.limit < use.configured and not was_told:
-                await _lower_limit(use).begins(pool.redis, now=pool.now())
-            elif use.limit >= use.configured and was_told:
-                await _lower_limit(use).ends(pool.redis, now=pool.now())
+    known = await told(pool.redis, sorts)
+    for cause, use in sorts.items():
+        if use.limit < use.configured and cause not in known:
+            await _lower_limit(use).begins(pool.redis, now=pool.now())
+        elif use.limit >= use.configured and cause in known:
+            await _lower_limit(use).ends(pool.redis, now=pool.now())
 
 
 def _lower_limit(use: KeyWindowUse) -> Matter:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
-from typing import cast
 
-from pool_worker import redis_keys
-from pool_worker.alerts import Matter
+from pool_worker.alerts import Matter, told
 from pool_worker.ledger.reports import FailoverRow, failovers
 from pool_worker.maintenance.clerk import Clerk
 from pool_worker.resources import Resources
@@ -67,8 +65,8 @@ def _storm(model_id: str, rows: Sequence[FailoverRow], pool: Resources) -> Matte
 async def _told(pool: Resources) -> list[str]:
     """The models of which people know that there is a storm, and not yet that it is over."""
     causes = {model_id: _storm(model_id, (), pool).cause for model_id in pool.registry.models}
-    told = await pool.redis.mget([redis_keys.alert_told(cause) for cause in causes.values()]) if causes else []
-    return [model_id for model_id, value in zip(causes, cast("list[str | None]", told), strict=True) if value]
+    known = await told(pool.redis, causes.values())
+    return [model_id for model_id, cause in causes.items() if cause in known]
 
 
 def _reason(row: FailoverRow) -> str:

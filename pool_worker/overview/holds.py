@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import cast
 
 from redis.asyncio import Redis
 
 from pool_worker import redis_keys
 from pool_worker.limits.holds import group_scope, key_scope, model_scope, provider_scope
+from pool_worker.many_reads import read_many
 from pool_worker.overview.facts import Hold
 from pool_worker.registry import Registry
-
-AT_ONCE = 2000
 
 Named = tuple[str, str, str]
 """A scope, its kind, and its name for people."""
@@ -22,11 +20,8 @@ Named = tuple[str, str, str]
 async def read_holds(client: Redis, registry: Registry) -> Mapping[str, Hold]:
     """Scope → every hold on what the registry knows, the longest first."""
     scopes = list(_scopes(registry))
-    holds: dict[str, Hold] = {}
-    for start in range(0, len(scopes), AT_ONCE):
-        some = scopes[start : start + AT_ONCE]
-        values = cast("list[str | None]", await client.mget([redis_keys.hold(scope) for scope, _, _ in some]))
-        holds |= {scope: _hold(kind, name, value) for (scope, kind, name), value in zip(some, values, strict=True) if value}
+    values = await read_many(client, [redis_keys.hold(scope) for scope, _, _ in scopes])
+    holds = {scope: _hold(kind, name, value) for (scope, kind, name), value in zip(scopes, values, strict=True) if value}
     return dict(sorted(holds.items(), key=lambda item: (-item[1].until.timestamp(), item[1].kind, item[1].name)))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import cast
 
 import redis.asyncio
 
 from pool_worker import redis_keys
+from pool_worker.many_reads import read_many
 
 SCAN_STEP = 5000
 
@@ -54,7 +54,7 @@ async def read_presences(client: redis.asyncio.Redis) -> tuple[Presence, ...]:
     """
     pattern, prefix = redis_keys.worker("*"), redis_keys.worker("")
     names = sorted([str(name) async for name in client.scan_iter(pattern, count=SCAN_STEP)])
-    values = cast("list[str | None]", await client.mget(names)) if names else []
+    values = await read_many(client, names)
     return tuple(_parse(name.removeprefix(prefix), value) for name, value in zip(names, values, strict=True) if value)
 
 
