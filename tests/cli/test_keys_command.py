@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+from cryptography.fernet import Fernet
 
 SECRET = "gsk_0123456789abcdefWXYZ"  # noqa: S105 - a made-up one, to look for
 
@@ -60,3 +61,49 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated(cli: CommandLi
     assert refused.returncode == 2
     assert "give no key on the command line" in refused.stderr
     assert SECRET not in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("rotate", "groq"), '"groq" names no key: write e.g. groq#2, or groq 2'),
+        (("rotate", "groq#99"), "there is no key groq#99: groq has groq#1"),
+        (("rotate", "groq#2", "2"), '"groq#2" names no key'),
+        (("rotate", "groq", "2"), "groq#2 is revoked: add the new secret as a key of its own"),
+        (("set", "groq#1"), "say what to change: --priority, --quota-group or --daily-limit"),
+        (("check", "nobody"), "there is no active key of nobody"),
+        (("audit", "groq#99"), "there is no key groq#99"),
+    ],
+)
+def test_mistakes_are_answered_with_what_would_be_right(cli: CommandLine, arguments: tuple[str, ...], says: str) -> None:
+    for secret in (SECRET, SECRET + "2"):
+        cli.run("keys", "add", "groq", text=secret)
+    cli.run("keys", "revoke", "groq", "2")
+    ended = cli.run("keys", *arguments, text="a-secret-of-some-length")
+    assert (ended.returncode, says in ended.stderr) == (2, True), ended.stderr
+
+
+def test_facts_of_a_key_are_changed_and_everything_is_on_record(cli: CommandLine) -> None:
+    cli.run("keys", "add", "groq", text=SECRET)
+    assert cli.run("keys", "set", "groq#1", "--priority", "3", "--daily-limit", "500").stdout == "groq#1 is changed\n"
+    assert cli.run("keys", "set", "groq", "1", "--priority", "3").stdout == "groq#1 is so already\n"
+    rotated = cli.run("keys", "rotate", "groq", "1", text="gsk_another-one-entirely")
+    assert rotated.stdout == "groq#1 has a new secret (…rely)\n"
+    record = json.loads(cli.run("keys", "audit", "groq", "1", "--json").stdout)
+    assert [entry["action"] for entry in record] == ["rotated", "updated", "added"]
+    assert record[1]["detail"] == "priority 3, daily_limit 500"
+    assert all("@" in entry["actor"] for entry in record)
+    assert "rotated" in cli.run("keys", "audit").stdout
+
+
+def test_a_master_key_that_came_into_the_environment_is_taken_and_the_old_one_can_go(cli: CommandLine) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    cli.run("keys", "add", "groq", text=SECRET, variables={"ENCRYPTION_KEY": old})
+    assert "put a new one first in ENCRYPTION_KEY" in cli.run("keys", "rotate-master", variables={"ENCRYPTION_KEY": old}).stdout
+    both = cli.run("keys", "rotate-master", variables={"ENCRYPTION_KEY": f"{new},{old}"})
+    assert "1 key is encrypted with the master key" in both.stdout
+    assert "take all others out of ENCRYPTION_KEY now" in both.stdout
+    assert cli.run("keys", "list", variables={"ENCRYPTION_KEY": new}).returncode == 0
+    refused = cli.run("keys", "list", variables={"ENCRYPTION_KEY": old})
+    assert (refused.returncode, "none of the master keys" in refused.stderr) == (2, True)
+    assert old not in refused.stderr

@@ -31,7 +31,7 @@ def _of_vault(key_id: str, secret: str, registry: Registry) -> Trial | None:
     provider = _called(key_id.partition("#")[0], registry)
     if provider is None:
         return None
-    mend = f"{as_typed(f'keys add {provider.id}')} with a good one, then {as_typed(f'keys revoke {key_id}')}"
+    mend = f"{as_typed(f'keys rotate {key_id}')} with a good one, or {as_typed(f'keys revoke {key_id}')}"
     return Trial(provider, key_id, secret, mend)
 
 
