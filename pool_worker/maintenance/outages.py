@@ -81,7 +81,7 @@ def _without_key(provider_id: str, keys: int = 0) -> Matter:
         source=SOURCE,
         severity="critical",
         title=f"no key of {provider_id} works",
-        message=f"all {keys} are refused or in quarantine: the alerts of each say why. `model-pool keys check {provider_id}` tries them",
+        message=f"all {keys} are refused or in quarantine, see their alerts; `model-pool keys check {provider_id}` tries them",
         over_title=f"a key of {provider_id} works again",
         over_message="it may be used",
     )

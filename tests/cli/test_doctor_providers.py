@@ -59,7 +59,7 @@ def test_a_refused_key_is_a_failure_with_how_to_replace_it(registry: Registry, a
     found = check({**GROQ, "groq#2": "gsk_s3crets3crets3crets3cret"}, registry)
     assert [each.state for each in found] == [State.OK, State.FAILURE]
     assert found[1].text.startswith("groq#2 is refused: groq answered 401: ")
-    assert "keys add groq with a good one, then " in found[1].mend
+    assert "keys rotate groq#2 with a good one, or " in found[1].mend
     assert found[1].mend.endswith("keys revoke groq#2")
     assert "s3cret" not in str(found)
     assert "s3cret" not in repr(trials_of({"groq#2": "gsk_s3crets3cret"}, (), registry))
