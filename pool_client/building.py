@@ -40,6 +40,10 @@ def build_job(
         fields["deadline_at"] = now + _deadline(fields.pop("deadline_s"))
     if isinstance(fields.get("stop"), str):
         fields["stop"] = [fields["stop"]]
+    if fields.get("batch_budget_usd") is not None and fields.get("batch") is None:
+        raise InvalidRequestError(
+            not_valid("batch_budget_usd", fields["batch_budget_usd"], "give the batch's name as well: batch=…")
+        )
     try:
         return Job(messages=_conversation(prompt, messages), agent=agent, submitted_at=now, **fields)
     except ValidationError as error:

@@ -119,6 +119,8 @@ class Job(_Record):
     idempotency_key: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     batch: Name | None = None
     """Jobs of the same batch are counted together."""
+    batch_budget_usd: Annotated[Decimal, Field(ge=0)] | None = None
+    """All jobs of the batch together may cost so much."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     submitted_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
 

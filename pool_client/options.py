@@ -46,6 +46,8 @@ class JobOptions(TypedDict, total=False):
     """The same key from the same agent gives the same job, until 24 hours after its end."""
     batch: str | None
     """A name: `pool.progress(name)` counts the jobs that were submitted under it, and how they ended."""
+    batch_budget_usd: Decimal | float | str | None
+    """All jobs of the batch together may cost so much; when that is spent, those that need more of it fail."""
     metadata: dict[str, Any] | None
 
 

@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from redis.asyncio import Redis
 
+from pool_client.job import Job
 from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
-from pool_worker.registry import Registry, micro_usd
+from pool_worker.registry import Model, Registry, micro_usd
 
 EVERYBODY = "all"
 BOUNDLESS = 2**53
@@ -20,6 +21,14 @@ BOUNDLESS = 2**53
 def agent_scope(agent: str) -> str:
     """The budget scope of one agent."""
     return f"agent:{agent}"
+
+
+def model_budget(registry: Registry, model: Model) -> BudgetWindow | None:
+    """What may be spent today on one model, if that is bounded."""
+    if model.daily_budget_usd is None:
+        return None
+    budget = BudgetWindow(f"model:{model.id}", micro_usd(model.daily_budget_usd), registry.budget.timezone)
+    return budget if registry.budget.auto_pause else replace(budget, limit_micro_usd=BOUNDLESS)
 
 
 def budgets_of(registry: Registry, agent: str) -> tuple[BudgetWindow, ...]:
@@ -32,17 +41,23 @@ def budgets_of(registry: Registry, agent: str) -> tuple[BudgetWindow, ...]:
 
 
 def all_budgets(registry: Registry) -> tuple[BudgetWindow, ...]:
-    """Everybody's budget, and those of the agents that have one."""
-    windows = (window for agent in ("", *registry.agents) for window in budgets_of(registry, agent))
-    return tuple(dict.fromkeys(windows))
+    """Everybody's daily budget, and those of the agents and models that have one."""
+    windows = [window for agent in ("", *registry.agents) for window in budgets_of(registry, agent)]
+    models = [window for model in registry.models.values() if (window := model_budget(registry, model))]
+    return tuple(dict.fromkeys([*windows, *models]))
 
 
-def binding_budgets(registry: Registry, agent: str) -> tuple[BudgetWindow, ...]:
-    """The budgets in which a lease counts its money: they hold it back only if they are to pause paid models."""
-    windows = budgets_of(registry, agent)
-    if registry.budget.auto_pause:
+def binding_budgets(registry: Registry, job: Job) -> tuple[BudgetWindow, ...]:
+    """The budgets in which a lease counts its money, beside the model's.
+
+    Those of a day hold it back only if they are to pause paid models; the one of its batch does so always.
+    """
+    windows = budgets_of(registry, job.agent)
+    if not registry.budget.auto_pause:
+        windows = tuple(replace(window, limit_micro_usd=BOUNDLESS) for window in windows)
+    if job.batch is None or job.batch_budget_usd is None:
         return windows
-    return tuple(replace(window, limit_micro_usd=BOUNDLESS) for window in windows)
+    return *windows, BudgetWindow(f"batch:{job.batch}", micro_usd(job.batch_budget_usd), lasting=True)
 
 
 async def spent_fractions(redis: Redis, registry: Registry) -> Mapping[str, Decimal]:

@@ -117,7 +117,10 @@ def window(provider: str, model: str, *, unit: str, period: str, kind: str, grou
 
 
 def budget(scope: str) -> str:
-    """`<this>:<start of the day>`, string: micro-USD spent and reserved by a scope (`all`, `agent:x`). TTL: two days."""
+    """`<this>:<start of the day>`, string: micro-USD spent by a scope (`all`, `agent:x`, `model:y`, `key:z`, `batch:b`).
+
+    A batch's start is 0. `<this>:pending`, string: reserved by calls in flight. TTL: two days; of a batch, 35.
+    """
     return f"pool:budget:{scope}"
 
 

@@ -166,6 +166,8 @@ class Model:
     capabilities: frozenset[str] = frozenset()
     price: Price = Price()
     price_known: bool = True
+    daily_budget_usd: Decimal | None = None
+    """All calls of it together, whoever asks."""
     unit_rate: UnitRate = UnitRate()
     limits: tuple[Window, ...] | None = None
     """Its own windows; None: its provider's."""

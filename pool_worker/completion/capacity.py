@@ -12,13 +12,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 from pool_client import redis_keys as shared_keys
-from pool_client.job import Job, OnExhausted, Usage
+from pool_client.job import Job, OnExhausted
 from pool_client.queues import CELERY_PRIORITY
 from pool_worker import redis_keys
 from pool_worker.broker.jobs import Lane
-from pool_worker.budget import binding_budgets
+from pool_worker.budget import binding_budgets, model_budget
 from pool_worker.completion.calling import LEASE_MARGIN_S, LONGEST_CALL_S
-from pool_worker.completion.estimates import charge_to_reserve, least_charge
+from pool_worker.completion.estimates import charge_to_reserve, least_charge, most_usage
 from pool_worker.completion.failures import enough_failed, is_locked_out, is_of_money, nobody_left
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.waiting import pause_s
@@ -27,7 +27,7 @@ from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.settle import settle, unused
 from pool_worker.limits.windows import GUARD_MS
 from pool_worker.protocols.tokens import estimate_input_tokens
-from pool_worker.registry import Registry, micro_usd
+from pool_worker.registry import Price, Registry, micro_usd
 from pool_worker.resources import Resources
 from pool_worker.routing.route import Choice, Route, route
 
@@ -230,7 +230,7 @@ def _after(others: Sequence[Exhausted], leased: Leased) -> Leased:
 async def _reserve(
     choices: Sequence[Choice], charges: Sequence[Charge], job: Job, pool: Resources, *, line: Line | None = None
 ) -> Leased | Elsewhere | Exhausted:
-    candidates = [_candidate(choice, charge, pool.registry) for choice, charge in zip(choices, charges, strict=True)]
+    candidates = [_candidate(choice, charge, job, pool.registry) for choice, charge in zip(choices, charges, strict=True)]
     longest_s = min(max(candidate.provider.timeout_s for candidate in candidates), LONGEST_CALL_S)
     while True:
         asked_at = time.monotonic()
@@ -241,7 +241,7 @@ async def _reserve(
             job_id=job.id,
             ttl_ms=round((longest_s + LEASE_MARGIN_S) * 1000),
             served_queues=pool.served_queues,
-            budgets=binding_budgets(pool.registry, job.agent),
+            budgets=binding_budgets(pool.registry, job),
             line=line,
         )
         match place:
@@ -257,10 +257,11 @@ async def _reserve(
                 return place
 
 
-def _candidate(choice: Choice, charge: Charge, registry: Registry) -> Candidate:
+def _candidate(choice: Choice, charge: Charge, job: Job, registry: Registry) -> Candidate:
+    """Its money is that of the longest answer that may come: budgets are not overrun, and what was not needed comes back."""
     model, provider = choice.model, registry.provider_of(choice.model)
-    reserved = Usage(input_tokens=charge.input_tokens, output_tokens=charge.output_tokens)
-    cost_micro_usd = micro_usd(max(choice.estimated_cost_usd, model.price.cost_usd(reserved)))
+    costs_nothing = model.price == Price()
+    cost_micro_usd = 0 if costs_nothing else micro_usd(model.price.cost_usd(most_usage(job, model, charge)))
     return Candidate(
         model=model,
         provider=provider,
@@ -269,6 +270,7 @@ def _candidate(choice: Choice, charge: Charge, registry: Registry) -> Candidate:
         charge=charge,
         # Of an unknown price only so much is known: it is not free, and so is paused when the money is spent.
         cost_micro_usd=cost_micro_usd if model.price_known else max(1, cost_micro_usd),
+        budget=model_budget(registry, model),
     )
 
 

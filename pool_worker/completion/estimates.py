@@ -9,7 +9,7 @@ from pool_worker.limits.acquire import Lease
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.token_history import TokenHistory
 from pool_worker.protocols.answer import Answer
-from pool_worker.protocols.tokens import estimate_input_tokens, estimate_output_tokens, tokens_of
+from pool_worker.protocols.tokens import estimate_input_tokens, estimate_output_tokens, most_input_tokens, tokens_of
 from pool_worker.registry import Charges, Model, Registry
 from pool_worker.routing.choice import Choice
 
@@ -65,6 +65,15 @@ def least_charge(choice: Choice, *, cut_at: int) -> Charge:
     """For where nothing more fits: the plain estimate; of an answer that was cut short, at least as much again."""
     usage = choice.estimated_usage
     return charge_of(Usage(input_tokens=usage.input_tokens, output_tokens=cut_at or usage.output_tokens), choice.model)
+
+
+def most_usage(job: Job, model: Model, charge: Charge) -> Usage:
+    """What a call takes at most, for which money is reserved: `charge`, and more where the job and the model allow more."""
+    output_tokens = most_output(job, model)
+    return Usage(
+        input_tokens=max(charge.input_tokens, most_input_tokens(job.messages, tools=job.tools)),
+        output_tokens=max(charge.output_tokens, output_tokens or estimate_output_tokens(job, model)),
+    )
 
 
 def _upfront_bound(job: Job, model: Model, expected: int | None, *, cut_at: int) -> int:

@@ -23,6 +23,8 @@ from pool_worker.errors import AuthenticationFailedError
 from pool_worker.limits.acquire import Exhausted
 from pool_worker.routing.route import NOT_CONFIGURED
 
+RESERVED_S = 5.0
+"""Money that is free so soon was not spent; see `SOON_MS` in `limits/lua/clock.lua`."""
 BUDGET = "budget "
 """How the name of whoever is free first begins where that is money (`pool_worker.limits.windows.budget_facts`)."""
 
@@ -53,6 +55,8 @@ def _why_not(pinned: str, rejected: Mapping[str, str]) -> str:
 
 def nobody_free(place: Exhausted, trail: Trail, *, now: datetime) -> CompletionError:
     """The error for a job that does not wait for this capacity, or would wait for ever: why each model did not answer it."""
+    if place.retry_at_ms is None and is_of_money(place):
+        return BudgetExceededError(f"no money is left that this job may need ({place.reason})")
     if place.retry_at_ms is None:
         return ModelUnavailableError(f"no quota will ever fit this job ({place.reason})")
     reasons = grouped(trail.reasons() | reasons_of(place, now=now)) or place.reason
@@ -67,6 +71,12 @@ def nobody_free(place: Exhausted, trail: Trail, *, now: datetime) -> CompletionE
 def is_of_money(place: Exhausted) -> bool:
     """Whether it is a budget that is spent, and no quota."""
     return place.who.startswith(BUDGET)
+
+
+def is_only_reserved(place: Exhausted, *, now: datetime) -> bool:
+    """Whether the money that is in the way is reserved for calls in flight: what they do not need comes back in a moment."""
+    soon_ms = 1000 * (now.timestamp() + RESERVED_S)
+    return is_of_money(place) and place.retry_at_ms is not None and place.retry_at_ms < soon_ms
 
 
 def is_locked_out(place: Exhausted, trail: Trail) -> bool:

@@ -29,7 +29,7 @@ from pool_worker.completion.capacity import (
     route_of,
 )
 from pool_worker.completion.degraded import NOBODY, guidance
-from pool_worker.completion.failures import failure_of, is_locked_out, nobody_free, nobody_left
+from pool_worker.completion.failures import failure_of, is_locked_out, is_only_reserved, nobody_free, nobody_left
 from pool_worker.completion.finishing import finish
 from pool_worker.completion.hedging import hedge_after_s, take_hedge
 from pool_worker.completion.known import Known
@@ -94,7 +94,7 @@ class Work:
             if not takes_less:
                 raise
             return await self._less(error)
-        if takes_less and isinstance(place, Exhausted):
+        if takes_less and isinstance(place, Exhausted) and not is_only_reserved(place, now=self._pool.now()):
             return await self._less(self._error_of(place))
         return place
 
@@ -183,7 +183,7 @@ class Work:
         """Do what the job asked for when nobody is free: wait, or fail."""
         if place.retry_at_ms is None or is_locked_out(place, self._trail):
             return await self.fail(self._error_of(place), place=place)
-        if self.job.on_exhausted is OnExhausted.FAIL:
+        if self.job.on_exhausted is OnExhausted.FAIL and not is_only_reserved(place, now=self._pool.now()):
             retry_after_s = self._seconds_until(place.retry_at_ms)
             return await self.fail(self._error_of(place), retry_after_s=retry_after_s, place=place)
         await self._park(Until(place.retry_at_ms), reason=place.reason)

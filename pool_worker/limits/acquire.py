@@ -170,9 +170,10 @@ async def acquire(
     if line is not None:
         call["line"] = asdict(line)
     counted = {window for candidate in candidates for window in candidate.counted()}
+    money = [*budgets, *(candidate.budget for candidate in candidates if candidate.budget)]
 
     async def ask(clock_ms: int) -> Any:
-        periods = calendars_of(counted, budgets, from_ms=clock_ms, until_ms=clock_ms + ttl_ms + guard_ms)
+        periods = calendars_of(counted, money, from_ms=clock_ms, until_ms=clock_ms + ttl_ms + guard_ms)
         return await run_script(
             redis,
             __package__,
@@ -214,11 +215,18 @@ def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str
     retry_at, who, what, never, firsts, left_alone = facts
     too_large = tuple(candidates[index].model.id for index in never)
     if retry_at == "":
-        reason = f"too large for {', '.join(too_large)}" if too_large else "no candidate has a key"
-        return Exhausted(None, reason, "", too_large)
+        return _never(firsts, too_large)
     obstacles = {it.model.id: Obstacle(*first) for it, first in zip(candidates, firsts, strict=True) if first[0] != ""}
     return Exhausted(retry_at, f"{who}: {what}", who, too_large, obstacles, _left_alone(left_alone, candidates))
 
 
 def _left_alone(facts: list[tuple[int, int]], candidates: Sequence[Candidate]) -> tuple[LeftAlone, ...]:
     return tuple(LeftAlone(candidates[index].model.id, until_ms or None) for index, until_ms in facts)
+
+
+def _never(firsts: Sequence[tuple[Any, str, str]], too_large: tuple[str, ...]) -> Exhausted:
+    """Time mends nothing: a budget that is no day's is spent, or the job is too large."""
+    for _, who, what in firsts:
+        if who:
+            return Exhausted(None, f"{who}: {what}", who, too_large)
+    return Exhausted(None, f"too large for {', '.join(too_large)}" if too_large else "no candidate has a key", "", too_large)

@@ -8,7 +8,15 @@ from functools import lru_cache
 
 from pool_worker import redis_keys
 from pool_worker.limits.holds import group_scope, model_scope, provider_scope
-from pool_worker.limits.windows import CountedWindow, Terms, concurrency_facts, counted_windows, window_facts
+from pool_worker.limits.windows import (
+    BudgetWindow,
+    CountedWindow,
+    Terms,
+    budget_facts,
+    concurrency_facts,
+    counted_windows,
+    window_facts,
+)
 from pool_worker.registry import Model, Provider, Unit, Window
 
 
@@ -45,7 +53,9 @@ class Candidate:
     charge: Charge = Charge()
     """What the job would use up here."""
     cost_micro_usd: int = 0
-    """What it would cost; a candidate that costs nothing needs no budget."""
+    """What it may cost at most; a candidate that costs nothing needs no budget."""
+    budget: BudgetWindow | None = None
+    """The model's own."""
 
     def amounts(self) -> list[int]:
         """What the job would use up, in the order of `UNITS` in `acquire.lua`, which is that of `Unit`."""
@@ -69,11 +79,11 @@ class Candidate:
 
     def as_json(self) -> str:
         """The candidate as `acquire.lua` reads it, but for its amounts; written once per configuration, not once per job."""
-        return _as_json(self.model.id, self.queue, self.windows, Terms.of(self.model, self.provider))
+        return _as_json(self.model.id, self.queue, self.windows, Terms.of(self.model, self.provider), self.budget)
 
 
 @lru_cache(maxsize=4096)
-def _as_json(model_id: str, queue: str, windows: tuple[Window, ...], terms: Terms) -> str:
+def _as_json(model_id: str, queue: str, windows: tuple[Window, ...], terms: Terms, budget: BudgetWindow | None) -> str:
     provider, model = terms.provider, terms.model
     return json.dumps(
         {
@@ -93,6 +103,7 @@ def _as_json(model_id: str, queue: str, windows: tuple[Window, ...], terms: Term
                 *(window_facts(counted, terms) for counted in counted_windows(windows, terms.daily_unit)),
                 *concurrency_facts(terms),
             ],
+            **({"budget": budget_facts(budget)} if budget else {}),
         },
         separators=(",", ":"),
     )

@@ -86,8 +86,9 @@ async def usage_now(redis: Redis, registry: Registry, *, now_ms: int | None = No
 
 
 async def spent_now(redis: Redis, budgets: Sequence[BudgetWindow], *, now_ms: int | None = None) -> list[int]:
-    """Micro-USD spent and reserved today, for each budget."""
-    answers = await _ask(redis, [{**budget_facts(it), "group": ""} for it in budgets], (), budgets, now_ms=now_ms)
+    """Micro-USD spent today, for each budget; what is reserved for calls in flight is not spent yet."""
+    facts = [{**budget_facts(it), "group": "", "late": False} for it in budgets]
+    answers = await _ask(redis, facts, (), budgets, now_ms=now_ms)
     return answers[::3]
 
 

@@ -16,6 +16,12 @@ LONGEST_LEASE_MS = 3_600_000
 GUARD_MS = 500
 """How long after the acquire a request reaches the provider at the latest."""
 
+EVER = "ever"
+"""The calendar of what is spent once and for all: it has one period."""
+END_OF_TIME_MS = 2**53
+KEEP_LASTING_MS = 35 * PERIOD_MS[Period.DAY]
+"""After the first call; see `redis_keys.budget`."""
+
 _KNOWN_AT_THE_END = {Unit.TOKENS, Unit.OUTPUT_TOKENS, Unit.UNITS, Unit.USD}
 
 
@@ -50,11 +56,13 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class BudgetWindow:
-    """Money that one scope (`all`, `agent:log_analyzer`) may spend in a calendar day."""
+    """Money that one scope (`all`, `agent:log_analyzer`, `model:gpt-5`) may spend in a calendar day, or (`batch:b`) ever."""
 
     scope: str
     limit_micro_usd: int
     timezone: str = "UTC"
+    lasting: bool = False
+    """What is spent does not come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +148,24 @@ def concurrency_facts(terms: Terms) -> list[dict[str, Any]]:
 
 
 def budget_facts(budget: BudgetWindow) -> dict[str, Any]:
-    """A budget as `lua/windows.lua` reads it: a fixed window of our own counting, which knows no arrival and so no guard."""
-    return {
+    """A budget as `lua/windows.lua` reads it: a fixed window of our own counting, which knows no arrival and so no guard.
+
+    It is charged what a call has cost, when it ends; until then its money is reserved.
+    """
+    day_ms = PERIOD_MS[Period.DAY]
+    facts = {
         "kind": "fixed",
         "prefix": redis_keys.budget(budget.scope),
         "unit": "usd",
         "limit": budget.limit_micro_usd,
-        "period_ms": PERIOD_MS[Period.DAY],
-        "keep_ms": 2 * PERIOD_MS[Period.DAY],
-        "calendar": calendar_name(Period.DAY, budget.timezone),
+        "period_ms": day_ms,
+        "keep_ms": KEEP_LASTING_MS if budget.lasting else 2 * day_ms,
+        "calendar": EVER if budget.lasting else calendar_name(Period.DAY, budget.timezone),
+        "late": True,
         "scope": f"budget {budget.scope}",
-        "what": "money per day",
+        "what": "money" if budget.lasting else "money per day",
     }
+    return facts | ({"lasting": True} if budget.lasting else {})
 
 
 def calendars_of(
@@ -159,5 +173,10 @@ def calendars_of(
 ) -> dict[str, list[Span]]:
     """The calendar periods that a call between two times can touch, by calendar name."""
     followed = {(it.window.per, it.window.timezone) for it in windows if it.window.kind is WindowKind.FIXED}
-    followed |= {(Period.DAY, budget.timezone) for budget in budgets}
-    return {calendar_name(per, zone): spans(per, zone, from_ms=from_ms, until_ms=until_ms) for per, zone in followed}
+    ever: dict[str, list[Span]] = {}
+    for budget in budgets:
+        if budget.lasting:
+            ever = {EVER: [(0, END_OF_TIME_MS)]}
+        else:
+            followed.add((Period.DAY, budget.timezone))
+    return ever | {calendar_name(per, zone): spans(per, zone, from_ms=from_ms, until_ms=until_ms) for per, zone in followed}

@@ -17,15 +17,29 @@ MESSAGE_OVERHEAD_TOKENS = 4
 """Role and separators of each message."""
 MEDIA_TOKENS = 1_000
 """A picture or other part that is not text: its bytes say nothing about its tokens."""
+MOST_MEDIA_TOKENS = 4_000
+"""More than any of them takes at its provider."""
 DEFAULT_OUTPUT_TOKENS = 512
 """Assumed when neither the job nor the model sets a bound."""
 
 
 def estimate_input_tokens(messages: Iterable[Message], *, tools: Iterable[Mapping[str, Any]] | None = None) -> int:
     """Tokens of the prompt, rounded up; at least 1. Tool definitions count as they are sent."""
-    size = tokens = 0
+    size, turns, media = _measure(messages, tools or ())
+    return max(1, MESSAGE_OVERHEAD_TOKENS * turns + MEDIA_TOKENS * media + tokens_of(size))
+
+
+def most_input_tokens(messages: Iterable[Message], *, tools: Iterable[Mapping[str, Any]] | None = None) -> int:
+    """Tokens that the prompt has at most: no tokenizer makes more than one of a byte."""
+    size, turns, media = _measure(messages, tools or ())
+    return 2 * MESSAGE_OVERHEAD_TOKENS * turns + MOST_MEDIA_TOKENS * media + size
+
+
+def _measure(messages: Iterable[Message], tools: Iterable[Mapping[str, Any]]) -> tuple[int, int, int]:
+    """Bytes of text, turns, and parts that are not text."""
+    size = turns = media = 0
     for message in messages:
-        tokens += MESSAGE_OVERHEAD_TOKENS
+        turns += 1
         if isinstance(message.content, str):
             size += _bytes(message.content)
         elif message.content:
@@ -34,12 +48,10 @@ def estimate_input_tokens(messages: Iterable[Message], *, tools: Iterable[Mappin
                 if isinstance(text, str):
                     size += _bytes(text)
                 else:
-                    tokens += MEDIA_TOKENS
+                    media += 1
         if message.tool_calls:
             size += _bytes(str(message.tool_calls))
-    for tool in tools or ():
-        size += _bytes(str(tool))
-    return max(1, tokens + tokens_of(size))
+    return size + sum(_bytes(str(tool)) for tool in tools), turns, media
 
 
 def tokens_of(size_bytes: int) -> int:

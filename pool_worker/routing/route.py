@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
-from pool_client.job import Job, Tier, Usage
+from pool_client.job import Job, Priority, Tier, Usage
 from pool_worker.limits.performance import Performance
 from pool_worker.protocols.tokens import estimate_output_tokens
 from pool_worker.registry import Model, Registry
@@ -101,7 +101,8 @@ def route(
     reachable = [choice for choice in fitting if choice.model.tier in tiers]
     able, notes = _prefer(reachable, needs=question.needs, job=job)
     _explain(fitting, rejected, reachable=reachable, able=able, fallback=fallback, job=job)
-    situation = Situation(job, registry, save_money=spent_fraction >= budget.alert_threshold)
+    runs_low = spent_fraction >= budget.alert_threshold
+    situation = Situation(job, registry, save_money=runs_low and job.priority in {Priority.LOW, Priority.NORMAL})
     ranking = ranking_of(situation, strategy, tiers=tiers)
     groups = in_groups(able, ranking, situation)
     _explain_left_out(able, groups, rejected, strategy=strategy)

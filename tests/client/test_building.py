@@ -44,6 +44,7 @@ def test_every_option_arrives() -> None:
         "cache": True,
         "idempotency_key": "k",
         "batch": "b",
+        "batch_budget_usd": Decimal("1.50"),
         "metadata": {"a": [1, None]},
     }
     assert set(options) == set(JobOptions.__annotations__)

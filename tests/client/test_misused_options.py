@@ -70,6 +70,7 @@ MISTAKES: dict[str, list[tuple[Any, str]]] = {
     "cache": [("maybe", TRUE_OR_FALSE), (60, TRUE_OR_FALSE)],
     "idempotency_key": [(5, A_TEXT), ("", EMPTY), (LONG, "give at most 256 characters"), (b"\xff", UTF_8)],
     "batch": [(5, A_TEXT), ("my batch", A_LETTER)],
+    "batch_budget_usd": [(1, "give the batch's name as well: batch=…")],
     "metadata": [("x", OWN), ([1], OWN), (5, OWN)],
 }
 

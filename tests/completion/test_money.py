@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from small_worker import CHEAP, SmallWorker
 
-from pool_client import BudgetExceededError
+from pool_client import BudgetExceededError, JobState
 from pool_worker.budget import budgets_of
 from pool_worker.ledger.rows import AttemptRow, JobRow
 from pool_worker.limits.usage import spent_now
@@ -114,6 +116,104 @@ def test_who_does_not_wait_is_told_that_it_is_the_money(worker: SmallWorker) -> 
     assert caught.value.failure is not None
     assert caught.value.failure.retryable
     assert 0 < (caught.value.failure.retry_after_s or 0) <= 24 * 3600
+
+
+def test_money_is_reserved_for_the_longest_answer_and_comes_back(worker: SmallWorker) -> None:
+    """A call under way may still take all that is left: who comes meanwhile waits a moment, also if it does not want to wait."""
+    worker.configure(budget=Budget(daily_usd=A_JOB * 3))
+    worker.simulator.fault("openai", "slow", delay_s=0.3, count=1)
+    worker.submit(model="openai-small", max_tokens=250)
+    second = worker.submit(model="openai-small", max_tokens=10, on_exhausted="fail")
+
+    async def both() -> tuple[str, str]:
+        first = asyncio.create_task(worker.work_on(worker.claim()))
+        while not await asyncio.to_thread(worker.in_flight):
+            pass
+        return await worker.work_on(worker.claim()), await first
+
+    waits, answered = worker.run(both())
+    assert waits == "parked: budget all: money per day"
+    assert worker.waits_s(second) < 2
+    assert answered.startswith("succeeded")
+    worker.wake(second)
+    assert worker.complete().startswith("succeeded")
+    assert spent_usd(worker) == worker.bill_usd() <= A_JOB * 3
+
+
+def test_an_answer_of_unknown_length_is_paid_for_in_full_before_it_is_asked_for(worker: SmallWorker) -> None:
+    """The model may write 8,000 tokens, which no budget of one USD holds."""
+    long = replace(worker.pool.registry.models["openai-small"], max_output_tokens=8_000)
+    worker.configure(models={long.id: long}, budget=Budget(daily_usd=Decimal(1)))
+    job = worker.submit(model=long.id)
+    worker.complete()
+    with pytest.raises(BudgetExceededError, match="no money is left that this job may need"):
+        job.result(timeout=5)
+    assert worker.requests() == 0
+    assert buy(worker).startswith("succeeded"), "who says how long it may be is served"
+
+
+def test_a_model_has_a_budget_of_its_own(worker: SmallWorker) -> None:
+    bounded = replace(worker.pool.registry.models["openai-small"], daily_budget_usd=A_JOB * Decimal("1.5"))
+    worker.configure(models={bounded.id: bounded, CHEAP.id: CHEAP})
+    buy(worker)
+    assert buy(worker) == "parked: budget model:openai-small: money per day"
+    assert buy(worker, model=CHEAP.id).startswith("succeeded on openai-tiny")
+
+
+def test_a_batch_may_cost_so_much_and_no_more(worker: SmallWorker) -> None:
+    of_batch = {"batch": "report-7", "batch_budget_usd": A_JOB * Decimal("2.5")}
+    assert [buy(worker, **of_batch).split()[0] for _ in range(2)] == ["succeeded", "succeeded"]
+    late = worker.submit(model="openai-small", max_tokens=10, **of_batch)
+    worker.complete()
+    with pytest.raises(BudgetExceededError, match=r"budget batch:report-7: money"):
+        late.result(timeout=5)
+    assert buy(worker, batch="report-8", batch_budget_usd=1).startswith("succeeded"), "another batch has money of its own"
+    job = worker.submit(tier="paid", max_tokens=10, **of_batch)
+    worker.complete()
+    assert job.result(timeout=5).model_id == "groq-small", "free capacity costs nothing"
+
+
+def test_a_batch_is_held_to_its_budget_also_where_the_days_only_count(worker: SmallWorker) -> None:
+    worker.configure(budget=Budget(daily_usd=A_JOB, auto_pause=False))
+    of_batch = {"batch": "report-7", "batch_budget_usd": A_JOB * Decimal("1.5")}
+    assert buy(worker, **of_batch).startswith("succeeded")
+    assert buy(worker, **of_batch).startswith("failed: BudgetExceededError")
+
+
+@pytest.mark.parametrize("asked", ["park", "degrade", "fail"])
+def test_a_budget_for_seven_of_twenty_jobs_serves_seven_whoever_asks_at_once(worker: SmallWorker, asked: str) -> None:
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("7.5")))
+    jobs = [worker.submit(f"question {n:02}", model="openai-small", max_tokens=10, on_exhausted=asked) for n in range(20)]
+
+    async def all_at_once() -> list[str]:
+        deliveries = [worker.claim() for _ in jobs]
+        return list(await asyncio.gather(*(worker.work_on(it) for it in deliveries)))
+
+    became = worker.run(all_at_once())
+    while waiting := [job for job in jobs if job.status().state is JobState.PARKED and worker.waits_s(job) < 60]:
+        worker.wake(waiting[0])
+        became.append(worker.complete())
+    assert worker.simulator.counts()["totals"]["charges"] == 7
+    assert spent_usd(worker) == worker.bill_usd() == sum(row.cost for row in worker.rows(AttemptRow)) <= A_JOB * Decimal("7.5")
+    ended = Counter(job.status().state for job in jobs)
+    degraded = sum(job.result().degraded for job in jobs if job.status().state is JobState.SUCCEEDED)
+    assert (ended, degraded) == {
+        "park": (Counter({JobState.SUCCEEDED: 7, JobState.PARKED: 13}), 0),
+        "degrade": (Counter({JobState.SUCCEEDED: 20}), 13),
+        "fail": (Counter({JobState.SUCCEEDED: 7, JobState.FAILED: 13}), 0),
+    }[asked]
+
+
+@pytest.mark.parametrize(("priority", "model"), [("high", "openai-small"), ("normal", "openai-tiny"), ("low", "openai-tiny")])
+def test_urgent_jobs_do_not_get_cheaper_models_when_money_runs_low(worker: SmallWorker, priority: str, model: str) -> None:
+    dear = replace(worker.pool.registry.models["openai-small"], priority=99)
+    worker.configure(models={dear.id: dear, CHEAP.id: CHEAP}, budget=Budget(daily_usd=A_JOB * Decimal("6.1")))
+    for _ in range(5):
+        buy(worker)
+    worker.run(worker.pool.look_around())
+    job = worker.submit(tier="paid", max_tokens=10, priority=priority)
+    worker.complete()
+    assert job.result(timeout=5).model_id == model
 
 
 def test_an_agent_has_a_budget_of_its_own(worker: SmallWorker) -> None:

@@ -70,7 +70,8 @@ def test_budgets_tell_what_is_spent(limits: Limits) -> None:
     limits.use(provider("openai"))
     budgets = (BudgetWindow("all", 1_000), BudgetWindow("agent:x", 1_000))
     limits.settle(limits.take(cost_micro_usd=400, budgets=budgets), cost_micro_usd=150)
-    limits.take(cost_micro_usd=100, budgets=budgets[:1])
+    limits.settle(limits.take(cost_micro_usd=100, budgets=budgets[:1]), cost_micro_usd=100)
+    limits.take(cost_micro_usd=100, budgets=budgets)  # reserved, not spent
     assert limits.run(spent_now(limits.redis, budgets, now_ms=limits.now_ms)) == [250, 150]
 
 

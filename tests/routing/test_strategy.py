@@ -102,7 +102,7 @@ def test_a_strategy_is_told_the_situation() -> None:
         told.append(("".join(choice.model.id for choice in choices), situation))
         return choices[::-1]
 
-    asked = job(priority="high")
+    asked = job()
     way = routed(asked, spent_fraction=Decimal("0.9"), strategy=Strategy("backwards", order))
     assert (names(way), way.order) == (["cba", "yx"], "by backwards")
     assert [(group, it.job, it.save_money) for group, it in told] == [("abc", asked, True), ("xy", asked, True)]

@@ -40,19 +40,33 @@ if not calendars_hold(ask.time) then
   return {'clock', now}
 end
 
+-- The budgets that pay for a call on the candidate: those of its job, and the model's own; none if it costs nothing.
+local function money_of(c)
+  if c.cost <= 0 then
+    return {}
+  end
+  local money = {unpack(call.budgets)}
+  money[#money + 1] = c.budget
+  return money
+end
+
 local function budgets_free(c)
   local at, who, what = now, '', ''
-  for _, w in ipairs(c.cost > 0 and call.budgets or {}) do
+  for _, w in ipairs(c.money) do
     bind(w, {group = ''}, {now = now, guard_ms = 0, calendars = call.calendars})
     w.periods = {w.periods[now < w.periods[1][2] and 1 or 2]}
     local free = free_at(w, c.cost, now)
+    if w.lasting and free > now + SOON_MS then
+      free = NEVER
+    end
     if free > at then
       at, who, what = free, w.scope, w.what
     end
   end
-  if at > now then
+  if at == NEVER then
+    c.too_large, c.first.who, c.first.what = true, who, what
+  elseif at > now then
     note_obstacle(ask, c, at, who, what)
-    c.too_large = at == NEVER
   end
   return at <= now
 end
@@ -117,6 +131,7 @@ for i = 2, #ARGV - 1 do
   local c = cjson.decode(ARGV[i])
   c.index, c.amounts = i - 2, call.amounts[i - 1]
   c.cost = c.amounts[UNITS.usd]
+  c.money = money_of(c)
   c.health = KEYS[5 * i - 3]
   c.seen, c.first, c.is_whole = {}, {at = NEVER, who = '', what = ''}, true
   local look, answer = find(c, unpack(facts, 5 * i - 9, 5 * i - 5))

@@ -18,7 +18,7 @@ local function reserve(ask, c, look, record, index)
       reserve_window(ask, notes, w, amount_for(w, c))
     end
   end
-  for _, w in ipairs(c.cost > 0 and call.budgets or {}) do
+  for _, w in ipairs(c.money) do
     reserve_window(ask, notes, w, c.cost)
   end
   note_admission(c.admission)
