@@ -23,11 +23,21 @@ def agent_scope(agent: str) -> str:
     return f"agent:{agent}"
 
 
+def model_scope(model_id: str) -> str:
+    """The budget scope of one model."""
+    return f"model:{model_id}"
+
+
+def batch_scope(batch: str) -> str:
+    """The budget scope of one batch."""
+    return f"batch:{batch}"
+
+
 def model_budget(registry: Registry, model: Model) -> BudgetWindow | None:
     """What may be spent today on one model, if that is bounded."""
     if model.daily_budget_usd is None:
         return None
-    budget = BudgetWindow(f"model:{model.id}", micro_usd(model.daily_budget_usd), registry.budget.timezone)
+    budget = BudgetWindow(model_scope(model.id), micro_usd(model.daily_budget_usd), registry.budget.timezone)
     return budget if registry.budget.auto_pause else replace(budget, limit_micro_usd=BOUNDLESS)
 
 
@@ -57,7 +67,7 @@ def binding_budgets(registry: Registry, job: Job) -> tuple[BudgetWindow, ...]:
         windows = tuple(replace(window, limit_micro_usd=BOUNDLESS) for window in windows)
     if job.batch is None or job.batch_budget_usd is None:
         return windows
-    return *windows, BudgetWindow(f"batch:{job.batch}", micro_usd(job.batch_budget_usd), lasting=True)
+    return *windows, BudgetWindow(batch_scope(job.batch), micro_usd(job.batch_budget_usd), lasting=True)
 
 
 async def spent_fractions(redis: Redis, registry: Registry) -> Mapping[str, Decimal]:

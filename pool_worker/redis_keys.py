@@ -124,6 +124,10 @@ def budget(scope: str) -> str:
     return f"pool:budget:{scope}"
 
 
+SPENDING_KNOWN = "pool:budget:is_known"
+"""String "1": the budgets say what was spent. *Lasting*: where it is missing Redis was emptied, and they are rebuilt."""
+
+
 def in_flight(provider: str, group: str, *, model: str = "*") -> str:
     """Sorted set: lease id → its deadline, of a quota group's calls (of one model, or `*`: of all). TTL: the longest lease."""
     return f"pool:in_flight:{provider}:{model}:{group}"

@@ -92,6 +92,7 @@ class SmallWorker:
             for table in (tables.usage_logs, tables.jobs, tables.alerts, tables.daily_usage_summary):
                 connection.execute(table.delete())
         self.run(self.pool.enroll())
+        self.run(self.pool.look_around())
 
     def reset_pool(self) -> None:
         """Put back what a test changed of the resources."""

@@ -81,6 +81,7 @@ class AttemptRow(_Row):
     outcome: str
     created_at: AwareDatetime
     task_type: str | None = None
+    batch: str | None = None
     model_id: str | None = None
     provider: str | None = None
     key_id: str | None = None
@@ -178,6 +179,7 @@ def attempt_row(job: Job, attempt: Attempt) -> AttemptRow:
         outcome=attempt.outcome,
         created_at=attempt.started_at,
         task_type=job.task_type,
+        batch=job.batch,
         model_id=attempt.model_id,
         provider=attempt.provider,
         key_id=attempt.key_id,

@@ -104,6 +104,7 @@ usage_logs = Table(
     Column("model_id", Text),
     Column("provider", Text),
     Column("key_id", Text),
+    Column("batch", Text),
     Column("queue", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("success", Boolean, nullable=False),
@@ -119,6 +120,7 @@ usage_logs = Table(
     Index(None, "model_id", "created_at"),
     Index(None, "key_id", "created_at"),
     Index(None, "agent", "created_at"),
+    Index(None, "batch"),
     Index(None, "created_at"),
 )
 

@@ -128,6 +128,7 @@ _ALWAYS = {
     "facts": redis_keys.key_facts(""),
     "key_hold": redis_keys.hold(key_scope("")),
     "key_health": redis_keys.health(key_scope("")),
+    "spending_known": redis_keys.SPENDING_KNOWN,
 }
 """What the script is told in every call: names of redis keys, and how long it keeps a lease that nobody ends."""
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from redis.asyncio import Redis
+
 
 class ClockError(RuntimeError):
     """Redis's clock jumped while it was asked."""
@@ -30,6 +32,12 @@ async def ask_with_calendars(ask: Callable[[int], Awaitable[Any]], *, now_ms: in
             return answer
         clock_ms = answer[1]
     raise ClockError((ClockError.__doc__ or "").strip())
+
+
+async def redis_now_ms(redis: Redis) -> int:
+    """Epoch milliseconds by Redis's clock."""
+    seconds, microseconds = await redis.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def as_argument(now_ms: int | None) -> int | str:

@@ -32,6 +32,7 @@ from pool_worker.limits.performance import Performance, performance_of
 from pool_worker.limits.token_history import TokenHistory, read_token_history
 from pool_worker.registry import Provider, Registry
 from pool_worker.resources.keyring import read_keyring, served_providers
+from pool_worker.resources.money import know_spending
 from pool_worker.rollout.orders import Orders, read_orders
 from pool_worker.rollout.presence import Presence, read_presences, say_alive
 from pool_worker.rollout.publishing import publish
@@ -131,7 +132,8 @@ class Resources:
         return max(self.spent.get(scope, Decimal(0)) for scope in (EVERYBODY, agent_scope(agent)))
 
     async def look_around(self) -> None:
-        """Bring `spent`, `token_history`, `performance`, `availability` and the registry up to date."""
+        """Bring `spent`, `token_history`, `performance`, `availability` and the registry up to date; the budgets, if need be."""
+        await know_spending(self.redis, self.books.engine, timezone=self.registry.budget.timezone)
         self.spent, self.token_history, self.performance, self.availability, orders = await asyncio.gather(
             spent_fractions(self.redis, self.registry),
             read_token_history(self.redis),

@@ -12,11 +12,14 @@ import pytest
 from small_worker import CHEAP, SmallWorker
 
 from pool_client import BudgetExceededError, JobState
-from pool_worker.budget import budgets_of
+from pool_worker.budget import budgets_of, spent_fractions
+from pool_worker.ledger.database import open_database
 from pool_worker.ledger.rows import AttemptRow, JobRow
+from pool_worker.ledger.writer import drain
 from pool_worker.limits.usage import spent_now
 from pool_worker.registry import Agent, Budget, Price
 
+ANALYZER = Agent(id="log_analyzer", daily_budget_usd=Decimal(9))
 A_JOB = Decimal("0.28")
 """What a job of ten tokens costs on the paid model, about."""
 
@@ -178,6 +181,38 @@ def test_a_batch_is_held_to_its_budget_also_where_the_days_only_count(worker: Sm
     of_batch = {"batch": "report-7", "batch_budget_usd": A_JOB * Decimal("1.5")}
     assert buy(worker, **of_batch).startswith("succeeded")
     assert buy(worker, **of_batch).startswith("failed: BudgetExceededError")
+
+
+def test_budgets_are_rebuilt_from_the_ledger_when_redis_was_emptied(worker: SmallWorker) -> None:
+    of_batch = {"batch": "report-7", "batch_budget_usd": A_JOB * Decimal("2.5")}
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("3.5")), agents={"log_analyzer": ANALYZER})
+    for options in (of_batch, of_batch, {}):
+        assert buy(worker, **options).startswith("succeeded")
+    spent = spent_usd(worker)
+    assert drain(worker.pool.books.redis, worker.pool.books.engine) == 6
+    worker.redis.flushall()
+    worker.run(worker.pool.enroll())
+    worker.run(worker.pool.look_around())
+    assert spent_usd(worker) == spent == worker.bill_usd()
+    assert worker.run(spent_fractions(worker.pool.redis, worker.pool.registry))["agent:log_analyzer"] == spent / 9
+    assert buy(worker) == "parked: budget all: money per day"
+    worker.configure(budget=Budget(daily_usd=Decimal(10)))
+    assert buy(worker, **of_batch).startswith("failed: BudgetExceededError")
+    assert buy(worker).startswith("succeeded")
+
+
+def test_while_the_ledger_is_away_nothing_is_bought_that_it_would_have_to_know(worker: SmallWorker) -> None:
+    books = worker.pool.books
+    worker.pool.books = replace(books, engine=open_database("postgresql://nobody@127.0.0.1:1/none"))
+    worker.redis.flushall()
+    worker.run(worker.pool.enroll())
+    worker.run(worker.pool.look_around())
+    assert buy(worker) == "parked: budget all: what was spent is being read from the ledger"
+    worker.submit()
+    assert worker.complete().startswith("succeeded on groq-small"), "free capacity costs nothing"
+    worker.pool.books = books
+    worker.run(worker.pool.look_around())
+    assert buy(worker).startswith("succeeded")
 
 
 @pytest.mark.parametrize("asked", ["park", "degrade", "fail"])

@@ -15,6 +15,7 @@ from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Unenrolled, 
 from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.enroll import enroll
 from pool_worker.limits.settle import Lapsed, expire, find_lapsed, settle, unused, used
+from pool_worker.limits.spent import raise_spent
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Key, Model, Period, Provider, Registry, Unit, Window, WindowKind
 
@@ -74,6 +75,7 @@ class Limits:
     def use(self, *providers: Provider, keys: tuple[Key, ...] = ()) -> None:
         self.registry = pool(*providers, keys=keys)
         self.enroll()
+        self.run(raise_spent(self.redis, {}, now_ms=self.now_ms))
 
     def enroll(self) -> int:
         return int(self.run(enroll(self.redis, self.registry, now_ms=self.now_ms)))

@@ -14,6 +14,8 @@ from pool_worker.limits.acquire import Elsewhere, LeaseEndedError, Unenrolled, a
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
 from pool_worker.limits.settle import settle, unused, used
+from pool_worker.limits.spent import raise_spent
+from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Key, Unit
 
@@ -213,6 +215,24 @@ def test_what_is_spent_of_a_lasting_budget_does_not_come_back(limits: Limits) ->
     limits.take(cost_micro_usd=100, budgets=batch)
 
 
+def test_nothing_is_bought_until_it_is_known_what_was_spent(limits: Limits) -> None:
+    limits.use(provider("openai"))
+    budgets = (BudgetWindow("all", 1_000), BudgetWindow("batch:b", 300, lasting=True))
+    limits.run(limits.redis.flushall())
+    limits.enroll()
+    refused = limits.refused(cost_micro_usd=1, budgets=budgets)
+    assert (refused.retry_at_ms, refused.reason) == (
+        NOON_MS + SOON_MS,
+        "budget all: what was spent is being read from the ledger",
+    )
+    limits.take(cost_micro_usd=0, budgets=budgets)
+    assert limits.run(raise_spent(limits.redis, {budgets[0]: 900, budgets[1]: 100}, now_ms=limits.now_ms)) == 2
+    assert limits.run(raise_spent(limits.redis, {budgets[0]: 800}, now_ms=limits.now_ms)) == 0, "nothing is lowered"
+    assert limits.run(spent_now(limits.redis, budgets, now_ms=limits.now_ms)) == [900, 100]
+    assert limits.refused(cost_micro_usd=101, budgets=budgets[:1]).retry_at_ms == NOON_MS + 12 * 60 * MINUTE_MS
+    limits.take(cost_micro_usd=100, budgets=budgets)
+
+
 def test_a_budget_day_is_the_day_of_the_acquire(limits: Limits) -> None:
     limits.use(provider("openai"))
     budgets = (BudgetWindow("all", 1_000),)
@@ -361,7 +381,7 @@ def test_nothing_is_left_without_an_end(limits: Limits) -> None:
         limits.settle(limits.take(tokens(10), cost_micro_usd=5, budgets=budgets), tokens(8), cost_micro_usd=4)
     limits.take(tokens(10))
     limits.run(hold(limits.redis, "provider:x", reason="r", ttl_ms=5_000))
-    lasting = ("pool:ready:", "pool:enrolled:", "pool:key:", "pool:group:", "pool:leases")
+    lasting = ("pool:ready:", "pool:enrolled:", "pool:key:", "pool:group:", "pool:leases", "pool:budget:is_known")
     for name in limits.run(limits.redis.keys("*")):
         assert name.startswith(lasting) or limits.run(limits.redis.pttl(name)) > 0, name
 

@@ -6,7 +6,7 @@
 --   The others are named by the script, which picks them: pool:ready:*:* (sorted sets), pool:key:* (hash), pool:hold:* and pool:health:* (string),
 --   pool:in_flight:* (sorted set), pool:window:* (by kind), pool:budget:*:* (string). One Redis node, or one slot.
 -- ARGV[1] JSON of the call: {lease_id, job_id, ttl_ms, keep_ms, guard_ms, amounts: [[n by unit, see UNITS] by candidate],
---   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, key_hold, key_health (prefixes),
+--   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, key_hold, key_health (prefixes), spending_known (redis key),
 --   line: {due, record, lane, priority} (see broker/line.lua), or nil: it asks whoever else waits}
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id, how full in percent the fullest window of a day or
@@ -42,7 +42,7 @@ end
 
 -- The budgets that pay for a call on the candidate: those of its job, and the model's own; none if it costs nothing.
 local function money_of(c)
-  if c.cost <= 0 then
+  if c.cost <= 0 or #call.budgets == 0 and not c.budget then
     return {}
   end
   local money = {unpack(call.budgets)}
@@ -50,8 +50,21 @@ local function money_of(c)
   return money
 end
 
+-- Redis was emptied: what was spent is read from the ledger first (see raise_spent.lua).
+local is_known
+local function is_spending_known()
+  if is_known == nil then
+    is_known = redis.call('EXISTS', call.spending_known) == 1
+  end
+  return is_known
+end
+
 local function budgets_free(c)
   local at, who, what = now, '', ''
+  if #c.money > 0 and not is_spending_known() then
+    note_obstacle(ask, c, now + SOON_MS, c.money[1].scope, 'what was spent is being read from the ledger')
+    return false
+  end
   for _, w in ipairs(c.money) do
     bind(w, {group = ''}, {now = now, guard_ms = 0, calendars = call.calendars})
     w.periods = {w.periods[now < w.periods[1][2] and 1 or 2]}

@@ -1,0 +1,39 @@
+"""Bringing the budgets of an emptied Redis back to what the ledger knows was spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from redis.asyncio import Redis
+
+from pool_worker import redis_keys
+from pool_worker.limits.periods import spans
+from pool_worker.limits.windows import KEEP_LASTING_MS, BudgetWindow
+from pool_worker.lua import run_script
+from pool_worker.registry import Period
+
+
+async def is_spending_known(redis: Redis) -> bool:
+    """Whether the budgets say what was spent; not so where Redis is new or was emptied: then nothing that costs is called."""
+    return bool(await redis.exists(redis_keys.SPENDING_KNOWN))
+
+
+def day_began_ms(timezone: str, *, now_ms: int) -> int:
+    """When the calendar day of a budget began."""
+    return spans(Period.DAY, timezone, from_ms=now_ms, until_ms=now_ms)[0][0]
+
+
+async def raise_spent(redis: Redis, spent: Mapping[BudgetWindow, int], *, now_ms: int) -> int:
+    """Micro-USD spent today of each budget (of a lasting one: ever). What is counted already and is more stays.
+
+    Returns:
+        How many budgets were raised.
+    """
+    names = [_counter(budget, now_ms=now_ms) for budget in spent]
+    arguments = [*spent.values(), KEEP_LASTING_MS]
+    return int(await run_script(redis, __package__, "raise_spent", keys=[redis_keys.SPENDING_KNOWN, *names], arguments=arguments))
+
+
+def _counter(budget: BudgetWindow, *, now_ms: int) -> str:
+    start_ms = 0 if budget.lasting else day_began_ms(budget.timezone, now_ms=now_ms)
+    return f"{redis_keys.budget(budget.scope)}:{start_ms}"

@@ -1,0 +1,50 @@
+"""What was spent, read from the ledger where Redis does not know it (any more)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from redis.asyncio import Redis
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from pool_worker.budget import EVERYBODY, agent_scope, batch_scope, model_scope
+from pool_worker.ledger.spending import Spending, spent_of_batches, spent_since
+from pool_worker.limits.clock import redis_now_ms
+from pool_worker.limits.spent import day_began_ms, is_spending_known, raise_spent
+from pool_worker.limits.windows import BudgetWindow
+from pool_worker.registry import micro_usd
+
+logger = logging.getLogger(__name__)
+
+
+async def know_spending(redis: Redis, engine: Engine, *, timezone: str) -> None:
+    """Rebuild the budgets from the ledger, if Redis was emptied or is new; while the ledger is away nothing that costs is called.
+
+    Raises:
+        redis.RedisError: if Redis cannot be reached or refuses.
+    """
+    if await is_spending_known(redis):
+        return
+    now_ms = await redis_now_ms(redis)
+    since = datetime.fromtimestamp(day_began_ms(timezone, now_ms=now_ms) / 1000, UTC)
+    try:
+        today, batches = await asyncio.to_thread(lambda: (spent_since(engine, since), spent_of_batches(engine)))
+    except SQLAlchemyError as error:
+        logger.warning("what was spent today is not known, so nothing that costs is called: %s", type(error).__name__)
+        return
+    raised = await raise_spent(redis, _budgets(today, batches, timezone=timezone), now_ms=now_ms)
+    if raised:
+        logger.warning("Redis did not know what was spent: %d budgets were rebuilt from the ledger", raised)
+
+
+def _budgets(today: Spending, batches: Mapping[str, Decimal], *, timezone: str) -> dict[BudgetWindow, int]:
+    of_day = {EVERYBODY: today.total}
+    of_day |= {agent_scope(agent): usd for agent, usd in today.by_agent.items()}
+    of_day |= {model_scope(model): usd for model, usd in today.by_model.items()}
+    spent = {BudgetWindow(scope, 0, timezone): micro_usd(usd) for scope, usd in of_day.items()}
+    return spent | {BudgetWindow(batch_scope(batch), 0, lasting=True): micro_usd(usd) for batch, usd in batches.items()}
