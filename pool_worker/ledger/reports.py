@@ -6,29 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Engine, Label, Select, and_, case, cast, func, or_, select, update
+from sqlalchemy import BigInteger, Engine, Label, Select, case, cast, func, or_, select, update
 
 from pool_worker.errors import FAILOVERS, WindowSpentError
-from pool_worker.ledger.columns import utc_day
+from pool_worker.ledger.calls import COLUMNS, EVERYTHING, By, Only, calls, latency_percentile, ranked
 from pool_worker.ledger.database import writing
-from pool_worker.ledger.rows import NOT_CALLS, OVER, AttemptRow, JobRow, Severity, row_from_columns
+from pool_worker.ledger.rows import OVER, AttemptRow, JobRow, Severity, row_from_columns
 from pool_worker.ledger.tables import alerts, jobs, usage_logs
 
 TOO_MANY_REQUESTS = 429
-
-
-class By(StrEnum):
-    """What a report groups by."""
-
-    MODEL = "model"
-    PROVIDER = "provider"
-    KEY = "key"
-    AGENT = "agent"
-    DAY = "day"
-    """The UTC day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +35,7 @@ class UsageRow:
     """None: there was no success."""
     p50_latency_ms: float | None
     p95_latency_ms: float | None
+    p99_latency_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,45 +90,59 @@ def usage(
     since: datetime,
     until: datetime | None = None,
     by: By = By.MODEL,
-    model: str | None = None,
-    agent: str | None = None,
+    only: Only = EVERYTHING,
 ) -> list[UsageRow]:
     """Usage from `since` until just before `until` (None: no end), one row per group in the groups' order."""
-    calls = _calls(by, since=since, until=until, model=model, agent=agent)
+    query = _usage_of(calls(by, since=since, until=until, only=only))
     with engine.connect() as connection:
-        found = connection.execute(_usage_of(calls)).mappings().all()
+        found = connection.execute(query).mappings().all()
     return [UsageRow(**_with_group(row)) for row in found]
 
 
 def costs(engine: Engine, *, since: datetime, until: datetime | None = None, by: By = By.MODEL) -> list[CostRow]:
     """What was spent from `since` until just before `until` (None: no end), the dearest group first."""
-    calls = _calls(by, since=since, until=until).subquery()
-    cost = func.sum(calls.c.cost)
-    query = select(calls.c.group, func.count().label("calls"), cost.label("cost_usd")).group_by(calls.c.group)
+    call = calls(by, since=since, until=until).subquery().c
+    cost = func.sum(call.cost)
+    query = select(call.group, func.count().label("calls"), cost.label("cost_usd")).group_by(call.group)
     with engine.connect() as connection:
-        found = connection.execute(query.order_by(cost.desc(), calls.c.group)).mappings().all()
+        found = connection.execute(query.order_by(cost.desc(), call.group)).mappings().all()
     return [CostRow(**_with_group(row)) for row in found]
 
 
-def spent_since(engine: Engine, since: datetime, *, agent: str | None = None) -> Decimal:
-    """USD spent on attempts that began at `since` or later, by everybody or by one agent; exact."""
+def spent_since(engine: Engine, since: datetime, *, until: datetime | None = None, agent: str | None = None) -> Decimal:
+    """USD spent on attempts from `since` until just before `until` (None: no end), by everybody or by one agent; exact."""
     query = select(func.sum(usage_logs.c.cost)).where(usage_logs.c.created_at >= since)
+    if until is not None:
+        query = query.where(usage_logs.c.created_at < until)
     if agent is not None:
         query = query.where(usage_logs.c.agent == agent)
     with engine.connect() as connection:
         return connection.execute(query).scalar() or Decimal(0)
 
 
+def first_call(engine: Engine) -> datetime | None:
+    """When the oldest attempt in the ledger began; None if there is none."""
+    with engine.connect() as connection:
+        return connection.execute(select(func.min(usage_logs.c.created_at))).scalar()
+
+
+def names_of(engine: Engine, by: By) -> list[str]:
+    """Every model, provider, key or agent that an attempt in the ledger has, in order; reads all of them."""
+    column = COLUMNS[by]
+    with engine.connect() as connection:
+        return list(connection.execute(select(column).where(column.is_not(None)).distinct().order_by(column)).scalars())
+
+
 def failovers(engine: Engine, *, since: datetime) -> list[FailoverRow]:
     """The calls that began at `since` or later and were made in vain; models in order, of each the most frequent reason first."""
-    log, calls = usage_logs.c, func.count().label("calls")
+    log, count = usage_logs.c, func.count().label("calls")
     model_id = func.coalesce(log.model_id, "-")  # grouped by the bare column, SQLite reads the whole table by the model's index
     reason = (model_id, log.outcome, log.status_code)
     query = (
-        select(model_id.label("model_id"), log.outcome, log.status_code, calls)
+        select(model_id.label("model_id"), log.outcome, log.status_code, count)
         .where(log.created_at >= since, log.outcome.in_(sorted(FAILOVERS)))
         .group_by(*reason)
-        .order_by(model_id, calls.desc(), log.outcome, log.status_code)
+        .order_by(model_id, count.desc(), log.outcome, log.status_code)
     )
     with engine.connect() as connection:
         return [FailoverRow(**row) for row in connection.execute(query).mappings()]
@@ -185,39 +188,11 @@ def acknowledge(engine: Engine, alert_id: int, *, at: datetime) -> bool:
         return connection.execute(change).rowcount == 1
 
 
-def _calls(by: By, *, since: datetime, until: datetime | None, model: str | None = None, agent: str | None = None) -> Select[Any]:
-    """The calls asked for, each with its group."""
-    log = usage_logs.c
-    groups: dict[By, ColumnElement[Any]] = {
-        By.MODEL: log.model_id,
-        By.PROVIDER: log.provider,
-        By.KEY: log.key_id,
-        By.AGENT: log.agent,
-        By.DAY: utc_day(log.created_at),
-    }
-    query = select(groups[by].label("group"), usage_logs).where(log.created_at >= since, log.outcome.not_in(NOT_CALLS))
-    if until is not None:
-        query = query.where(log.created_at < until)
-    if model is not None:
-        query = query.where(log.model_id == model)
-    if agent is not None:
-        query = query.where(log.agent == agent)
-    return query
-
-
-def _usage_of(calls: Select[Any]) -> Select[Any]:
-    """Sums per group, and percentiles by nearest rank: window functions do that alike in both databases."""
-    call = calls.subquery()
-    peers = [call.c.group, call.c.success]
-    rank = func.row_number().over(partition_by=peers, order_by=call.c.response_time_ms)
-    ranked = select(call, rank.label("rank"), func.count().over(partition_by=peers).label("peers")).subquery()
-    row = ranked.c
-    latency_ms = row.response_time_ms
+def _usage_of(found: Select[Any]) -> Select[Any]:
+    """Sums and percentiles per group."""
+    of = ranked(found)
+    row = of.c
     refused = or_(row.status_code == TOO_MANY_REQUESTS, row.outcome == WindowSpentError.__name__)
-
-    def percentile(percent: int) -> ColumnElement[float]:
-        return func.min(case((and_(row.success, row.rank * 100 >= row.peers * percent), latency_ms)))
-
     return (
         select(
             row.group,
@@ -227,9 +202,8 @@ def _usage_of(calls: Select[Any]) -> Select[Any]:
             cast(func.sum(row.input_tokens), BigInteger).label("input_tokens"),
             cast(func.sum(row.output_tokens), BigInteger).label("output_tokens"),
             func.sum(row.cost).label("cost_usd"),
-            func.avg(case((row.success, latency_ms))).label("avg_latency_ms"),
-            percentile(50).label("p50_latency_ms"),
-            percentile(95).label("p95_latency_ms"),
+            func.avg(case((row.success, row.response_time_ms))).label("avg_latency_ms"),
+            *(latency_percentile(of, percent).label(f"p{percent}_latency_ms") for percent in (50, 95, 99)),
         )
         .group_by(row.group)
         .order_by(row.group)

@@ -3,44 +3,68 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
-from sqlalchemy import Engine, Float, case, cast, func, literal, select
-from sqlalchemy.types import Date
+from sqlalchemy import Date, Engine, Float, Select, case, cast, func, literal, select
 
+from pool_worker.errors import FAILOVERS
+from pool_worker.ledger.calls import By, calls, latency_percentile, ranked
 from pool_worker.ledger.database import writing
-from pool_worker.ledger.rows import NOT_CALLS
-from pool_worker.ledger.tables import daily_usage_summary, usage_logs
+from pool_worker.ledger.tables import daily_usage_summary
 from pool_worker.ledger.upsert import insert_into, replaced
 
+KEY = ("date", "model_id")
 
-def summarize_day(engine: Engine, day: date) -> int:
+
+def start_of(day: date) -> datetime:
+    """The first instant of a UTC day."""
+    return datetime.combine(day, time(), UTC)
+
+
+def summarize_day(engine: Engine, day: date, *, anew: bool = True) -> int:
     """Write `daily_usage_summary` for one UTC day: one statement in the database, whatever the number of attempts.
 
+    Args:
+        engine: The ledger.
+        day: The day.
+        anew: Whether summaries that are there already are made again; False: they stay as they are.
+
     Returns:
-        For how many models there is a summary.
+        How many summaries were written.
     """
-    since = datetime.combine(day, time(), UTC)
-    log = usage_logs.c
-    totals = (
-        select(
-            literal(day, Date),
-            log.model_id,
-            func.count(),
-            func.sum(log.tokens_used),
-            func.sum(log.cost),
-            func.avg(cast(case((log.success, 1), else_=0), Float)),
-            func.avg(case((log.success, log.response_time_ms))),
-        )
-        .where(log.created_at >= since, log.created_at < since + timedelta(days=1))
-        .where(log.model_id.is_not(None), log.outcome.not_in(NOT_CALLS))
-        .group_by(log.model_id)
-    )
     with writing(engine) as connection:
         statement = insert_into(connection, daily_usage_summary)
-        upsert = statement.from_select(list(daily_usage_summary.c), totals).on_conflict_do_update(
-            index_elements=["date", "model_id"], set_=replaced(statement, except_for=frozenset({"date", "model_id"}))
+        insert = statement.from_select(list(daily_usage_summary.c), _totals(day))
+        if anew:
+            changes = replaced(statement, except_for=frozenset(KEY))
+            insert = insert.on_conflict_do_update(index_elements=KEY, set_=changes)
+        else:
+            insert = insert.on_conflict_do_nothing(index_elements=KEY)
+        return connection.execute(insert.execution_options(preserve_rowcount=True)).rowcount
+
+
+def _totals(day: date) -> Select[Any]:
+    """A row per model, in the order of the table's columns."""
+    since = start_of(day)
+    of = ranked(calls(By.MODEL, since=since, until=since + timedelta(days=1)))
+    row = of.c
+    return (
+        select(
+            literal(day, Date),
+            row.model_id,
+            func.count(),
+            func.sum(row.tokens_used),
+            func.sum(row.cost),
+            func.avg(cast(case((row.success, 1), else_=0), Float)),
+            func.avg(case((row.success, row.response_time_ms))),
+            *(latency_percentile(of, percent) for percent in (50, 95, 99)),
+            func.sum(row.input_tokens),
+            func.sum(row.output_tokens),
+            func.count(case((row.outcome.in_(sorted(FAILOVERS)), 1))),
         )
-        return connection.execute(upsert.execution_options(preserve_rowcount=True)).rowcount
+        .where(row.model_id.is_not(None))
+        .group_by(row.model_id)
+    )
 
 
 def summarize_recent(engine: Engine, *, now: datetime) -> int:

@@ -159,7 +159,13 @@ daily_usage_summary = Table(
     Column("total_tokens", Id, nullable=False),
     Column("total_cost", Usd, nullable=False),
     Column("success_rate", Float, nullable=False),
-    Column("avg_response_time_ms", Float),  # of the successful calls; null: there was none
+    Column("avg_response_time_ms", Float),  # of the successful calls, like the percentiles; null: there was none
+    Column("p50_response_time_ms", Float),
+    Column("p95_response_time_ms", Float),
+    Column("p99_response_time_ms", Float),
+    Column("input_tokens", Id),
+    Column("output_tokens", Id),
+    Column("failovers", Id),  # calls made in vain, as `reports.failovers` counts; null: summed up by revision 0001
 )
 
 alerts = Table(
@@ -188,6 +194,7 @@ system_metrics = Table(
     Column("metadata", Json, nullable=False),
     _when(),
     Index(None, "metric_type", "created_at"),
+    Index(None, "created_at"),
 )
 
 agent_events = Table(
@@ -200,6 +207,7 @@ agent_events = Table(
     Column("event_data", Json, nullable=False),
     _when(),
     Index(None, "agent_id", "created_at"),
+    Index(None, "created_at"),
 )
 
 task_executions = Table(

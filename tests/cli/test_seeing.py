@@ -144,6 +144,8 @@ def test_a_failure_is_told_and_where_its_story_is(shown: Shown) -> None:
         (["submit", "a", "--exclude", "groc"], '--exclude: "groc" is not a provider of any model; did you mean "groq"?'),
         (["job", "no-such-job"], "job no-such-job is not known"),
         (["usage", "--since", "yesterday"], '"yesterday" is no time'),
+        (["usage", "--by", "hour"], "'model'"),
+        (["costs", "--json", "--csv"], "--json / --csv: print either of them"),
         (["models", "show", "gemini_flsh"], 'did you mean "gemini_flash"'),
         (["models", "list", "--capability", "codign"], 'did you mean "coding"'),
         (["alerts", "ack", "999"], "there is no alert 999"),
@@ -205,7 +207,15 @@ def test_the_ledger_knows_what_was_called_and_redis_may_forget(shown: Shown) -> 
     assert "total" in text
     assert {row["group"]: row["cost_usd"] for row in shown.json("costs", "--by", "provider")}["mistral"] == "0"
     assert shown.json("usage", "--agent", "nobody") == []
-    assert "no calls since" in shown.run("usage", "--agent", "nobody")[1]
+    told = shown.run("usage", "--agent", "nobody")[1]
+    assert "no calls of agent nobody since" in told
+    assert "no call of agent nobody is in the ledger: there are" in told
+    assert 'did you mean "mistral_small"?' in shown.run("usage", "--model", "mistral_smal")[1]
+    filters = ("--model", "mistral_small", "--provider", "mistral", "--key", "mistral#1", "--agent", "default")
+    header, line = shown.run("usage", "--csv", *filters)[0].splitlines()
+    assert header.startswith("group,calls,successes,refusals,input_tokens,output_tokens,cost_usd,")
+    assert line.startswith(f"mistral_small,1,1,0,{result.usage.input_tokens},{result.usage.output_tokens},0,")
+    assert shown.run("usage", "--csv", "--key", "mistral#2")[0] == f"{header}\n"
 
     shown.redis.delete(shared_keys.job(job.id), shared_keys.result(job.id))
     facts = shown.json("job", job.id)
@@ -216,6 +226,19 @@ def test_the_ledger_knows_what_was_called_and_redis_may_forget(shown: Shown) -> 
     assert text.endswith("\nanswer\n(kept no longer than 24 hours)\n")
     assert "its answer is kept no longer than 24 hours" in shown.run("result", job.id, code=1)[1]
     assert "had succeeded before" in shown.run("cancel", job.id)[0]
+
+
+def test_a_pool_of_free_models_costs_nothing_and_will_not(shown: Shown) -> None:
+    shown.pool.submit(PROMPT, model="gemini_flash").result(timeout=20)
+    wait_until(lambda: not shown.redis.xlen(redis_keys.OUTBOX))
+    rows = shown.json("costs", "--by", "day")
+    assert [(row["cost_usd"], row["share"], row["budget_share"]) for row in rows] == [("0", 0, 0)] * len(rows)
+    assert shown.run("costs", "--csv")[0].startswith("group,calls,cost_usd,share,budget_share\n")
+    told = "today: 0.00 of 10.00 USD (0%); 0.00 USD by midnight (UTC) if it goes on at the pace so far\n"
+    assert shown.run("costs", "--forecast")[0] == told
+    assert shown.run("costs")[0].endswith(told)
+    today = shown.json("costs", "--forecast")
+    assert (today["spent_usd"], today["forecast_usd"], today["budget_usd"], today["timezone"]) == ("0", "0", "10", "UTC")
 
 
 def test_alerts_are_listed_and_acknowledged(shown: Shown) -> None:

@@ -14,7 +14,8 @@ from pool_client import Result
 from pool_client.queues import MAINTENANCE_QUEUE
 from pool_worker import redis_keys
 from pool_worker.ledger import tables
-from pool_worker.ledger.reports import By, usage
+from pool_worker.ledger.calls import By
+from pool_worker.ledger.reports import usage
 from pool_worker.simulator.answers import expected_digest
 
 JOBS = 500

@@ -11,14 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 
 from pool_client.errors import ConfigurationError
-from pool_worker.ledger.database import open_database
+from pool_worker.ledger import schema
+from pool_worker.ledger.database import open_database, writing
 from pool_worker.ledger.schema import migrate, schema_revisions
-from pool_worker.ledger.tables import metadata
+from pool_worker.ledger.tables import daily_usage_summary, metadata
 
 MIGRATE = """
 import sys
@@ -50,6 +53,21 @@ def test_migrating_again_changes_nothing(engine: Engine) -> None:
     migrate(engine)
     assert schema_revisions(engine) == before
     assert before[0] == before[1]
+
+
+def test_what_an_older_release_summed_up_stays(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        connection.execute(text("INSERT INTO daily_usage_summary VALUES ('2026-11-20', 'm', 4, 16, 0, 0.5, 20.0)"))
+    migrate(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+        (summary,) = connection.execute(select(daily_usage_summary))
+    assert (summary.total_requests, summary.avg_response_time_ms, summary.p95_response_time_ms) == (4, 20.0, None)
 
 
 def test_a_database_that_was_never_migrated_has_no_revision(database_url: str) -> None:

@@ -12,8 +12,9 @@ from sqlalchemy import Engine
 
 from pool_client.job import JobState, Priority, Tier
 from pool_worker.ledger import reports
+from pool_worker.ledger.calls import By
 from pool_worker.ledger.database import writing
-from pool_worker.ledger.reports import By, CostRow, FailoverRow
+from pool_worker.ledger.reports import CostRow, FailoverRow
 from pool_worker.ledger.rows import AlertRow, AttemptRow, JobRow
 from pool_worker.ledger.tables import alerts, jobs
 
@@ -56,7 +57,7 @@ def test_usage_counts_calls_by_what_came_of_them(engine: Engine, book: Book) -> 
 def test_percentiles_are_the_nearest_ranks(engine: Engine, book: Book) -> None:
     book(attempt(n, response_time_ms=float(n)) for n in range(1, 101))
     (row,) = reports.usage(engine, since=NOON)
-    assert (row.avg_latency_ms, row.p50_latency_ms, row.p95_latency_ms) == (50.5, 50.0, 95.0)
+    assert (row.avg_latency_ms, row.p50_latency_ms, row.p95_latency_ms, row.p99_latency_ms) == (50.5, 50.0, 95.0, 99.0)
 
 
 def test_a_group_without_a_success_has_no_latency(engine: Engine, book: Book) -> None:
@@ -92,9 +93,11 @@ def test_usage_is_of_the_time_model_and_agent_asked_for(engine: Engine, book: Bo
     book([attempt(n, created_at=NOON + timedelta(minutes=n)) for n in range(5)])
     minutes_1_and_2 = {"since": NOON + timedelta(minutes=1), "until": NOON + timedelta(minutes=3)}
     assert [row.calls for row in reports.usage(engine, **minutes_1_and_2)] == [2]
-    assert [row.calls for row in reports.usage(engine, since=NOON, model="groq/llama", agent="log_analyzer")] == [5]
-    assert reports.usage(engine, since=NOON, model="groq/other") == []
-    assert reports.usage(engine, since=NOON, agent="nobody") == []
+    assert [row.calls for row in reports.usage(engine, since=NOON, only={By.MODEL: "groq/llama", By.AGENT: "log_analyzer"})] == [
+        5
+    ]
+    assert reports.usage(engine, since=NOON, only={By.PROVIDER: "groq", By.MODEL: "groq/other"}) == []
+    assert reports.usage(engine, since=NOON, only={By.KEY: "groq#2"}) == []
 
 
 def test_sums_of_money_are_exact(engine: Engine, book: Book) -> None:
@@ -135,6 +138,13 @@ def test_spending_is_told_since_a_time_and_by_agent(engine: Engine, book: Book) 
     assert reports.spent_since(engine, NOON + timedelta(seconds=1)) == 2
     assert reports.spent_since(engine, NOON, agent="log_analyzer") == 1
     assert reports.spent_since(engine, NOON + timedelta(hours=2)) == 0
+    assert reports.spent_since(engine, NOON, until=NOON + timedelta(hours=1)) == 1
+
+
+def test_the_first_call_and_the_names_in_the_ledger_are_known(engine: Engine, book: Book) -> None:
+    assert (reports.first_call(engine), reports.names_of(engine, By.KEY)) == (None, [])
+    book([attempt(1), attempt(2, created_at=NOON - timedelta(days=1), key_id="groq#2"), attempt(3, key_id=None), attempt(4)])
+    assert (reports.first_call(engine), reports.names_of(engine, By.KEY)) == (NOON - timedelta(days=1), ["groq#1", "groq#2"])
 
 
 def test_a_job_is_told_with_its_attempts_in_order(engine: Engine, book: Book) -> None:

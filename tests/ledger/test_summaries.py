@@ -12,6 +12,7 @@ from attempts import attempt_at
 from sqlalchemy import Engine, Table
 
 from pool_client.job import Tier
+from pool_worker.ledger import reports
 from pool_worker.ledger.models import publish_models
 from pool_worker.ledger.rows import AttemptRow
 from pool_worker.ledger.summaries import summarize_day, summarize_recent
@@ -46,8 +47,18 @@ def test_a_day_is_summed_per_model_and_again_gives_the_same(engine: Engine, book
     assert summarize_day(engine, DAY) == 2
     assert summarize_day(engine, DAY) == 2
     first, other = read(daily_usage_summary)
-    assert tuple(first) == (DAY, "m", 4, 16, Decimal("0.000000000004"), 0.5, 20.0)
-    assert tuple(other) == (DAY, "other", 1, 4, Decimal("0.000000000001"), 1.0, 10.0)
+    assert tuple(first) == (DAY, "m", 4, 16, Decimal("0.000000000004"), 0.5, 20.0, 10.0, 30.0, 30.0, 12, 4, 1)
+    assert tuple(other) == (DAY, "other", 1, 4, Decimal("0.000000000001"), 1.0, 10.0, 10.0, 10.0, 10.0, 3, 1, 0)
+
+
+def test_its_percentiles_are_those_of_the_reports(engine: Engine, book: Book, read: Read) -> None:
+    book(attempt(n, ms=float(n)) for n in range(1, 1001))
+    summarize_day(engine, DAY)
+    (summary,) = read(daily_usage_summary)
+    latencies = (summary.p50_response_time_ms, summary.p95_response_time_ms, summary.p99_response_time_ms)
+    assert latencies == (500.0, 950.0, 990.0)
+    (usage,) = reports.usage(engine, since=NOON)
+    assert latencies == (usage.p50_latency_ms, usage.p95_latency_ms, usage.p99_latency_ms)
 
 
 def test_late_attempts_are_in_the_next_summary(engine: Engine, book: Book, read: Read) -> None:
@@ -55,6 +66,8 @@ def test_late_attempts_are_in_the_next_summary(engine: Engine, book: Book, read:
     summarize_day(engine, DAY)
     assert read(daily_usage_summary)[0].avg_response_time_ms is None
     book([attempt(2, ms=7.0)])
+    assert summarize_day(engine, DAY, anew=False) == 0
+    assert read(daily_usage_summary)[0].total_requests == 1, "as it was"
     summarize_recent(engine, now=NOON + timedelta(days=1))
     (summary,) = read(daily_usage_summary)
     assert (summary.total_requests, summary.success_rate, summary.avg_response_time_ms) == (2, 0.5, 7.0)

@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from pool_worker import redis_keys
 from pool_worker.ledger import reports, tables
-from pool_worker.ledger.reports import By, usage
+from pool_worker.ledger.calls import By
+from pool_worker.ledger.reports import usage
 from pool_worker.ledger.rows import AlertRow
 from pool_worker.maintenance.books import DRAIN_AT_ONCE, summarise_days, write_ledger
 

@@ -12,8 +12,9 @@ from pool_worker.cli.demo.playing import Watched
 from pool_worker.cli.demo.scenario import Scenario
 from pool_worker.cli.demo.tracking import EndedJob
 from pool_worker.cli.demo.waits import wait_accounts
+from pool_worker.ledger.calls import By
 from pool_worker.ledger.database import open_database
-from pool_worker.ledger.reports import By, usage
+from pool_worker.ledger.reports import usage
 
 LONG_AGO = timedelta(days=1)
 

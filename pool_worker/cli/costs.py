@@ -1,0 +1,126 @@
+"""`model-pool costs`: what the ledger says was spent, and what today will have cost by its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Self
+
+import typer
+from rich.table import Table
+
+from pool_worker.cli.csv_output import print_csv
+from pool_worker.cli.figures import NOTHING, bar, moment, percent, usd
+from pool_worker.cli.json_output import print_json_object
+from pool_worker.cli.ledger_reading import open_ledger
+from pool_worker.cli.listing import (
+    ByOption,
+    CsvOption,
+    JsonOption,
+    SinceOption,
+    listing_table,
+    print_listing,
+    refuse_both,
+    tell_empty,
+)
+from pool_worker.cli.running import connected_settings
+from pool_worker.cli.since import parse_since
+from pool_worker.config import load_registry
+from pool_worker.ledger import reports
+from pool_worker.ledger.calls import By
+from pool_worker.ledger.reports import CostRow
+from pool_worker.overview.spending import Today, read_today
+from pool_worker.settings import Settings
+
+SHARE_BAR = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One group of the listing."""
+
+    group: str
+    calls: int
+    cost_usd: Decimal
+    share: float
+    """Of all that was spent; 0 if that is nothing."""
+    budget_share: float | None
+    """Of a day's budget, where the groups are days and there is a budget."""
+
+    @classmethod
+    def of(cls, row: CostRow, *, total_usd: Decimal, budget_usd: Decimal | None) -> Self:
+        """A row of the ledger, with its shares."""
+        share = float(row.cost_usd / total_usd) if total_usd else 0.0
+        return cls(row.group, row.calls, row.cost_usd, share, float(row.cost_usd / budget_usd) if budget_usd else None)
+
+
+def costs(
+    *,
+    by: ByOption = By.MODEL,
+    since: SinceOption = "24h",
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help="Only what today has cost, and will have cost by its end.")
+    ] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Show what was spent, from the ledger, the dearest first, and what today will have cost by its end."""
+    refuse_both(as_json=as_json, as_csv=as_csv)
+    now = datetime.now(UTC)
+    from_then = parse_since(since, now=now)
+    settings = connected_settings(Settings())
+    budget = load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url).budget
+    with open_ledger(settings) as engine:
+        if forecast:
+            _print_today(read_today(engine, budget, now=now), as_json=as_json, as_csv=as_csv)
+            return
+        found = reports.costs(engine, since=from_then, by=by)
+        total_usd = sum((row.cost_usd for row in found), Decimal(0))
+        rows = [Cost.of(row, total_usd=total_usd, budget_usd=budget.daily_usd if by is By.DAY else None) for row in found]
+        print_listing(
+            rows,
+            Cost,
+            lambda: _table(rows, by=by, since=from_then),
+            as_json=as_json,
+            as_csv=as_csv,
+            empty=lambda: tell_empty(engine, settings, since=from_then),
+        )
+        if not as_json and not as_csv:
+            typer.echo(today_words(read_today(engine, budget, now=now)))
+
+
+def _print_today(today: Today, *, as_json: bool, as_csv: bool) -> None:
+    facts = {**asdict(today), "budget_share": today.budget_share}
+    if as_json:
+        print_json_object(facts)
+    elif as_csv:
+        print_csv(list(facts), [facts])
+    else:
+        typer.echo(today_words(today))
+
+
+def today_words(today: Today) -> str:
+    """One sentence about today's money."""
+    share = "" if today.budget_share is None else f" ({percent(today.budget_share)})"
+    why = f"as the {today.days_looked_at} days before it" if today.days_looked_at else "at the pace so far"
+    return (
+        f"today: {usd(today.spent_usd).removesuffix(' USD')} of {usd(today.budget_usd)}{share}; "
+        f"{usd(today.forecast_usd)} by midnight ({today.timezone}) if it goes on {why}"
+    )
+
+
+def _table(rows: Sequence[Cost], *, by: By, since: datetime) -> Table:
+    of_budget = ("of a budget",) if by is By.DAY else ()
+    table = listing_table(by, ("calls", "cost", "share", *of_budget), f"since {moment(since)}")
+    for row in rows:
+        shares = [f"{bar(row.share, width=SHARE_BAR)} {percent(row.share):>4}"]
+        if by is By.DAY:
+            shares.append(NOTHING if row.budget_share is None else percent(row.budget_share))
+        table.add_row(row.group, f"{row.calls:,}", usd(row.cost_usd), *shares)
+    if len(rows) > 1:
+        table.add_row(
+            "total", f"{sum(row.calls for row in rows):,}", usd(sum((row.cost_usd for row in rows), Decimal(0))), style="bold"
+        )
+    return table
