@@ -14,6 +14,9 @@ CADENCE_S: dict[str, float] = {
     "pool.check_quotas": 30,  # warnings at 75 % and 90 %, and the roll-over of days
     "pool.publish_stats": 15,  # Pool.get_all_stats, Pool.get_health_status
     "pool.summarise_days": 60,  # daily_usage_summary, and today by key
+    "pool.measure_system": 60,  # system_metrics
+    "pool.check_degradation": 300,  # models that do worse than they used to
+    "pool.prune_ledger": 600,  # once a day
 }
 
 SHORTEST_LIFE_S = 30.0

@@ -23,6 +23,11 @@ def agent_scope(agent: str) -> str:
     return f"agent:{agent}"
 
 
+def agent_of(scope: str) -> str | None:
+    """The agent whose budget scope it is; None: it is no agent's."""
+    return scope.removeprefix(agent_scope("")) if scope.startswith(agent_scope("")) else None
+
+
 def model_scope(model_id: str) -> str:
     """The budget scope of one model."""
     return f"model:{model_id}"

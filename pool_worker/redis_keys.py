@@ -5,6 +5,8 @@ Times are milliseconds of Redis's own clock. Keys marked *lasting* have no TTL: 
 
 from __future__ import annotations
 
+from datetime import date
+
 from pool_client import redis_keys as shared_keys
 
 # --- messages (pool_worker/broker) -----------------------------------------------------------------------------------------
@@ -200,6 +202,16 @@ TODAY = "pool:stats:today"
 """String: JSON of what was called in the present UTC day, by key, as the ledger said a minute ago. TTL `TODAY_TTL_MS`."""
 TODAY_TTL_MS = 10 * 60_000
 """After that it is no longer today's: the ledger's database is away."""
+
+
+def pruned(day: date) -> str:
+    """String "1": the ledger was pruned on this UTC day (TTL `PRUNED_TTL_MS`), or somebody is at it (TTL `PRUNING_TTL_MS`)."""
+    return f"pool:ledger:pruned:{day.isoformat()}"
+
+
+PRUNED_TTL_MS = 2 * 24 * 3_600_000
+PRUNING_TTL_MS = 3_600_000
+"""After that whoever was at it counts as dead."""
 
 
 def alert_told(cause: str) -> str:

@@ -290,6 +290,7 @@ class Retention:
     attempts_days: int = 90
     alerts_days: int = 90
     events_days: int = 30
+    metrics_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)

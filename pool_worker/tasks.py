@@ -13,7 +13,7 @@ from pool_worker.broker.claims import claims
 from pool_worker.broker.delivery import current_delivery, departures
 from pool_worker.completion import complete as complete_job
 from pool_worker.completion import end_lapsed
-from pool_worker.maintenance import books, figures, probes, quotas, storms, watch
+from pool_worker.maintenance import books, degradation, figures, metrics, probes, pruning, quotas, storms, watch
 
 logger = logging.getLogger(__name__)
 
@@ -104,3 +104,21 @@ async def check_failovers() -> str:
 async def publish_stats() -> str:
     """Publish what clients ask of quotas and health."""
     return f"{await figures.publish_stats(app.resources)} keys"
+
+
+@app.task(name="pool.check_degradation", send_events=False)
+async def check_degradation() -> str:
+    """Warn of models that do worse than they used to."""
+    return f"{await degradation.check_degradation(app.resources)} models"
+
+
+@app.task(name="pool.measure_system", send_events=False)
+async def measure_system() -> str:
+    """Book figures of the whole system."""
+    return f"{await metrics.measure_system(app.resources)} figures"
+
+
+@app.task(name="pool.prune_ledger", send_events=False)
+async def prune_ledger() -> str:
+    """Delete what is older than it need be, once a day."""
+    return f"{await pruning.prune_ledger(app.resources)} rows"

@@ -30,6 +30,7 @@ COMMANDS = {
     "flower": ("pool_worker.cli.parts:flower", "Run Flower, Celery's monitor."),
     "simulate": ("pool_worker.cli.simulate:simulate", "Run the simulator of the providers."),
     "keys": ("pool_worker.cli.keys:app", "Import, list, add and revoke API keys."),
+    "ledger": ("pool_worker.cli.ledger:app", "Delete what the ledger need not keep any longer."),
     "database": ("pool_worker.cli.database:app", "Set up the ledger's database."),
     "doctor": ("pool_worker.cli.doctor:doctor", "Check everything, and say how to mend what is wrong."),
     "version": ("pool_worker.cli.version:version", "Show the release of Model Pool."),

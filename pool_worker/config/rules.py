@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from importlib.metadata import entry_points
 
@@ -24,6 +24,8 @@ from pool_worker.registry import (
 
 SECTIONS = ("timezone", "task_capabilities", "routing", "cache", "hedging", "warnings", "alerts", "retention")
 
+LONGEST_RETENTION_DAYS = 36_500
+
 
 @dataclass(frozen=True, slots=True)
 class PoolFile:
@@ -42,7 +44,7 @@ def read_pool_file(fields: Fields) -> PoolFile:
         hedging=_hedging(fields.section("hedging", ("enabled", "max_share"))),
         warnings=_warnings(fields.section("warnings", ("quota_thresholds", "failovers_per_hour"))),
         alerts=_alerts(fields.section("alerts", ("targets", "repeat_after_s"))),
-        retention=_retention(fields.section("retention", ("jobs_days", "attempts_days", "alerts_days", "events_days"))),
+        retention=_retention(fields.section("retention", tuple(asdict(Retention())))),
     )
     return PoolFile(rules, _task_capabilities(fields["task_capabilities"]))
 
@@ -115,12 +117,7 @@ def _alerts(fields: Fields | None) -> AlertRules:
 
 
 def _retention(fields: Fields | None) -> Retention:
-    usual = Retention()
     if fields is None:
-        return usual
-    return Retention(
-        jobs_days=whole(fields["jobs_days"], usual.jobs_days),
-        attempts_days=whole(fields["attempts_days"], usual.attempts_days),
-        alerts_days=whole(fields["alerts_days"], usual.alerts_days),
-        events_days=whole(fields["events_days"], usual.events_days),
-    )
+        return Retention()
+    usual = asdict(Retention())
+    return Retention(**{name: whole(fields[name], days, most=LONGEST_RETENTION_DAYS) for name, days in usual.items()})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pool_worker import redis_keys
 from pool_worker.alerts import Matter, tell
-from pool_worker.budget import all_budgets
+from pool_worker.budget import agent_of, all_budgets
+from pool_worker.ledger.rows import EventRow
 from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.resources import Resources
@@ -29,16 +31,27 @@ async def check_budgets(pool: Resources) -> int:
 async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, threshold: Decimal) -> None:
     used_up, now = threshold >= 1, pool.now()
     pauses = used_up and pool.registry.budget.auto_pause
-    await tell(
+    day = f"{now.astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
+    told = await tell(
         pool.redis,
         severity="critical" if used_up else "warning",
         source="budget",
         title=f"{threshold:.0%} of today's budget ({budget.scope}) are spent",
         message=f"{spent / 1e6:.2f} of {budget.limit_micro_usd / 1e6:.2f} USD"
         + ("; paid models are paused until tomorrow" if pauses else ""),
-        cause=f"budget:{budget.scope}:{threshold}:{now.astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}",
+        cause=f"budget:{budget.scope}:{threshold}:{day}",
         now=now,
     )
+    if told and (agent := agent_of(budget.scope)) is not None:
+        event = EventRow(
+            event_id=f"budget:{agent}:{threshold}:{day}",
+            agent_id=agent,
+            event_type="budget_spent" if used_up else "budget_nearly_spent",
+            event_data={"spent_usd": spent / 1e6, "budget_usd": budget.limit_micro_usd / 1e6, "paid_models_paused": pauses},
+            created_at=now,
+        )
+        entry: dict[Any, Any] = {**event.to_fields()}
+        await pool.redis.xadd(redis_keys.OUTBOX, entry)
 
 
 async def check_dead_letters(pool: Resources) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
+import sqlite3
 
 import pytest
 from command_line import CommandLine
@@ -57,6 +60,23 @@ def test_a_fresh_ledger_is_empty_and_says_so(cli: CommandLine) -> None:
     assert "no calls since" in usage.stderr
     told = cli.run("alerts", "list", "--open").stderr
     assert told == "no open alert, but nothing runs here now that would notice anything\n"
+
+
+def test_what_is_old_is_pruned(cli: CommandLine) -> None:
+    assert "there is no ledger yet" in cli.run("ledger", "prune").stderr
+    cli.run("database", "migrate")
+    with sqlite3.connect(cli.home / "ledger.db") as ledger:
+        event = ("e", "x", "t", "{}", "2020-01-01 00:00:00.000000")
+        ledger.execute(
+            "INSERT INTO agent_events (event_id, agent_id, event_type, event_data, created_at) VALUES (?, ?, ?, ?, ?)", event
+        )
+    ledger.close()
+    would = cli.run("ledger", "prune", "--dry-run")
+    assert re.search(r"events +1 +20\d\d-\d\d-\d\d +30 days", would.stdout)
+    assert would.stderr == "nothing was deleted\n"
+    nothing = {"attempts": 0, "jobs": 0, "alerts": 0, "metrics": 0}
+    for rows in (1, 0):
+        assert json.loads(cli.run("ledger", "prune", "--json").stdout) == {"dry_run": False, "rows": {**nothing, "events": rows}}
 
 
 def test_a_real_demo_needs_keys(cli: CommandLine) -> None:

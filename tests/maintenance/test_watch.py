@@ -7,9 +7,12 @@ from decimal import Decimal
 
 import pytest
 from small_worker import SmallWorker
+from sqlalchemy import select
 
 from pool_worker import redis_keys
-from pool_worker.ledger.rows import AlertRow
+from pool_worker.ledger.rows import AlertRow, EventRow
+from pool_worker.ledger.tables import agent_events
+from pool_worker.maintenance.books import write_ledger
 from pool_worker.maintenance.watch import check_budgets, check_dead_letters
 from pool_worker.registry import Agent, Budget
 
@@ -64,7 +67,26 @@ def test_an_agents_budget_is_watched_too(worker: SmallWorker) -> None:
     worker.configure(agents=agents)
     spend(worker, 1)
     assert worker.run(check_budgets(worker.pool)) == 1
+    (event,) = worker.rows(EventRow)
+    assert (event.agent_id, event.event_type) == ("log_analyzer", "budget_nearly_spent")
     assert warned(worker) == ["warning: 80% of today's budget (agent:log_analyzer) are spent"]
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_an_agents_spent_budget_is_an_event_of_its_own_once_a_day(worker: SmallWorker, *, pauses: bool) -> None:
+    worker.configure(agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=Decimal(9))})
+    spent = spend(worker, 1)
+    agent = Agent(id="log_analyzer", daily_budget_usd=spent)
+    worker.configure(agents={"log_analyzer": agent}, budget=Budget(auto_pause=pauses))
+    for _ in range(2):
+        worker.run(check_budgets(worker.pool))
+    assert [row.event_type for row in worker.rows(EventRow)] == ["budget_nearly_spent", "budget_spent"]
+    told = {"spent_usd": float(spent), "budget_usd": float(spent), "paid_models_paused": pauses}
+    assert worker.rows(EventRow)[-1].event_data == told
+    worker.run(write_ledger(worker.pool))
+    with worker.pool.books.engine.connect() as connection:
+        booked = connection.execute(select(agent_events.c.event_type).order_by(agent_events.c.id)).scalars().all()
+    assert sorted(booked) == ["budget_nearly_spent", "budget_spent"]
 
 
 def test_without_a_budget_there_is_nothing_to_tell(worker: SmallWorker) -> None:
