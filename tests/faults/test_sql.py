@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 import redis
@@ -18,6 +16,7 @@ from checker import check
 from killable_postgres import killable_postgres
 from lab import Lab, until
 from runs import IS_FULL, Seed, StartLab, sized, tell
+from sql_runs import sqlite_locked
 from sqlalchemy import Engine, func, select
 
 from pool_client import JobHandle
@@ -101,18 +100,6 @@ def between(first: Callable[[], object], last: Callable[[], object]) -> Iterator
         yield
     finally:
         last()
-
-
-@contextmanager
-def sqlite_locked(path: Path) -> Iterator[None]:
-    """Nobody else can write."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("BEGIN EXCLUSIVE")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
-        connection.close()
 
 
 @pytest.mark.timeout(300)
