@@ -3,7 +3,7 @@
 Run: `python benchmarks/ledger.py [ROWS]`. Rows wait in the outbox as `finish` leaves them; one writer drains it as beat's
 task does.
 Plainly: the same values, made ready beforehand, into the same empty table with all its indexes: `executemany` of an INSERT on
-SQLite, COPY on PostgreSQL, a commit every 1,000 rows like the writer's.
+SQLite, COPY on PostgreSQL, a commit every 1,000 rows like the writer's. Then these rows are summed up as one day, and pruned.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ from sqlalchemy import Connection, Engine
 from pool_worker import redis_keys
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
 from pool_worker.ledger.database import default_url, open_database, writing
+from pool_worker.ledger.pruning import prune
 from pool_worker.ledger.rows import AttemptRow
 from pool_worker.ledger.schema import migrate
+from pool_worker.ledger.summaries import summarize_day
 from pool_worker.ledger.tables import usage_logs
 from pool_worker.ledger.writer import drain
 from pool_worker.maintenance.books import DRAIN_AT_ONCE
+from pool_worker.registry import Retention
 
 T = TypeVar("T")
 ROUNDS = 3
@@ -133,6 +136,16 @@ def rows_per_s(engine: Engine, work: Callable[[], None], count: int) -> float:
     return count / took_s
 
 
+def summed_up_and_pruned(engine: Engine) -> tuple[float, float]:
+    """How long the summary of all that is there takes, and how many rows a second go."""
+    began = time.perf_counter()
+    summarize_day(engine, BEGIN.date())
+    day_s = time.perf_counter() - began
+    began = time.perf_counter()
+    deleted = prune(engine, Retention(attempts_days=1), now=BEGIN + timedelta(days=3)).attempts
+    return day_s, deleted / (time.perf_counter() - began)
+
+
 @contextmanager
 def databases(folder: Path) -> Iterator[dict[str, Engine]]:
     """Both, empty, durable as they come."""
@@ -166,7 +179,9 @@ def main() -> None:
                     send(client, rows)
                     booked.append(rows_per_s(engine, through_the_writer(client, engine), count))
                 writer, reference = statistics.median(booked), statistics.median(plain)
+                day_s, pruned = summed_up_and_pruned(engine)
                 print(f"{name:12s} writer {writer:8,.0f}   plainly {reference:8,.0f}   ratio {writer / reference:.3f}")
+                print(f"{'':12s} the day summed up in {day_s:.2f} s, pruned at {pruned:,.0f} rows a second, pauses included")
         server.stop()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import asdict
 from datetime import UTC, timedelta
 
 from pool_worker import redis_keys
@@ -14,6 +16,8 @@ LATE_DAYS = 7
 """So long after its day a row may come and be in its summary: beat or the database were away."""
 _PRUNER = Clerk("pruning the ledger")
 """Of this process."""
+
+logger = logging.getLogger(__name__)
 
 
 async def prune_ledger(pool: Resources) -> int:
@@ -34,7 +38,12 @@ async def prune_ledger(pool: Resources) -> int:
         await pool.redis.delete(done)
         return 0
     await pool.redis.set(done, "1", px=redis_keys.PRUNED_TTL_MS)
-    return deleted[0].total
+    (pruned,) = deleted
+    if pruned.total:
+        logger.info(
+            "the ledger was pruned of old rows: %s", ", ".join(f"{count:,} {kind}" for kind, count in asdict(pruned).items())
+        )
+    return pruned.total
 
 
 def _tidy(pool: Resources) -> Pruned:
