@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Date, Engine, Float, Select, case, cast, func, literal, select
+from sqlalchemy import BigInteger, Engine, Float, Select, case, cast, func, select
 
 from pool_worker.errors import FAILOVERS
 from pool_worker.ledger.calls import By, calls, latency_percentile, ranked
@@ -22,7 +22,9 @@ def start_of(day: date) -> datetime:
 
 
 def summarize_day(engine: Engine, day: date, *, anew: bool = True) -> int:
-    """Write `daily_usage_summary` for one UTC day: one statement in the database, whatever the number of attempts.
+    """Write `daily_usage_summary` for one UTC day: one query in the database, whatever the number of attempts.
+
+    It is read before anything is locked: on SQLite the ledger's writer would have to wait for a long day to be summed up.
 
     Args:
         engine: The ledger.
@@ -32,34 +34,37 @@ def summarize_day(engine: Engine, day: date, *, anew: bool = True) -> int:
     Returns:
         How many summaries were written.
     """
+    names = daily_usage_summary.c.keys()
+    with engine.connect() as connection:
+        rows = [dict(zip(names, (day, *totals), strict=True)) for totals in connection.execute(_totals(day))]
+    if not rows:
+        return 0
     with writing(engine) as connection:
-        statement = insert_into(connection, daily_usage_summary)
-        insert = statement.from_select(list(daily_usage_summary.c), _totals(day))
+        statement = insert_into(connection, daily_usage_summary).values(rows)
         if anew:
             changes = replaced(statement, except_for=frozenset(KEY))
-            insert = insert.on_conflict_do_update(index_elements=KEY, set_=changes)
+            upsert = statement.on_conflict_do_update(index_elements=KEY, set_=changes)
         else:
-            insert = insert.on_conflict_do_nothing(index_elements=KEY)
-        return connection.execute(insert.execution_options(preserve_rowcount=True)).rowcount
+            upsert = statement.on_conflict_do_nothing(index_elements=KEY)
+        return connection.execute(upsert.execution_options(preserve_rowcount=True)).rowcount
 
 
 def _totals(day: date) -> Select[Any]:
-    """A row per model, in the order of the table's columns."""
+    """A row per model, in the order of the table's columns after the date."""
     since = start_of(day)
     of = ranked(calls(By.MODEL, since=since, until=since + timedelta(days=1)))
     row = of.c
     return (
         select(
-            literal(day, Date),
             row.model_id,
             func.count(),
-            func.sum(row.tokens_used),
+            cast(func.sum(row.tokens_used), BigInteger),
             func.sum(row.cost),
             func.avg(cast(case((row.success, 1), else_=0), Float)),
             func.avg(case((row.success, row.response_time_ms))),
             *(latency_percentile(of, percent) for percent in (50, 95, 99)),
-            func.sum(row.input_tokens),
-            func.sum(row.output_tokens),
+            cast(func.sum(row.input_tokens), BigInteger),
+            cast(func.sum(row.output_tokens), BigInteger),
             func.count(case((row.outcome.in_(sorted(FAILOVERS)), 1))),
         )
         .where(row.model_id.is_not(None))
