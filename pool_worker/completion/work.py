@@ -29,7 +29,15 @@ from pool_worker.completion.capacity import (
     route_of,
 )
 from pool_worker.completion.degraded import NOBODY, guidance
-from pool_worker.completion.failures import failure_of, is_locked_out, is_only_reserved, nobody_free, nobody_left
+from pool_worker.completion.events import held_by_budget
+from pool_worker.completion.failures import (
+    failure_of,
+    is_locked_out,
+    is_of_money,
+    is_only_reserved,
+    nobody_free,
+    nobody_left,
+)
 from pool_worker.completion.finishing import finish
 from pool_worker.completion.hedging import hedge_after_s, take_hedge
 from pool_worker.completion.known import Known
@@ -183,10 +191,14 @@ class Work:
         """Do what the job asked for when nobody is free: wait, or fail."""
         if place.retry_at_ms is None or is_locked_out(place, self._trail):
             return await self.fail(self._error_of(place), place=place)
-        if self.job.on_exhausted is OnExhausted.FAIL and not is_only_reserved(place, now=self._pool.now()):
+        is_brief = is_only_reserved(place, now=self._pool.now())
+        if is_of_money(place) and not is_brief:
+            event = held_by_budget(self.job, place, timezone=self._pool.registry.budget.timezone, at=self._pool.now())
+            self._owed.append(partial(self._pool.jobs.record, event.to_entry()))
+        if self.job.on_exhausted is OnExhausted.FAIL and not is_brief:
             retry_after_s = self._seconds_until(place.retry_at_ms)
             return await self.fail(self._error_of(place), retry_after_s=retry_after_s, place=place)
-        await self._park(Until(place.retry_at_ms), reason=place.reason)
+        await self._with_owed(self._park(Until(place.retry_at_ms), reason=place.reason))
         return f"parked: {place.reason}"
 
     async def rest(self, place: Rest) -> str:

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 from small_worker import CHEAP, SmallWorker
+from sqlalchemy import select
 
 from pool_client import BudgetExceededError, JobState
 from pool_worker.budget import budgets_of, spent_fractions
 from pool_worker.ledger.database import open_database
-from pool_worker.ledger.rows import AttemptRow, JobRow
+from pool_worker.ledger.rows import AttemptRow, EventRow, JobRow
+from pool_worker.ledger.tables import agent_events
 from pool_worker.ledger.writer import drain
 from pool_worker.limits.usage import spent_now
+from pool_worker.maintenance.books import write_ledger
 from pool_worker.registry import Agent, Budget, Price
 
 ANALYZER = Agent(id="log_analyzer", daily_budget_usd=Decimal(9))
@@ -255,6 +258,22 @@ def test_an_agent_has_a_budget_of_its_own(worker: SmallWorker) -> None:
     worker.configure(agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=A_JOB * Decimal("1.5"))})
     buy(worker)
     assert buy(worker) == "parked: budget agent:log_analyzer: money per day"
+
+
+@pytest.mark.parametrize("on_exhausted", ["park", "fail"])
+def test_that_money_holds_back_an_agent_is_an_event_once_a_day(worker: SmallWorker, on_exhausted: str) -> None:
+    worker.configure(agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=A_JOB * Decimal("1.5"))})
+    buy(worker)
+    assert worker.rows(EventRow) == []
+    for _ in range(2):
+        buy(worker, on_exhausted=on_exhausted)
+    first = worker.rows(EventRow)[0]
+    assert (first.agent_id, first.event_type) == ("log_analyzer", "held_by_budget")
+    assert first.event_data["reason"] == "budget agent:log_analyzer: money per day"
+    assert first.event_data["until"] > worker.pool.now().isoformat()
+    worker.run(write_ledger(worker.pool))
+    with worker.pool.books.engine.connect() as connection:
+        assert connection.execute(select(agent_events.c.agent_id)).scalars().all() == ["log_analyzer"]
 
 
 def test_a_budget_that_does_not_pause_only_counts(worker: SmallWorker) -> None:
