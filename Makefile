@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo    the whole system on this machine with simulated providers, under load; ends by itself"
 	@echo "make test    everything: lint, types, walls, tests"
-	@echo "make faults  the fault runs in full length (some 20 minutes); FAULTS_SEED=n repeats a run's random numbers"
+	@echo "make faults  the fault runs in full length (over half an hour); FAULTS_SEED=n repeats a run's random numbers"
 	@echo "make check   lint, types and walls only"
 	@echo "make bench   throughput, as ratios to plain references"
 	@echo "make lock    requirements/*.txt anew from pyproject.toml (LOCK_OPTIONS=--upgrade: newest versions)"

@@ -61,9 +61,7 @@ def usage(
 
 def _table(rows: Sequence[UsageRow], *, by: By, since: datetime) -> Table:
     titles = ("calls", "ok", "refused", "errors", "in", "out", "USD", "mean", "p50", "p95", "p99")
-    table = listing_table(
-        by, titles, f"in, out: tokens; mean, p50, p95, p99: of the calls that were answered; since {moment(since)}"
-    )
+    table = listing_table(by, titles, f"in, out: tokens; latencies of the calls that were answered; since {moment(since)}")
     for row in rows:
         latencies = (row.avg_latency_ms, row.p50_latency_ms, row.p95_latency_ms, row.p99_latency_ms)
         table.add_row(row.group, *_sums([row]), *map(milliseconds, latencies))

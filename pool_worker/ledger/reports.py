@@ -100,12 +100,13 @@ def usage(
 
 
 def costs(engine: Engine, *, since: datetime, until: datetime | None = None, by: By = By.MODEL) -> list[CostRow]:
-    """What was spent from `since` until just before `until` (None: no end), the dearest group first."""
+    """What was spent from `since` until just before `until` (None: no end): day by day, of all else the dearest group first."""
     call = calls(by, since=since, until=until).subquery().c
     cost = func.sum(call.cost)
     query = select(call.group, func.count().label("calls"), cost.label("cost_usd")).group_by(call.group)
+    order = [call.group] if by is By.DAY else [cost.desc(), call.group]
     with engine.connect() as connection:
-        found = connection.execute(query.order_by(cost.desc(), call.group)).mappings().all()
+        found = connection.execute(query.order_by(*order)).mappings().all()
     return [CostRow(**_with_group(row)) for row in found]
 
 

@@ -113,6 +113,11 @@ def test_costs_tell_the_dearest_first(engine: Engine, book: Book) -> None:
     assert reports.costs(engine, since=NOON, by=By.AGENT) == [CostRow("b", 2, Decimal(2)), CostRow("log_analyzer", 1, Decimal(1))]
 
 
+def test_days_are_told_in_their_order(engine: Engine, book: Book) -> None:
+    book([attempt(n, cost=Decimal(cost), created_at=NOON + timedelta(days=n)) for n, cost in enumerate((1, 3, 2))])
+    assert [row.cost_usd for row in reports.costs(engine, since=NOON, by=By.DAY)] == [1, 3, 2]
+
+
 def test_calls_in_vain_are_told_by_model_the_most_frequent_reason_first(engine: Engine, book: Book) -> None:
     down = {"outcome": "ProviderOverloadedError", "status_code": 503}
     silent = {"outcome": "ProviderFailedError", "status_code": None}
