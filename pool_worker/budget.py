@@ -10,12 +10,10 @@ from redis.asyncio import Redis
 
 from pool_client.job import Job
 from pool_worker.limits.usage import spent_now
-from pool_worker.limits.windows import BudgetWindow
+from pool_worker.limits.windows import BOUNDLESS, BudgetWindow
 from pool_worker.registry import Model, Registry, micro_usd
 
 EVERYBODY = "all"
-BOUNDLESS = 2**53
-"""So much nobody spends: the window only counts."""
 
 
 def agent_scope(agent: str) -> str:
@@ -31,6 +29,11 @@ def agent_of(scope: str) -> str | None:
 def model_scope(model_id: str) -> str:
     """The budget scope of one model."""
     return f"model:{model_id}"
+
+
+def key_scope(key_id: str) -> str:
+    """The budget scope of one key."""
+    return f"key:{key_id}"
 
 
 def batch_scope(batch: str) -> str:
@@ -56,10 +59,13 @@ def budgets_of(registry: Registry, agent: str) -> tuple[BudgetWindow, ...]:
 
 
 def all_budgets(registry: Registry) -> tuple[BudgetWindow, ...]:
-    """Everybody's daily budget, and those of the agents and models that have one."""
+    """Everybody's daily budget, and those of the agents, models and keys that have one."""
     windows = [window for agent in ("", *registry.agents) for window in budgets_of(registry, agent)]
     models = [window for model in registry.models.values() if (window := model_budget(registry, model))]
-    return tuple(dict.fromkeys([*windows, *models]))
+    zone = registry.budget.timezone
+    keyed = [(key, key.daily_budget_usd) for key in registry.keys if key.is_active and key.daily_budget_usd is not None]
+    keys = [BudgetWindow(key_scope(key.id), micro_usd(usd), zone) for key, usd in keyed]
+    return tuple(dict.fromkeys([*windows, *models, *keys]))
 
 
 def binding_budgets(registry: Registry, job: Job) -> tuple[BudgetWindow, ...]:

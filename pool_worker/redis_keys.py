@@ -94,7 +94,7 @@ def group_keys(provider: str, group: str) -> str:
 
 
 def key_facts(key_id: str) -> str:
-    """Hash: priority, group and daily_limit ("" = none) of an API key, rebuilt from the vault; and learned. *Lasting*.
+    """Hash: priority, group, daily_limit, daily_budget ("" = none) of an API key, rebuilt from the vault; learned. *Lasting*.
 
     For learned see `limits/lua/said.lua`.
     """

@@ -193,6 +193,8 @@ class Key:
     """The account whose limits it shares; a key that names none is a group of its own."""
     daily_limit: int | None = None
     """In the provider's `daily_unit`; overrides its daily window of that unit."""
+    daily_budget_usd: Decimal | None = None
+    """All calls with it together."""
     last4: str = ""
     is_active: bool = True
 

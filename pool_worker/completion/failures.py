@@ -21,6 +21,7 @@ from pool_worker.completion.trail import Trail
 from pool_worker.config.mistakes import did_you_mean
 from pool_worker.errors import AuthenticationFailedError
 from pool_worker.limits.acquire import Exhausted
+from pool_worker.limits.windows import MONEY_PER_DAY
 from pool_worker.routing.route import NOT_CONFIGURED
 
 RESERVED_S = 5.0
@@ -70,7 +71,7 @@ def nobody_free(place: Exhausted, trail: Trail, *, now: datetime) -> CompletionE
 
 def is_of_money(place: Exhausted) -> bool:
     """Whether it is a budget that is spent, and no quota."""
-    return place.who.startswith(BUDGET)
+    return place.who.startswith(BUDGET) or place.reason.endswith(MONEY_PER_DAY)
 
 
 def is_only_reserved(place: Exhausted, *, now: datetime) -> bool:

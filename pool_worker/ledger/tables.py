@@ -66,6 +66,7 @@ api_keys = Table(
     Column("priority", Integer, nullable=False),
     Column("quota_group", Text, nullable=False),
     Column("daily_limit", Id),
+    Column("daily_budget_usd", Usd),
     Column("metadata", Json, nullable=False),
     Column("is_active", Boolean, nullable=False),
     _when("last_rotated", nullable=True),

@@ -15,7 +15,7 @@ from pool_worker.limits.candidates import Candidate
 from pool_worker.limits.clock import as_argument, ask_with_calendars
 from pool_worker.limits.holds import key_scope
 from pool_worker.limits.settle import settle, unused
-from pool_worker.limits.windows import GUARD_MS, LONGEST_LEASE_MS, BudgetWindow, budget_facts, calendars_of
+from pool_worker.limits.windows import GUARD_MS, LONGEST_LEASE_MS, BudgetWindow, budget_facts, calendars_of, key_budget_facts
 from pool_worker.lua import run_script
 
 
@@ -168,6 +168,8 @@ async def acquire(
         "budgets": [budget_facts(budget) for budget in budgets],
         **_ALWAYS,
     }
+    if budgets:
+        call["key_budget"] = key_budget_facts(budgets[0].timezone)
     if line is not None:
         call["line"] = asdict(line)
     counted = {window for candidate in candidates for window in candidate.counted()}

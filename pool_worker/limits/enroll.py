@@ -8,8 +8,9 @@ from redis.asyncio import Redis
 
 from pool_worker import redis_keys
 from pool_worker.limits.clock import as_argument
+from pool_worker.limits.windows import BOUNDLESS
 from pool_worker.lua import run_script
-from pool_worker.registry import Key, Provider, Registry
+from pool_worker.registry import Key, Provider, Registry, micro_usd
 
 
 def keys_for(registry: Registry, provider: Provider) -> tuple[Key, ...]:
@@ -32,15 +33,14 @@ async def enroll(redis: Redis, registry: Registry, *, now_ms: int | None = None)
         names[model.provider].add(model.name)
     return sum(
         [
-            await _enroll_provider(redis, provider, keys_for(registry, provider), names[provider.id], now_ms=now_ms)
+            await _enroll_provider(redis, registry, provider, names[provider.id], now_ms=now_ms)
             for provider in registry.providers.values()
         ]
     )
 
 
-async def _enroll_provider(
-    redis: Redis, provider: Provider, keys: tuple[Key, ...], models: set[str], *, now_ms: int | None
-) -> int:
+async def _enroll_provider(redis: Redis, registry: Registry, provider: Provider, models: set[str], *, now_ms: int | None) -> int:
+    keys = keys_for(registry, provider)
     spec = {
         "models": sorted(models),
         "keys": [
@@ -49,6 +49,7 @@ async def _enroll_provider(
                 "priority": key.priority,
                 "group": key.group,
                 "daily_limit": "" if key.daily_limit is None else key.daily_limit,
+                "daily_budget": _micro_usd_a_day(key, registry),
             }
             for key in keys
         ],
@@ -66,3 +67,10 @@ async def _enroll_provider(
             arguments=[json.dumps(spec), as_argument(now_ms)],
         )
     )
+
+
+def _micro_usd_a_day(key: Key, registry: Registry) -> int | str:
+    """What may be spent with a key in a day; "" if that is not bounded."""
+    if key.daily_budget_usd is None:
+        return ""
+    return micro_usd(key.daily_budget_usd) if registry.budget.auto_pause else BOUNDLESS

@@ -16,11 +16,17 @@ LONGEST_LEASE_MS = 3_600_000
 GUARD_MS = 500
 """How long after the acquire a request reaches the provider at the latest."""
 
+BOUNDLESS = 2**53
+"""So much nobody spends: the window only counts."""
 EVER = "ever"
 """The calendar of what is spent once and for all: it has one period."""
 END_OF_TIME_MS = 2**53
 KEEP_LASTING_MS = 35 * PERIOD_MS[Period.DAY]
 """After the first call; see `redis_keys.budget`."""
+
+MONEY_PER_DAY = "money per day"
+KEY_BUDGETS = "key:"
+"""How the scopes of the keys' budgets begin (`pool_worker.budget.key_scope`)."""
 
 _KNOWN_AT_THE_END = {Unit.TOKENS, Unit.OUTPUT_TOKENS, Unit.UNITS, Unit.USD}
 
@@ -163,9 +169,15 @@ def budget_facts(budget: BudgetWindow) -> dict[str, Any]:
         "calendar": EVER if budget.lasting else calendar_name(Period.DAY, budget.timezone),
         "late": True,
         "scope": f"budget {budget.scope}",
-        "what": "money" if budget.lasting else "money per day",
+        "what": "money" if budget.lasting else MONEY_PER_DAY,
     }
     return facts | ({"lasting": True} if budget.lasting else {})
+
+
+def key_budget_facts(timezone: str) -> dict[str, Any]:
+    """The daily budgets of keys as `lua/windows.lua` reads them: one for each, its limit is the key's own."""
+    facts = budget_facts(BudgetWindow(KEY_BUDGETS, 0, timezone))
+    return {name: value for name, value in facts.items() if name not in {"limit", "scope"}} | {"by_key": True}
 
 
 def calendars_of(

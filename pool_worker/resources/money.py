@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pool_worker.budget import EVERYBODY, agent_scope, batch_scope, model_scope
+from pool_worker.budget import EVERYBODY, agent_scope, batch_scope, key_scope, model_scope
 from pool_worker.ledger.spending import Spending, spent_of_batches, spent_since
 from pool_worker.limits.clock import redis_now_ms
 from pool_worker.limits.spent import day_began_ms, is_spending_known, raise_spent
@@ -46,5 +46,6 @@ def _budgets(today: Spending, batches: Mapping[str, Decimal], *, timezone: str) 
     of_day = {EVERYBODY: today.total}
     of_day |= {agent_scope(agent): usd for agent, usd in today.by_agent.items()}
     of_day |= {model_scope(model): usd for model, usd in today.by_model.items()}
+    of_day |= {key_scope(key): usd for key, usd in today.by_key.items()}
     spent = {BudgetWindow(scope, 0, timezone): micro_usd(usd) for scope, usd in of_day.items()}
     return spent | {BudgetWindow(batch_scope(batch), 0, lasting=True): micro_usd(usd) for batch, usd in batches.items()}

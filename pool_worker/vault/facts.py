@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 
 from pool_client.errors import ConfigurationError
 
 _PROVIDER = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _GROUP = re.compile(r"[\w.:/@+#-]{1,128}", re.ASCII)
+_MOST_USD = 1_000_000
 _LARGEST = {"index": 999_999, "priority": 1_000, "daily_limit": 10**15}
 
 
@@ -34,7 +36,7 @@ def check_index(index: int | None) -> None:
 
 
 def check_facts(facts: Mapping[str, object]) -> None:
-    """Refuse a wrong priority, daily limit or quota group.
+    """Refuse a wrong priority, daily limit, daily budget or quota group.
 
     Raises:
         ConfigurationError: naming the field and its value.
@@ -42,6 +44,10 @@ def check_facts(facts: Mapping[str, object]) -> None:
     for name in ("priority", "daily_limit"):
         if facts.get(name) is not None:
             _check_whole(name, facts[name])
+    budget = facts.get("daily_budget_usd")
+    if budget is not None and not (isinstance(budget, Decimal) and 0 <= budget <= _MOST_USD):
+        msg = f"daily_budget_usd: {budget} is no amount of USD from 0 to {_MOST_USD:,}"
+        raise ConfigurationError(msg)
     group = facts.get("quota_group")
     if group and not (isinstance(group, str) and _GROUP.fullmatch(group)):
         msg = f"quota_group: {str(group)[:80]!r} cannot be the name of a quota group; write e.g. groq-account-1"

@@ -86,7 +86,7 @@ class Shelf:
 
     def put(self, row: KeyColumns) -> KeyColumns:
         """A new key."""
-        complete = {**row, "is_active": True, "created_at": self.at, "last_rotated": None}
+        complete = {"daily_budget_usd": None, **row, "is_active": True, "created_at": self.at, "last_rotated": None}
         self.connection.execute(insert(api_keys), complete)
         self.record(Change.ADDED, row["key_id"])
         return self._remember(complete)
@@ -144,6 +144,7 @@ def as_key(row: KeyColumns) -> Key:
         priority=row["priority"],
         quota_group=row["quota_group"],
         daily_limit=row["daily_limit"],
+        daily_budget_usd=row["daily_budget_usd"],
         last4=row["last4"],
         is_active=row["is_active"],
     )

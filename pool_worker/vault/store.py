@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from sqlalchemy import Engine, insert, select, update
 
@@ -71,6 +72,7 @@ class Vault:
         priority: int | None = None,
         quota_group: str | None = None,
         daily_limit: int | None = None,
+        daily_budget_usd: Decimal | None = None,
         actor: str | None = None,
     ) -> Key:
         """Put a key into the vault, as number `index` of its provider or the next free one.
@@ -82,7 +84,7 @@ class Vault:
         """
         check_provider(provider)
         check_index(index)
-        facts = _said(priority=priority, quota_group=quota_group, daily_limit=daily_limit)
+        facts = _said(priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=daily_budget_usd)
         word = checked(secret, provider=provider)
         with self._shelf(actor) as shelf:
             known = shelf.with_fingerprint(self._sealer.fingerprint(provider, word))
@@ -163,6 +165,7 @@ class Vault:
         priority: int | None = None,
         quota_group: str | None = None,
         daily_limit: int | None = None,
+        daily_budget_usd: Decimal | None = None,
         actor: str | None = None,
     ) -> Key:
         """Change what is said of a key; None leaves a fact as it is.
@@ -170,7 +173,7 @@ class Vault:
         Raises:
             ConfigurationError: if there is no such key, or a value is wrong.
         """
-        facts = _said(priority=priority, quota_group=quota_group, daily_limit=daily_limit)
+        facts = _said(priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=daily_budget_usd)
         with self._shelf(actor) as shelf:
             return as_key(shelf.update_facts(shelf.row(key_id), facts))
 

@@ -11,7 +11,9 @@ SECRET = "gsk_0123456789abcdefWXYZ"  # noqa: S105 - a made-up one, to look for
 
 
 def test_a_key_is_added_listed_and_revoked_and_never_shown(cli: CommandLine) -> None:
-    added = cli.run("keys", "add", "groq", "--priority", "2", "--daily-limit", "500", text=SECRET + "\n")
+    added = cli.run(
+        "keys", "add", "groq", "--priority", "2", "--daily-limit", "500", "--daily-budget", "2.50", text=SECRET + "\n"
+    )
     assert added.stdout == "groq#1 is in the vault (…WXYZ)\n"
     listed = json.loads(cli.run("keys", "list", "--json").stdout)
     assert listed == [
@@ -22,6 +24,7 @@ def test_a_key_is_added_listed_and_revoked_and_never_shown(cli: CommandLine) -> 
             "priority": 2,
             "quota_group": "groq#1",
             "daily_limit": 500,
+            "daily_budget_usd": "2.5",
             "is_active": True,
         }
     ]
@@ -70,7 +73,7 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated(cli: CommandLi
         (("rotate", "groq#99"), "there is no key groq#99: groq has groq#1"),
         (("rotate", "groq#2", "2"), '"groq#2" names no key'),
         (("rotate", "groq", "2"), "groq#2 is revoked: add the new secret as a key of its own"),
-        (("set", "groq#1"), "say what to change: --priority, --quota-group or --daily-limit"),
+        (("set", "groq#1"), "say what to change: --priority, --quota-group, --daily-limit or --daily-budget"),
         (("check", "nobody"), "there is no active key of nobody"),
         (("audit", "groq#99"), "there is no key groq#99"),
     ],

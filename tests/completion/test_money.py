@@ -166,6 +166,17 @@ def test_a_model_has_a_budget_of_its_own(worker: SmallWorker) -> None:
     assert buy(worker, model=CHEAP.id).startswith("succeeded on openai-tiny")
 
 
+def test_a_key_has_a_budget_of_its_own(worker: SmallWorker) -> None:
+    (key,) = worker.pool.registry.keys_of("openai")
+    others = tuple(each for each in worker.pool.registry.keys if each.id != key.id)
+    worker.configure(keys=(*others, replace(key, daily_budget_usd=A_JOB * Decimal("1.5"))))
+    buy(worker)
+    assert buy(worker) == "parked: openai#1: money per day"
+    assert worker.run(spent_fractions(worker.pool.redis, worker.pool.registry))["key:openai#1"] > Decimal("0.6")
+    worker.configure(keys=(*others, replace(key, daily_budget_usd=A_JOB * Decimal("2.5"))))
+    assert buy(worker).startswith("succeeded")
+
+
 def test_a_batch_may_cost_so_much_and_no_more(worker: SmallWorker) -> None:
     of_batch = {"batch": "report-7", "batch_budget_usd": A_JOB * Decimal("2.5")}
     assert [buy(worker, **of_batch).split()[0] for _ in range(2)] == ["succeeded", "succeeded"]

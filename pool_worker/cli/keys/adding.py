@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from pool_worker.cli.keys.opening import GROUP_HELP, LIMIT_HELP, PRIORITY_HELP, ask_for_secret, configuration, open_vault
+from pool_worker.cli.keys.opening import (
+    GROUP_HELP,
+    LIMIT_HELP,
+    PRIORITY_HELP,
+    BudgetOption,
+    amount_usd,
+    ask_for_secret,
+    configuration,
+    open_vault,
+)
 from pool_worker.cli.keys.telling import RENEWED, tell_workers
 from pool_worker.cli.plan import ENV_FILE
 from pool_worker.cli.preparing import import_env_file
@@ -43,6 +52,7 @@ def add_command(
     priority: Annotated[int | None, typer.Option(min=1, help=PRIORITY_HELP)] = None,
     quota_group: Annotated[str | None, typer.Option(help=GROUP_HELP)] = None,
     daily_limit: Annotated[int | None, typer.Option(min=1, help=LIMIT_HELP)] = None,
+    daily_budget: BudgetOption = None,
 ) -> None:
     """Add a key. The secret is asked for, or read from stdin: `model-pool keys add groq < secret.txt`."""
     if misplaced:  # most likely the secret: it is not repeated
@@ -53,9 +63,12 @@ def add_command(
     if provider not in known:
         msg = f'"{provider}" is not a provider; {did_you_mean(provider, known)}'
         raise CommandError(msg, exit_code=2)
+    budget_usd = amount_usd(daily_budget)
     secret = ask_for_secret(provider)
     with open_vault(settings) as vault:
-        key = vault.add(provider, secret, priority=priority, quota_group=quota_group, daily_limit=daily_limit)
+        key = vault.add(
+            provider, secret, priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=budget_usd
+        )
     out.print(f"{key.id} is in the vault (…{key.last4})" if key.last4 else f"{key.id} is in the vault")
     tell_workers(settings)
 

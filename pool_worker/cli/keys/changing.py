@@ -10,8 +10,10 @@ from pool_worker.cli.keys.opening import (
     GROUP_HELP,
     LIMIT_HELP,
     PRIORITY_HELP,
+    BudgetOption,
     KeyArgument,
     NumberArgument,
+    amount_usd,
     ask_for_secret,
     key_id,
     open_vault,
@@ -42,15 +44,20 @@ def set_command(
     priority: Annotated[int | None, typer.Option(min=1, help=PRIORITY_HELP)] = None,
     quota_group: Annotated[str | None, typer.Option(help=GROUP_HELP)] = None,
     daily_limit: Annotated[int | None, typer.Option(min=1, help=LIMIT_HELP)] = None,
+    daily_budget: BudgetOption = None,
 ) -> None:
     """Change what is said of a key."""
-    if priority is None and quota_group is None and daily_limit is None:
-        msg = "say what to change: --priority, --quota-group or --daily-limit"
+    budget_usd = amount_usd(daily_budget)
+    facts = {"priority": priority, "quota_group": quota_group, "daily_limit": daily_limit, "daily_budget_usd": budget_usd}
+    if all(fact is None for fact in facts.values()):
+        msg = "say what to change: --priority, --quota-group, --daily-limit or --daily-budget"
         raise CommandError(msg, exit_code=2)
     settings = connected_settings(Settings())
     with open_vault(settings) as vault:
         was = vault.known(key_id(key, number))
-        now = vault.update(was.id, priority=priority, quota_group=quota_group, daily_limit=daily_limit)
+        now = vault.update(
+            was.id, priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=budget_usd
+        )
     if now == was:
         out.print(f"{now.id} is so already")
         return

@@ -55,16 +55,18 @@ def _facts(key: Key) -> dict[str, object]:
         "priority": key.priority,
         "quota_group": key.group,
         "daily_limit": key.daily_limit,
+        "daily_budget_usd": key.daily_budget_usd,
         "is_active": key.is_active,
     }
 
 
 def _table(found: tuple[Key, ...]) -> Table:
-    table = Table("id", "secret", "priority", "quota group", "daily limit", "", box=None, header_style="bold")
+    table = Table("id", "secret", "priority", "quota group", "daily limit", "daily USD", "", box=None, header_style="bold")
     for key in found:
         limit = "" if key.daily_limit is None else f"{key.daily_limit:,}"
-        state = "active" if key.is_active else "revoked"
-        table.add_row(key.id, f"…{key.last4}", str(key.priority), key.group, limit, state, style=None if key.is_active else "dim")
+        budget = "" if key.daily_budget_usd is None else f"{key.daily_budget_usd.normalize():f}"
+        state, style = ("active", None) if key.is_active else ("revoked", "dim")
+        table.add_row(key.id, f"…{key.last4}", str(key.priority), key.group, limit, budget, state, style=style)
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 import typer
@@ -23,6 +24,7 @@ NumberArgument = Annotated[int | None, typer.Argument(metavar="[NUMBER]", min=1,
 PRIORITY_HELP = "1 is used before 2."
 GROUP_HELP = "The account whose limits it shares."
 LIMIT_HELP = "In the provider's daily unit."
+BudgetOption = Annotated[str | None, typer.Option("--daily-budget", metavar="USD", help="What calls with it may cost a day.")]
 
 
 @contextmanager
@@ -67,3 +69,18 @@ def key_id(word: str, number: int | None) -> str:
 def ask_for_secret(of_whom: str) -> str:
     """A secret from a hidden prompt, or from stdin."""
     return str(typer.prompt(f"Key for {of_whom}", hide_input=True)) if sys.stdin.isatty() else sys.stdin.read()
+
+
+def amount_usd(text: str | None) -> Decimal | None:
+    """What `--daily-budget` says.
+
+    Raises:
+        CommandError: if it is no amount.
+    """
+    if text is None:
+        return None
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        msg = f'--daily-budget: "{text}" is no amount of USD; write e.g. 2.50'
+        raise CommandError(msg, exit_code=2) from None

@@ -6,7 +6,7 @@
 --   The others are named by the script, which picks them: pool:ready:*:* (sorted sets), pool:key:* (hash), pool:hold:* and pool:health:* (string),
 --   pool:in_flight:* (sorted set), pool:window:* (by kind), pool:budget:*:* (string). One Redis node, or one slot.
 -- ARGV[1] JSON of the call: {lease_id, job_id, ttl_ms, keep_ms, guard_ms, amounts: [[n by unit, see UNITS] by candidate],
---   served: [whether, by candidate], budgets: [window], calendars: {name: [[start, end], ..]}, facts, key_hold, key_health (prefixes), spending_known (redis key),
+--   served: [whether, by candidate], budgets: [window], key_budget: window or nil, calendars: {name: [[start, end], ..]}, facts, key_hold, key_health (prefixes), spending_known (redis key),
 --   line: {due, record, lane, priority} (see broker/line.lua), or nil: it asks whoever else waits}
 -- ARGV[2..n-1] JSON of one candidate each (see candidates.py)  ARGV[n] now_ms or ''
 -- Returns: {'lease', model id, key id, group, acquired ms, deadline ms, job id, how full in percent the fullest window of a day or
@@ -145,6 +145,7 @@ for i = 2, #ARGV - 1 do
   c.index, c.amounts = i - 2, call.amounts[i - 1]
   c.cost = c.amounts[UNITS.usd]
   c.money = money_of(c)
+  c.windows[#c.windows + 1] = #c.money > 0 and call.key_budget or nil
   c.health = KEYS[5 * i - 3]
   c.seen, c.first, c.is_whole = {}, {at = NEVER, who = '', what = ''}, true
   local look, answer = find(c, unpack(facts, 5 * i - 9, 5 * i - 5))

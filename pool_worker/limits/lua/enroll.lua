@@ -2,7 +2,8 @@
 --   their place in the order; those that wait are looked at once more, as limits may have changed.
 -- KEYS[1] enrolled models (set)  KEYS[2] enrolled keys (set)
 --   Named by the script: pool:ready:* (string, sorted sets), pool:key:* (hash), pool:group:* (set)
--- ARGV[1] JSON {models: [name], keys: [{id, priority, group, daily_limit or ''}], priorities: "1 2", ready, facts, group (prefixes)}
+-- ARGV[1] JSON {models: [name], keys: [{id, priority, group, daily_limit or '', daily_budget or ''}], priorities: "1 2", ready, facts,
+--   group (prefixes)}
 -- ARGV[2] now_ms or ''
 -- Returns: the number of keys enrolled
 -- include nobody.lua
@@ -46,7 +47,10 @@ for _, key in ipairs(spec.keys) do
   if was[1] and (was[1] ~= priority or was[2] ~= key.group) then
     take_out(key.id, was[1], was[2])
   end
-  redis.call('HSET', spec.facts .. key.id, 'priority', priority, 'group', key.group, 'daily_limit', key.daily_limit)
+  redis.call(
+    'HSET', spec.facts .. key.id, 'priority', priority, 'group', key.group, 'daily_limit', key.daily_limit,
+    'daily_budget', key.daily_budget == '' and '' or string.format('%.0f', key.daily_budget)
+  )
   redis.call('SADD', spec.group .. key.group, key.id)
   redis.call('SADD', KEYS[2], key.id)
   places[priority] = places[priority] or {}

@@ -63,7 +63,7 @@ end
 
 -- Everything about one key: {group, daily_limit, learned, priority} and what look_at_windows tells; nil if it is not enrolled.
 local function look_at(ask, c, key)
-  local facts = redis.call('HMGET', ask.call.facts .. key, 'group', 'daily_limit', 'priority', 'learned')
+  local facts = redis.call('HMGET', ask.call.facts .. key, 'group', 'daily_limit', 'priority', 'learned', 'daily_budget')
   local group = facts[1]
   if not group then
     return nil
@@ -86,7 +86,8 @@ local function look_at(ask, c, key)
     look.at, look.small_at, look.what = held_until, held_until, reason
     return look
   end
-  local memo = group .. '/' .. facts[2]
+  look.daily_budget = tonumber(facts[5] or '')
+  local memo = look.daily_budget and key or group .. '/' .. facts[2]
   if not c.seen[memo] then
     c.seen[memo] = look_at_windows(ask, c, look)
   end

@@ -8,7 +8,8 @@
 -- `w.read` is what a kind has read of the window for `free_at` and need not read again for `reserve`.
 --
 -- A window: {kind, prefix, unit, limit, period_ms, keep_ms, late, own, shared, calendar, what}, the flags only where they hold. `limit`
--- is missing where only a key's own daily limit counts; `own`: that limit overrides; `shared`: all models of the provider share it.
+-- is missing where only a key's own daily limit counts; `own`: that limit overrides; `shared`: all models of the provider share it;
+-- `by_key`: it is the daily budget of a key, and counts for that key alone.
 -- include clock.lua
 
 -- What was reserved for calls in flight is an estimate: they may take up to so many times that, without anybody else using the account.
@@ -29,10 +30,10 @@ end
 local LEARNED_FOR_MS = 86400000
 
 -- Make the window that of one account; false if it limits nothing there.
--- `account`: {group, daily_limit or nil, learned: JSON (see said.lua) or nil or false}; `time`: {now, guard_ms, calendars}
+-- `account`: {key, group, daily_limit or nil, daily_budget or nil, learned: JSON (see said.lua) or nil or false}; `time`: {now, guard_ms, calendars}
 local function bind(w, account, time)
-  w.limit_in_force = w.own and account.daily_limit or w.limit
-  local name = w.prefix .. account.group
+  w.limit_in_force = w.own and account.daily_limit or w.by_key and account.daily_budget or w.limit
+  local name = w.prefix .. (w.by_key and account.key or account.group)
   if w.name ~= name then
     w.name, w.read = name, nil
   end
