@@ -11,10 +11,11 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Engine, Label, Select, and_, case, cast, func, or_, select, update
 
+from pool_worker.alert_rules import Severity
 from pool_worker.errors import FAILOVERS, WindowSpentError
 from pool_worker.ledger.columns import utc_day
 from pool_worker.ledger.database import writing
-from pool_worker.ledger.rows import NOT_CALLS, OVER, AttemptRow, JobRow, Severity, row_from_columns
+from pool_worker.ledger.rows import NOT_CALLS, OVER, AttemptRow, JobRow, row_from_columns
 from pool_worker.ledger.tables import alerts, jobs, usage_logs
 
 TOO_MANY_REQUESTS = 429

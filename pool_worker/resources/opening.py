@@ -29,12 +29,14 @@ from pool_worker.registry import Registry
 from pool_worker.resources.secrets import read_secrets, served_providers
 from pool_worker.resources.shared import Books, Resources
 from pool_worker.rollout.orders import read_orders
-from pool_worker.rollout.presence import Presence, say_alive
+from pool_worker.rollout.presence import Presence, say_alive, say_goodbye
 from pool_worker.settings import Settings
 from pool_worker.strategies import load_strategy
 
 HEARTBEAT_S = 10.0
 LOOK_EVERY_S = 2.0
+LEAVE_WITHIN_S = 2.0
+"""If Redis is away, the worker will be missed."""
 READY_AT_ONCE = 4
 """Two keep Redis waiting (half the jobs per second); eight make a job that fails over wait twice as long behind new ones."""
 REDIS_CONNECTIONS = 64
@@ -82,6 +84,7 @@ async def open_resources(
         await resources.enroll()
         await resources.follow(await read_orders(client))
         await say_alive(client, resources.presence)
+        stack.push_async_callback(_leave, resources)
         for background in (_stay_alive(resources), _listen(resources), _keep_looking(resources)):
             await stack.enter_async_context(running_beside(background))
         yield resources
@@ -96,6 +99,12 @@ async def _stay_alive(resources: Resources) -> None:
         await asyncio.sleep(HEARTBEAT_S)
         with contextlib.suppress(redis.RedisError):
             await say_alive(resources.redis, resources.presence)
+
+
+async def _leave(resources: Resources) -> None:
+    with contextlib.suppress(redis.RedisError, TimeoutError):
+        async with asyncio.timeout(LEAVE_WITHIN_S):
+            await say_goodbye(resources.redis, resources.presence)
 
 
 async def _keep_looking(resources: Resources) -> None:

@@ -1,10 +1,18 @@
 -- Purpose: tell that what an alert was about is over; nothing if that alert was not told (or its time of being told has ended).
 -- KEYS[1]  told    pool:alert:told:{cause}, string
 -- KEYS[2]  outbox  pool:outbox, stream
--- ARGV[1…3] kind, id, data of the row
+-- KEYS[3]  due     pool:alerts:due, stream
+-- KEYS[4]  open    pool:alerts:open, sorted set
+-- ARGV[1]  cause
+-- ARGV[2]  keep    entries of `due` that are kept, about
+-- ARGV[3…5] kind, id, data of the row
 -- Returns: 1 if it is over now, 0 if there was nothing to end
-if redis.call('DEL', KEYS[1]) == 0 then
+local begun = redis.call('GET', KEYS[1])
+if not begun then
   return 0
 end
-redis.call('XADD', KEYS[2], '*', 'kind', ARGV[1], 'id', ARGV[2], 'data', ARGV[3])
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('XADD', KEYS[2], '*', 'kind', ARGV[3], 'id', ARGV[4], 'data', ARGV[5])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[2], '*', 'kind', ARGV[3], 'id', ARGV[4], 'data', ARGV[5], 'begun', begun)
 return 1
