@@ -89,7 +89,7 @@ class SmallWorker:
         self.simulator.reset()
         self.reset_pool()
         with writing(self.pool.books.engine) as connection:
-            for table in (tables.usage_logs, tables.jobs, tables.alerts, tables.daily_usage_summary):
+            for table in (tables.usage_logs, tables.jobs, tables.alerts, tables.alert_deliveries, tables.daily_usage_summary):
                 connection.execute(table.delete())
         self.run(self.pool.enroll())
 

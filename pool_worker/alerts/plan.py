@@ -163,10 +163,10 @@ def _messages(
         for alert in all_of_target
         if _has_come(alert, target) and alert.progress[target.name].at > since
     ]
-    had_digest = Stage.IN_DIGEST in lately
-    if not had_digest and lately.count(Stage.SENT) + len(ready) <= rules.digest.more_than:
+    room = -1 if Stage.IN_DIGEST in lately else rules.digest.more_than - lately.count(Stage.SENT)
+    if len(ready) <= room:
         yield from (Message(target, (alert,)) for alert in ready)
-    elif ready and not had_digest:
+    elif ready and room >= 0:
         yield Message(target, tuple(ready))
 
 
