@@ -186,6 +186,13 @@ def acknowledge(engine: Engine, alert_id: int, *, at: datetime) -> bool:
         return connection.execute(change).rowcount == 1
 
 
+def acknowledge_all(engine: Engine, *, at: datetime) -> int:
+    """The same of every alert that nobody has seen yet; returns how many."""
+    change = update(alerts).where(alerts.c.acknowledged.is_(False)).values(acknowledged=True, acknowledged_at=at)
+    with writing(engine) as connection:
+        return connection.execute(change).rowcount
+
+
 def _calls(by: By, *, since: datetime, until: datetime | None, model: str | None = None, agent: str | None = None) -> Select[Any]:
     """The calls asked for, each with its group."""
     log = usage_logs.c
