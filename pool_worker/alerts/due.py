@@ -1,7 +1,7 @@
 """Alerts that are to be sent, in Redis: reading them, claiming some for this worker, noting what became of them.
 
-Fields of the hash of progress are `<entry> <target>`, their values `<stage> <tries> <at, ms>`; of `<entry> *` only the time
-counts: since when nobody is left to send the entry to.
+Fields of the hash of progress are `<entry> <target>`, their values `<stage> <tries> <at, ms>`; of an entry without a target only
+the time counts: since when nobody is left to send the entry to.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pool_worker.alerts.plan import DueAlert, Progress, Stage
 from pool_worker.ledger.rows import AlertRow, DeliveryRow, MalformedRowError, row_from_fields
 from pool_worker.lua import run_script
 
-EVERYBODY = "*"
-"""In place of a target's name."""
+EVERYBODY = ""
+"""In place of a target's name, which is never empty."""
 
 logger = logging.getLogger(__name__)
 

@@ -13,13 +13,15 @@ from pool_worker.alert_rules import AlertTarget, Severity
 
 TIMEOUT_S = 30.0
 """Apprise's own are shorter, so that only who answers drop by drop meets this one."""
-SHORTEST_SECRET = 5
+SHORTEST_SECRET = 4
 """Shorter parts of an address are words such as `api`."""
 KEPT = 300
 """Characters of a reason."""
 
 _NOTIFY_TYPES = {"info": "info", "warning": "warning", "critical": "failure"}
 _APPRISE = logging.getLogger("apprise")
+_CAUSE = "Exception: "
+"""What Apprise caught it says for debugging only."""
 _CHATTY = ("urllib3", "requests")
 
 
@@ -41,9 +43,9 @@ def send_beside(target: AlertTarget, *, title: str, body: str, severity: Severit
 
 def send(target: AlertTarget, *, title: str, body: str, severity: Severity) -> str:
     """Send a message; "" if it was taken, else the reason why not."""
+    _keep_quiet()
     import apprise  # noqa: PLC0415 - takes a second with all its services, and most processes tell nobody
 
-    _keep_quiet()
     with _Reasons() as reasons:
         service: Any = apprise.Apprise.instantiate(target.url)
         if service is None:
@@ -68,9 +70,9 @@ def without_secrets(text: str, url: str) -> str:
 
 
 def _keep_quiet() -> None:
-    """What these write of a call has the tokens of its address in it."""
+    """What these write of a call has the tokens of its address in it: Apprise is heard by `_Reasons` alone."""
     _APPRISE.propagate = False
-    _APPRISE.setLevel(logging.WARNING)
+    _APPRISE.setLevel(logging.DEBUG)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -84,9 +86,10 @@ class _Reasons(logging.Handler):
         self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep what is said in our thread."""
-        if record.thread == self._thread:
-            self.said.append(record.getMessage())
+        """Keep what is said in our thread of why it was not taken."""
+        text = record.getMessage()
+        if record.thread == self._thread and (record.levelno >= logging.WARNING or _CAUSE in text):
+            self.said.append(text)
 
     def __enter__(self) -> Self:
         _APPRISE.addHandler(self)
