@@ -23,6 +23,7 @@ _APPRISE = logging.getLogger("apprise")
 _CAUSE = "Exception: "
 """What Apprise caught it says for debugging only."""
 _CHATTY = ("urllib3", "requests")
+"""What these write of a call for debugging has the tokens of its address in it."""
 
 
 def send_beside(target: AlertTarget, *, title: str, body: str, severity: Severity) -> Future[str]:
@@ -43,10 +44,11 @@ def send_beside(target: AlertTarget, *, title: str, body: str, severity: Severit
 
 def send(target: AlertTarget, *, title: str, body: str, severity: Severity) -> str:
     """Send a message; "" if it was taken, else the reason why not."""
-    _keep_quiet()
-    import apprise  # noqa: PLC0415 - takes a second with all its services, and most processes tell nobody
-
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     with _Reasons() as reasons:
+        import apprise  # noqa: PLC0415 - takes a second with all its services, and most processes tell nobody
+
         service: Any = apprise.Apprise.instantiate(target.url)
         if service is None:
             return "Apprise does not know this kind of address, or a part of it is missing"
@@ -69,31 +71,27 @@ def without_secrets(text: str, url: str) -> str:
     return " ".join(text.split())[:KEPT]
 
 
-def _keep_quiet() -> None:
-    """What these write of a call has the tokens of its address in it: Apprise is heard by `_Reasons` alone."""
-    _APPRISE.propagate = False
-    _APPRISE.setLevel(logging.DEBUG)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-class _Reasons(logging.Handler):
-    """What Apprise says of one message: it answers only whether it was taken."""
+class _Reasons(logging.Filter):
+    """What Apprise says of one message, for it answers only whether it was taken. Nobody else hears it: it has tokens in it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.said: list[str] = []
         self._thread = threading.get_ident()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep what is said in our thread of why it was not taken."""
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep what is said in our thread of why it was not taken; what another says is for another."""
+        if record.thread != self._thread:
+            return True
         text = record.getMessage()
-        if record.thread == self._thread and (record.levelno >= logging.WARNING or _CAUSE in text):
+        if record.levelno >= logging.WARNING or _CAUSE in text:
             self.said.append(text)
+        return False
 
     def __enter__(self) -> Self:
-        _APPRISE.addHandler(self)
+        _APPRISE.setLevel(logging.DEBUG)
+        _APPRISE.addFilter(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _APPRISE.removeHandler(self)
+        _APPRISE.removeFilter(self)
