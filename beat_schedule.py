@@ -10,6 +10,7 @@ CADENCE_S: dict[str, float] = {
     "pool.probe_health": 30,  # what traffic does not tell
     "pool.check_budgets": 30,  # alerts at 80 % and 100 %
     "pool.check_failovers": 60,  # storms: many failed calls on one model
+    "pool.check_recoveries": 60,  # who was refused, and is answered again
     "pool.check_dead_letters": 30,  # a person has to decide about them
     "pool.check_quotas": 30,  # warnings at 75 % and 90 %, and the roll-over of days
     "pool.publish_stats": 15,  # Pool.get_all_stats, Pool.get_health_status

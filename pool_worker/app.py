@@ -17,6 +17,7 @@ from celery.signals import after_setup_logger, celeryd_after_setup, celeryd_init
 from pool_worker.broker.returning import bringing_back
 from pool_worker.celery_settings import POOL, celery_settings
 from pool_worker.config import load_registry
+from pool_worker.maintenance.watchdog import keeping_watch
 from pool_worker.resources import Resources, open_resources
 from pool_worker.settings import Settings
 
@@ -39,7 +40,7 @@ class PoolApp(Celery):
         """Open what the tasks share, on the worker's loop."""
         served = frozenset(self.amqp.queues.consume_from)
         opened = open_resources(self.pool_settings, self.registry, served_queues=served, worker=self.worker_name)
-        async with opened as self.resources, bringing_back(self.resources.jobs):
+        async with opened as self.resources, bringing_back(self.resources.jobs), keeping_watch(self.resources):
             yield
 
 

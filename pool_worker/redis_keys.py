@@ -215,8 +215,25 @@ PRUNING_TTL_MS = 3_600_000
 
 
 def alert_told(cause: str) -> str:
-    """String: this cause was told ("1"), and that it is over ("over"). TTL: for as long as it is not to be told again."""
+    """String: the severity with which this cause was told, or `ALERT_OVER`. TTL: for as long as it is not to be told again."""
     return f"pool:alert:told:{cause}"
+
+
+ALERT_OVER = "over"
+"""What was told is over, and yet is not told again for a while."""
+
+
+ALERTS_OPEN = "pool:alerts:open"
+"""Sorted set: cause that was told and is not over → when, ms. *Lasting*: whoever asks takes out those that are told no more."""
+
+ALERTS_DUE = "pool:alerts:due"
+"""Stream: alerts that are to be sent, and those of the last hour. *Lasting*: the newest ~5,000 (see `alerts/lua`)."""
+
+ALERTS_PROGRESS = "pool:alerts:progress"
+"""Hash: "entry target" → how far its delivery is (see `pool_worker.alerts.due`). *Lasting*: goes with the entry."""
+
+ALERTS_LOOKED = "pool:alerts:looked"
+"""String "1": a worker is delivering alerts just now. TTL: until the next is to look."""
 
 
 # --- who runs ----------------------------------------------------------------------------------------------------------------
@@ -231,6 +248,9 @@ def worker(name: str) -> str:
     """
     return f"pool:worker:{name}"
 
+
+WORKERS = "pool:workers"
+"""Hash: Celery name → JSON of a worker that has come and not yet left in order. *Lasting*: a lost one is in it for a day."""
 
 DISABLED_MODELS = "pool:models:disabled"
 """Hash: model id → why a person disabled it ("" = no reason given). *Lasting*: until a person enables it."""

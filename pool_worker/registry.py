@@ -15,6 +15,7 @@ from typing import Any
 
 from pool_client.job import OnExhausted, Priority, Tier, Usage
 from pool_client.queues import provider_queue
+from pool_worker.alert_rules import AlertRules
 
 MILLION = Decimal(1_000_000)
 
@@ -275,16 +276,6 @@ class WarningRules:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertRules:
-    """Who is told, and how often."""
-
-    targets: tuple[str, ...] = field(default=(), repr=False)
-    """Apprise URLs; they hold tokens and are shown nowhere."""
-    repeat_after_s: int = 3600
-    """The same alert is not sent again before."""
-
-
-@dataclass(frozen=True, slots=True)
 class Retention:
     """How long the ledger keeps rows, in days."""
 
@@ -306,7 +297,7 @@ class PoolRules:
     """How the candidates of a job are ordered: see `pool_worker.strategies`."""
     hedging: HedgingRules = HedgingRules()
     warnings: WarningRules = WarningRules()
-    alerts: AlertRules = AlertRules()
+    alerts: AlertRules = field(default_factory=AlertRules)
     retention: Retention = Retention()
 
 

@@ -13,7 +13,18 @@ from pool_worker.broker.claims import claims
 from pool_worker.broker.delivery import current_delivery, departures
 from pool_worker.completion import complete as complete_job
 from pool_worker.completion import end_lapsed
-from pool_worker.maintenance import books, degradation, figures, metrics, probes, pruning, quotas, storms, watch
+from pool_worker.maintenance import (
+    books,
+    degradation,
+    figures,
+    metrics,
+    probes,
+    pruning,
+    quotas,
+    recoveries,
+    storms,
+    watch,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +109,12 @@ async def check_dead_letters() -> str:
 async def check_failovers() -> str:
     """Warn of models on which many calls fail."""
     return f"{await storms.check_failovers(app.resources)} models"
+
+
+@app.task(name="pool.check_recoveries", send_events=False)
+async def check_recoveries() -> str:
+    """Tell of whoever was refused and is answered again."""
+    return f"{await recoveries.check_recoveries(app.resources)} are over"
 
 
 @app.task(name="pool.publish_stats", send_events=False)

@@ -25,7 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: what tests start would ignore Ctrl-C as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["simulator_fixture", "system_fixture", "worker_fixture"]
+pytest_plugins = ["receiver_fixture", "simulator_fixture", "system_fixture", "worker_fixture"]
 
 
 @pytest.fixture(scope="session")

@@ -93,6 +93,7 @@ class SmallWorker:
                 tables.usage_logs,
                 tables.jobs,
                 tables.alerts,
+                tables.alert_deliveries,
                 tables.daily_usage_summary,
                 tables.agent_events,
                 tables.system_metrics,

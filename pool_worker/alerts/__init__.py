@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pool_worker.alerts.matter import Matter
-from pool_worker.alerts.telling import resolve, tell, tell_sync
+from pool_worker.alerts.telling import open_causes, resolve, tell, tell_sync
 from pool_worker.alerts.told import told
 
-__all__ = ["Matter", "resolve", "tell", "tell_sync", "told"]
+__all__ = ["Matter", "open_causes", "resolve", "tell", "tell_sync", "told"]

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from redis.asyncio import Redis
 
+from pool_worker.alert_rules import Severity
 from pool_worker.alerts.telling import DAY_S, resolve, tell
-from pool_worker.ledger.rows import Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 import redis
 import redis.asyncio
 
 from pool_worker import redis_keys
-from pool_worker.ledger.rows import OVER, AlertRow, Severity, storable
-from pool_worker.lua import read_script
+from pool_worker.alert_rules import Severity
+from pool_worker.ledger.rows import OVER, AlertRow, storable
+from pool_worker.lua import read_script, run_script
 
 DAY_S = 24 * 3600.0
 LEVELS: Mapping[Severity, int] = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.CRITICAL}
+KEEP_DUE = 5000
+"""So many alerts may wait to be sent, about; older ones are then only in the log and in the ledger."""
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +84,22 @@ async def resolve(
         Whether it is over now.
     """
     row = alert_row(severity=OVER, source=source, title=title, message=message, cause=cause, at=now)
-    names = (redis_keys.alert_told(cause), redis_keys.OUTBOX)
+    names, how = _names(cause), "quiet" if quiet else ""
     script = read_script(__package__, "resolve")
-    over = await client.eval(script, len(names), *names, *row.to_entry(), "quiet" if quiet else "")
+    over = await client.eval(script, len(names), *names, cause, str(KEEP_DUE), how, *row.to_entry())
     return _log(row, told=over == 1)
+
+
+async def open_causes(client: redis.asyncio.Redis, prefix: str) -> dict[str, datetime]:
+    """The causes that begin so, of which people know and that are not over → when they were told. One command.
+
+    Raises:
+        redis.RedisError: if Redis cannot be reached or refuses.
+    """
+    arguments = [redis_keys.alert_told("")]
+    found = await run_script(client, __package__, "open", keys=[redis_keys.ALERTS_OPEN], arguments=arguments)
+    told = zip(found[::2], found[1::2], strict=True)
+    return {cause: datetime.fromtimestamp(float(ms) / 1000, UTC) for cause, ms in told if cause.startswith(prefix)}
 
 
 def alert_row(*, severity: Severity, source: str, title: str, message: str, cause: str, at: datetime) -> AlertRow:
@@ -100,9 +116,14 @@ def alert_row(*, severity: Severity, source: str, title: str, message: str, caus
     )
 
 
-def _call(row: AlertRow, ttl_s: float) -> tuple[str, int, str, str, int, str, str, str]:
-    told, ttl_ms = redis_keys.alert_told(row.cause), max(1, round(ttl_s * 1000))
-    return read_script(__package__, "tell"), 2, told, redis_keys.OUTBOX, ttl_ms, *row.to_entry()
+def _names(cause: str) -> tuple[str, ...]:
+    return redis_keys.alert_told(cause), redis_keys.OUTBOX, redis_keys.ALERTS_DUE, redis_keys.ALERTS_OPEN
+
+
+def _call(row: AlertRow, ttl_s: float) -> tuple[Any, ...]:
+    names, ttl_ms, at_ms = _names(row.cause), max(1, round(ttl_s * 1000)), round(row.created_at.timestamp() * 1000)
+    facts = (row.cause, row.severity, ttl_ms, at_ms, KEEP_DUE)
+    return read_script(__package__, "tell"), len(names), *names, *facts, *row.to_entry()
 
 
 def _log(row: AlertRow, *, told: bool) -> bool:

@@ -18,4 +18,4 @@ async def told(client: redis.asyncio.Redis, causes: Iterable[str]) -> set[str]:
     """
     asked = list(causes)
     values = await read_many(client, [redis_keys.alert_told(cause) for cause in asked])
-    return {cause for cause, value in zip(asked, values, strict=True) if value}
+    return {cause for cause, value in zip(asked, values, strict=True) if value not in {None, redis_keys.ALERT_OVER}}

@@ -22,7 +22,7 @@ COMMANDS = {
     "capacity": ("pool_worker.cli.capacity:capacity", "Show what the pool can do per minute and day, and what is left."),
     "usage": ("pool_worker.cli.usage:usage", "Show calls, tokens, latencies and costs from the ledger."),
     "costs": ("pool_worker.cli.costs:costs", "Show what was spent, the dearest first, and what today will have cost."),
-    "alerts": ("pool_worker.cli.alerts:app", "List alerts, acknowledge one."),
+    "alerts": ("pool_worker.cli.alerts:app", "List alerts, acknowledge them, try whether they reach people."),
     "dead": ("pool_worker.cli.dead:app", "List messages that could not be worked on, retry or drop them."),
     "models": ("pool_worker.cli.models:app", "List the models, try, disable and enable one, reload the configuration."),
     "worker": ("pool_worker.cli.parts:worker", "Run one worker, in the foreground."),

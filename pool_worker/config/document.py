@@ -45,6 +45,11 @@ class Value:
         return bool(self.node.tag == _NULL)
 
     @property
+    def is_mapping(self) -> bool:
+        """Whether names and values stand here."""
+        return isinstance(self.node, yaml.MappingNode)
+
+    @property
     def place(self) -> str:
         """For mentioning it elsewhere: `models.free_tier[0] (line 5)`."""
         return f"{self.path} (line {self.line})"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pool_worker.settings import nearest_variable
 
 KEY_SETTINGS = ("PRIORITY", "DAILY_LIMIT", "QUOTA_GROUP")
-_OTHERS = ("ENCRYPTION_KEY", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "ALERT_EMAIL")
+_OTHERS = ("ENCRYPTION_KEY", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "ALERT_EMAIL", "ALERT_SMTP_URL")
 _NUMBER = re.compile(r"\d{1,6}")
 _APP = re.compile(r"_APP_", re.IGNORECASE)
 """`GITHUB_APP_KEY` is a thing of its own, not a slip."""

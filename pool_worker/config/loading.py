@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pool_worker.config import models, profiles, rules
 from pool_worker.config.agents import read_agents
 from pool_worker.config.document import Document, Fields, nothing, read_document
+from pool_worker.config.env_alerts import with_environment
 from pool_worker.config.env_file import read_assignments
 from pool_worker.config.mistakes import ConfigError, Mistake, did_you_mean, shown_path
 from pool_worker.config.profiles import Profile, read_profile
@@ -77,7 +79,7 @@ def load_registry(
         task_capabilities=pool.task_capabilities,
         budget=found.budget,
         failover=found.failover,
-        rules=pool.rules,
+        rules=replace(pool.rules, alerts=with_environment(pool.rules.alerts, environ)),
     )
 
 

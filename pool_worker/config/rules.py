@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from importlib.metadata import entry_points
 
+from pool_worker.config import alerts
 from pool_worker.config.document import Fields, Value
 from pool_worker.config.mistakes import did_you_mean
 from pool_worker.config.scalars import NAME, decimal, flag, names, text, timezone, whole
@@ -14,7 +15,6 @@ from pool_worker.registry import (
     PRIORITY,
     STRATEGIES_GROUP,
     SUITABILITY,
-    AlertRules,
     CacheRules,
     HedgingRules,
     PoolRules,
@@ -43,7 +43,7 @@ def read_pool_file(fields: Fields) -> PoolFile:
         cache=_cache(fields.section("cache", ("enabled", "ttl_s", "max_entries"))),
         hedging=_hedging(fields.section("hedging", ("enabled", "max_share"))),
         warnings=_warnings(fields.section("warnings", ("quota_thresholds", "failovers_per_hour"))),
-        alerts=_alerts(fields.section("alerts", ("targets", "repeat_after_s"))),
+        alerts=alerts.read_alert_rules(fields.section("alerts", alerts.SECTIONS)),
         retention=_retention(fields.section("retention", tuple(asdict(Retention())))),
     )
     return PoolFile(rules, _task_capabilities(fields["task_capabilities"]))
@@ -100,20 +100,6 @@ def _warnings(fields: Fields | None) -> WarningRules:
         quota_thresholds=tuple(sorted({share for share in shares if share is not None})),
         failovers_per_hour=whole(fields["failovers_per_hour"], usual.failovers_per_hour, least=0, example=3),
     )
-
-
-def _alerts(fields: Fields | None) -> AlertRules:
-    usual = AlertRules()
-    if fields is None:
-        return usual
-    listed = fields["targets"]
-    targets = []
-    for each in listed.items() if listed else ():
-        url = text(each, "")
-        if "://" not in url:
-            each.wrong("is not an Apprise address", "write e.g. mailto://user@example.com", secret=True)
-        targets.append(url)
-    return AlertRules(tuple(targets), whole(fields["repeat_after_s"], usual.repeat_after_s, least=0, example=3600))
 
 
 def _retention(fields: Fields | None) -> Retention:

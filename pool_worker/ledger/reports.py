@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Engine, Label, Select, case, cast, func, or_, select, update
 
+from pool_worker.alert_rules import Severity
 from pool_worker.errors import FAILOVERS, WindowSpentError
 from pool_worker.ledger.calls import COLUMNS, EVERYTHING, By, Only, calls, latency_percentile, ranked
 from pool_worker.ledger.database import writing
-from pool_worker.ledger.rows import OVER, AttemptRow, JobRow, Severity, row_from_columns
+from pool_worker.ledger.rows import OVER, AttemptRow, JobRow, row_from_columns
 from pool_worker.ledger.tables import alerts, jobs, usage_logs
 
 TOO_MANY_REQUESTS = 429
@@ -187,6 +188,13 @@ def acknowledge(engine: Engine, alert_id: int, *, at: datetime) -> bool:
     change = update(alerts).where(alerts.c.id == alert_id).values(acknowledged=True, acknowledged_at=first)
     with writing(engine) as connection:
         return connection.execute(change).rowcount == 1
+
+
+def acknowledge_all(engine: Engine, *, at: datetime) -> int:
+    """The same of every alert that nobody has seen yet; returns how many."""
+    change = update(alerts).where(alerts.c.acknowledged.is_(False)).values(acknowledged=True, acknowledged_at=at)
+    with writing(engine) as connection:
+        return connection.execute(change).rowcount
 
 
 def _usage_of(found: Select[Any]) -> Select[Any]:

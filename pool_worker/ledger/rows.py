@@ -1,8 +1,8 @@
-"""What travels to the ledger: one frozen row per attempt, job, alert and event, and its form in the outbox stream.
+"""What travels to the ledger: one frozen row per attempt, job, alert, delivery and event, and its form in the outbox stream.
 
-An entry of the stream has three fields: `kind` (attempt, job, alert, event), `id` (what makes a second delivery the same row)
-and `data` (JSON; money as strings, times in ISO 8601 with an offset). Fields of `data` that a reader does not know are ignored:
-a worker of the next release may already send more.
+An entry of the stream has three fields: `kind` (attempt, job, alert, delivery, event), `id` (what makes a second delivery the
+same row) and `data` (JSON; money as strings, times in ISO 8601 with an offset). Fields of `data` that a reader does not know are
+ignored: a worker of the next release may already send more.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from pool_client.errors import JobCancelledError
 from pool_client.job import Attempt, Failure, Job, JobState, Priority, Result, Step, Tier
+from pool_worker.alert_rules import Severity
 from pool_worker.ledger.columns import MAX_USD
 
 NOT_CALLS = (Step.MOVED.value, Step.PAUSED.value)
@@ -33,7 +34,6 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 Small = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Amount = Annotated[Decimal, Field(ge=0, le=MAX_USD)]
-Severity = Literal["info", "warning", "critical"]
 OVER: Severity = "info"
 """An alert of this severity says that what the earlier ones of its cause told of is over."""
 
@@ -151,6 +151,28 @@ class AlertRow(_Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow(_Row):
+    """An alert that was sent to one target, or was to be (table `alert_deliveries`)."""
+
+    kind: ClassVar = "delivery"
+    id_column: ClassVar = "delivery_id"
+
+    delivery_id: str
+    alert_id: str
+    target: str
+    """As it may be shown: no token, no password."""
+    attempt: Small
+    """Counted from 1."""
+    at: AwareDatetime
+    ok: bool
+    error: str | None = None
+    is_last: bool = False
+    """Whether it failed, and is not tried again."""
+    in_digest: bool = False
+    """Whether it came in one message with others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow(_Row):
     """Something that happened to an agent (table `agent_events`)."""
 
@@ -164,8 +186,8 @@ class EventRow(_Row):
     event_data: dict[str, Any] = field(default_factory=dict)
 
 
-Row = AttemptRow | JobRow | AlertRow | EventRow
-RowT = TypeVar("RowT", AttemptRow, JobRow, AlertRow, EventRow)
+Row = AttemptRow | JobRow | AlertRow | DeliveryRow | EventRow
+RowT = TypeVar("RowT", AttemptRow, JobRow, AlertRow, DeliveryRow, EventRow)
 
 
 def attempt_row(job: Job, attempt: Attempt) -> AttemptRow:
@@ -232,7 +254,8 @@ def storable(text: str) -> str:
     return text[:MAX_TEXT].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-_ADAPTERS: dict[str, TypeAdapter[Any]] = {row.kind: TypeAdapter(row) for row in (AttemptRow, JobRow, AlertRow, EventRow)}
+_KINDS = (AttemptRow, JobRow, AlertRow, DeliveryRow, EventRow)
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {row.kind: TypeAdapter(row) for row in _KINDS}
 
 
 def row_from_fields(entry: Mapping[str, str]) -> Row:

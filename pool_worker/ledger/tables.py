@@ -1,8 +1,9 @@
 """The tables of the ledger.
 
 Names and columns that the platform's reports read are fixed (models, api_keys, usage_logs, daily_usage_summary, alerts,
-system_metrics, agent_events, task_executions); jobs and key_audit are ours. No foreign keys: a row about a model or key that was
-removed meanwhile is still a true row. A change here needs a migration; a test compares the two.
+system_metrics, agent_events, task_executions); jobs, alert_deliveries and key_audit are ours. No foreign
+keys: a row about a model or key that was removed meanwhile is still a true row. A change here needs a migration; a test compares
+the two.
 """
 
 from __future__ import annotations
@@ -183,6 +184,22 @@ alerts = Table(
     _when("acknowledged_at", nullable=True),
     _when(),
     Index(None, "created_at"),
+)
+
+alert_deliveries = Table(
+    "alert_deliveries",
+    metadata,
+    _id(),
+    Column("delivery_id", Text, nullable=False, unique=True),
+    Column("alert_id", Text, nullable=False, index=True),
+    Column("target", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    _when("at"),
+    Column("ok", Boolean, nullable=False),
+    Column("error", Text),
+    Column("is_last", Boolean, nullable=False),
+    Column("in_digest", Boolean, nullable=False),
+    Index(None, "at"),
 )
 
 system_metrics = Table(

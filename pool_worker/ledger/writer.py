@@ -21,7 +21,7 @@ from pool_worker import redis_keys
 from pool_worker.errors import AbandonedError
 from pool_worker.ledger import tables
 from pool_worker.ledger.database import writing
-from pool_worker.ledger.rows import AlertRow, AttemptRow, EventRow, JobRow, MalformedRowError, Row, row_from_fields
+from pool_worker.ledger.rows import AlertRow, AttemptRow, DeliveryRow, EventRow, JobRow, MalformedRowError, Row, row_from_fields
 from pool_worker.ledger.upsert import Insert, insert_into, replaced
 from pool_worker.lua import read_script
 
@@ -33,6 +33,7 @@ _TABLES: dict[type[Row], Table] = {
     AttemptRow: tables.usage_logs,
     JobRow: tables.jobs,
     AlertRow: tables.alerts,
+    DeliveryRow: tables.alert_deliveries,
     EventRow: tables.agent_events,
 }
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from pool_worker.alerts import Matter, tell, told
+from pool_worker.alerts import Matter, open_causes, resolve, tell, told
 from pool_worker.limits.usage import KeyWindowUse, usage_now
 from pool_worker.registry import ALL_MODELS, Period, window_name
 from pool_worker.resources import Resources
 
 SOURCE = "quota"
+LOWER = f"{SOURCE}:lower:"
 LISTED = 10
 """So many keys are named in one alert."""
 LOWER_TOLD_FOR_S = 2 * 24 * 3600.0
@@ -51,13 +52,30 @@ async def check_quotas(pool: Resources) -> int:
     await _tell_of_limits(uses, pool)
     thresholds = pool.registry.rules.warnings.quota_thresholds
     spendings: dict[_Spending, list[KeyWindowUse]] = {}
+    last = set()
     for use in uses:
         if use.per in _LONG and use.limit and (reached := _reached(use, thresholds)):
             spending = _Spending(use.provider, use.model, _what(use), reached, _resets_at([use]).date())
             spendings.setdefault(spending, []).append(use)
+            last |= {replace(spending, threshold=threshold).cause for threshold in thresholds if threshold <= reached}
+    await _tell_of_resets(last, pool)
     for spending, keys in spendings.items():
         await _warn(spending, keys, pool)
     return sum(map(len, spendings.values()))
+
+
+async def _tell_of_resets(last: Collection[str], pool: Resources) -> None:
+    """Tell of each use that was warned of and whose period is over; `last` are the causes of those that last."""
+    now = pool.now()
+    for cause in await open_causes(pool.redis, f"{SOURCE}:"):
+        provider, _, rest = cause.removeprefix(f"{SOURCE}:").partition(":")
+        if cause in last or cause.startswith(LOWER):
+            continue
+        model, what, threshold, resets_on = rest.rsplit(":", 3)
+        if now.date() >= date.fromisoformat(resets_on):
+            title = f"{provider} has its {what} again{_on(model)}"
+            message = f"the period in which {Decimal(threshold):.0%} were used is over"
+            await resolve(pool.redis, source=SOURCE, title=title, message=message, cause=cause, now=now)
 
 
 async def _warn(spending: _Spending, uses: Sequence[KeyWindowUse], pool: Resources) -> None:
@@ -98,7 +116,7 @@ async def _tell_of_limits(uses: Sequence[KeyWindowUse], pool: Resources) -> None
 
 def _lower_limit(use: KeyWindowUse) -> Matter:
     return Matter(
-        cause=f"{SOURCE}:lower:{use.key_id}:{use.model}:{_what(use)}",
+        cause=f"{LOWER}{use.key_id}:{use.model}:{_what(use)}",
         source=SOURCE,
         severity="warning",
         title=f"{use.key_id} has {use.limit:,} {_what(use)}, not {use.configured:,}",

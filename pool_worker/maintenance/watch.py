@@ -7,25 +7,36 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pool_worker import redis_keys
-from pool_worker.alerts import Matter, tell
+from pool_worker.alerts import Matter, open_causes, resolve, tell
 from pool_worker.budget import agent_of, all_budgets
 from pool_worker.ledger.rows import EventRow
 from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.resources import Resources
 
+BUDGET = "budget"
+CLEARLY_LESS = Decimal("0.05")
+"""What jobs under way have reserved comes and goes."""
+
 
 async def check_budgets(pool: Resources) -> int:
-    """Tell of budgets that are nearly or wholly spent; returns how many are."""
+    """Tell of budgets that are nearly or wholly spent, and of those that no longer are; returns how many are."""
     budgets = [budget for budget in all_budgets(pool.registry) if budget.limit_micro_usd]
     thresholds = (pool.registry.budget.alert_threshold, Decimal(1))
-    near = 0
-    for budget, spent in zip(budgets, await spent_now(pool.redis, budgets), strict=True):
-        reached = [threshold for threshold in thresholds if spent >= threshold * budget.limit_micro_usd]
-        near += bool(reached)
-        for threshold in reached:
-            await _tell_of_budget(pool, budget, spent=spent, threshold=threshold)
-    return near
+    spent = dict(zip(budgets, await spent_now(pool.redis, budgets), strict=True))
+    near = {
+        _cause(budget, threshold, pool): (budget, threshold)
+        for budget in budgets
+        for threshold in thresholds
+        if spent[budget] >= (threshold - CLEARLY_LESS) * budget.limit_micro_usd
+    }
+    for cause in await open_causes(pool.redis, f"{BUDGET}:"):
+        if cause not in near:
+            await _tell_of_room(cause, pool)
+    reached = [it for it in near.values() if spent[it[0]] >= it[1] * it[0].limit_micro_usd]
+    for budget, threshold in reached:
+        await _tell_of_budget(pool, budget, spent=spent[budget], threshold=threshold)
+    return len({budget for budget, _ in reached})
 
 
 async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, threshold: Decimal) -> None:
@@ -35,11 +46,11 @@ async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, 
     told = await tell(
         pool.redis,
         severity="critical" if used_up else "warning",
-        source="budget",
+        source=BUDGET,
         title=f"{threshold:.0%} of today's budget ({budget.scope}) are spent",
         message=f"{spent / 1e6:.2f} of {budget.limit_micro_usd / 1e6:.2f} USD"
         + ("; paid models are paused until tomorrow" if pauses else ""),
-        cause=f"budget:{budget.scope}:{threshold}:{day}",
+        cause=_cause(budget, threshold, pool),
         now=now,
     )
     if told and (agent := agent_of(budget.scope)) is not None:
@@ -52,6 +63,23 @@ async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, 
         )
         entry: dict[Any, Any] = {**event.to_fields()}
         await pool.redis.xadd(redis_keys.OUTBOX, entry)
+
+
+async def _tell_of_room(cause: str, pool: Resources) -> None:
+    _, _, rest = cause.partition(":")
+    scope, threshold, day = rest.rsplit(":", 2)
+    await resolve(
+        pool.redis,
+        source=BUDGET,
+        title=f"less than {Decimal(threshold):.0%} of the budget ({scope}) are spent",
+        message=f"it was that of {day}: that day is over, or the budget was raised",
+        cause=cause,
+        now=pool.now(),
+    )
+
+
+def _cause(budget: BudgetWindow, threshold: Decimal, pool: Resources) -> str:
+    return f"{BUDGET}:{budget.scope}:{threshold}:{pool.now().astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
 
 
 async def check_dead_letters(pool: Resources) -> int:

@@ -30,12 +30,14 @@ from pool_worker.resources.keyring import read_keyring
 from pool_worker.resources.money import know_spending
 from pool_worker.resources.shared import Books, Resources
 from pool_worker.rollout.orders import read_orders
-from pool_worker.rollout.presence import Presence, say_alive
+from pool_worker.rollout.presence import Presence, say_alive, say_goodbye
 from pool_worker.settings import Settings
 from pool_worker.strategies import load_strategy
 
 HEARTBEAT_S = 10.0
 LOOK_EVERY_S = 2.0
+LEAVE_WITHIN_S = 2.0
+"""If Redis is away, the worker will be missed."""
 READY_AT_ONCE = 4
 """Two keep Redis waiting (half the jobs per second); eight make a job that fails over wait twice as long behind new ones."""
 REDIS_CONNECTIONS = 64
@@ -92,6 +94,7 @@ async def open_resources(
         await resources.follow(orders)
         await know_spending(client, books.engine, timezone=registry.budget.timezone)
         await say_alive(client, resources.presence)
+        stack.push_async_callback(_leave, resources)
         for background in (_stay_alive(resources), _listen(resources), _keep_looking(resources)):
             await stack.enter_async_context(running_beside(background))
         yield resources
@@ -106,6 +109,12 @@ async def _stay_alive(resources: Resources) -> None:
         await asyncio.sleep(HEARTBEAT_S)
         with contextlib.suppress(redis.RedisError):
             await say_alive(resources.redis, resources.presence)
+
+
+async def _leave(resources: Resources) -> None:
+    with contextlib.suppress(redis.RedisError, TimeoutError):
+        async with asyncio.timeout(LEAVE_WITHIN_S):
+            await say_goodbye(resources.redis, resources.presence)
 
 
 async def _keep_looking(resources: Resources) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import cast
 
 import redis.asyncio
 
 from pool_worker import redis_keys
+from pool_worker.lua import run_script
 from pool_worker.many_reads import read_many
 
 SCAN_STEP = 5000
@@ -41,9 +44,38 @@ async def say_alive(client: redis.asyncio.Redis, presence: Presence) -> None:
     Raises:
         redis.RedisError: if Redis cannot be reached or refuses.
     """
-    facts = asdict(presence) | {"since": presence.since.isoformat()}
-    name = redis_keys.worker(facts.pop("name"))
-    await client.set(name, json.dumps(facts), px=redis_keys.WORKER_TTL_MS)
+    value = _value(presence)
+    await asyncio.gather(
+        client.set(redis_keys.worker(presence.name), value, px=redis_keys.WORKER_TTL_MS),
+        client.hset(redis_keys.WORKERS, presence.name, value),
+    )
+
+
+async def say_goodbye(client: redis.asyncio.Redis, presence: Presence) -> None:
+    """This worker leaves in order, so nobody is to miss it; nothing if another has taken its name meanwhile.
+
+    Raises:
+        redis.RedisError: if Redis cannot be reached or refuses.
+    """
+    names = [redis_keys.worker(presence.name), redis_keys.WORKERS]
+    await run_script(client, __package__, "leave", keys=names, arguments=[presence.name, presence.since.isoformat()])
+
+
+async def read_roll(client: redis.asyncio.Redis) -> tuple[tuple[Presence, ...], tuple[Presence, ...]]:
+    """The workers that have come and not left in order: those that are there, and those that are not. Two commands.
+
+    Raises:
+        redis.RedisError: if Redis cannot be reached.
+    """
+    roll = sorted(cast("dict[str, str]", await client.hgetall(redis_keys.WORKERS)).items())
+    values = await read_many(client, [redis_keys.worker(name) for name, _ in roll])
+    present = tuple(_parse(name, value) for (name, _), value in zip(roll, values, strict=True) if value)
+    return present, tuple(_parse(name, last) for (name, last), value in zip(roll, values, strict=True) if not value)
+
+
+async def strike_off(client: redis.asyncio.Redis, name: str) -> None:
+    """Nobody waits for this worker any more. Raises as `read_roll` does."""
+    await client.hdel(redis_keys.WORKERS, name)
 
 
 async def read_presences(client: redis.asyncio.Redis) -> tuple[Presence, ...]:
@@ -56,6 +88,12 @@ async def read_presences(client: redis.asyncio.Redis) -> tuple[Presence, ...]:
     names = sorted([str(name) async for name in client.scan_iter(pattern, count=SCAN_STEP)])
     values = await read_many(client, names)
     return tuple(_parse(name.removeprefix(prefix), value) for name, value in zip(names, values, strict=True) if value)
+
+
+def _value(presence: Presence) -> str:
+    facts = asdict(presence) | {"since": presence.since.isoformat()}
+    del facts["name"]
+    return json.dumps(facts)
 
 
 def _parse(name: str, value: str) -> Presence:

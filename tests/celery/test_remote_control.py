@@ -12,6 +12,7 @@ from celery.result import AsyncResult
 
 from pool_client import JobCancelledError
 from pool_client.job import JobState
+from pool_worker import redis_keys
 
 WORKER = f"worker@{socket.gethostname()}"
 TICK = "pool.summarise_days"
@@ -86,6 +87,7 @@ def test_a_worker_of_celerys_command_line_serves_its_queues_and_finishes_before_
     until(lambda: running.app.control.ping([name], timeout=0.5))
     queues = running.app.control.inspect([name], timeout=5, limit=1).active_queues()[name]
     assert {queue["name"] for queue in queues} == {"free", "free.groq"}
+    assert running.redis.hexists(redis_keys.WORKERS, name)
 
     running.simulator.fault("groq", "slow", delay_s=1.0, count=1)
     with held_up(running.worker_pid):
@@ -94,6 +96,8 @@ def test_a_worker_of_celerys_command_line_serves_its_queues_and_finishes_before_
         plain.terminate()
         assert job.result(timeout=20).provider == "groq"
         assert plain.wait(20) == 0
+    assert not running.redis.hexists(redis_keys.WORKERS, name), "nobody misses who has left in order"
+    assert not running.redis.exists(redis_keys.worker(name))
 
 
 def test_other_pools_are_refused(running: Running, start_python: Start) -> None:

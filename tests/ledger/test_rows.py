@@ -157,7 +157,7 @@ def _entry(**changes: object) -> dict[str, str]:
     [
         ({}, "kind: missing"),
         ({"kind": "attempt", "id": "a:1"}, "data: missing"),
-        (_entry() | {"kind": "poem"}, "kind: 'poem' is none of attempt, job, alert, event"),
+        (_entry() | {"kind": "poem"}, "kind: 'poem' is none of attempt, job, alert, delivery, event"),
         (_entry() | {"id": "b:1"}, "id: 'b:1' is not data.attempt_id"),
         (_entry() | {"data": "{"}, "data: Invalid JSON"),
         (_entry() | {"data": "[]"}, "data: "),

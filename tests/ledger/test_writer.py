@@ -136,7 +136,7 @@ def test_malformed_entries_are_set_aside_with_the_reason_and_their_neighbours_bo
         rejected = [fields for _, fields in raw.xrange(redis_keys.OUTBOX_REJECTED)]
     reasons = [fields[b"reason"] for fields in rejected]
     assert reasons == [
-        b"kind: 'poem' is none of attempt, job, alert, event",
+        b"kind: 'poem' is none of attempt, job, alert, delivery, event",
         b"the entry is not UTF-8 text",
         b"kind: missing; an entry has the fields kind, id and data",
     ]

@@ -50,7 +50,8 @@ def test_a_budget_is_told_of_at_its_threshold_and_at_its_end(worker: SmallWorker
     now = worker.pool.now
     worker.pool.now = lambda: now() + timedelta(days=1)
     worker.run(check_budgets(worker.pool))
-    assert warned(worker) == titles, "and again on another day"
+    over = ["info: " + "less than " + title.split(": ")[1].replace("today's", "the") for title in titles]
+    assert warned(worker) == over + titles, "that is over, and it is told again on another day"
 
 
 @pytest.mark.parametrize(("pauses", "words"), [(True, "; paid models are paused until tomorrow"), (False, "")])

@@ -11,20 +11,24 @@ from rich.text import Text
 
 from pool_client.redis_connection import connect
 from pool_worker import redis_keys
+from pool_worker.cli.alerts.ack import acknowledge
 from pool_worker.cli.alerts.grouping import Stage, grouped, stage_of
+from pool_worker.cli.alerts.trial import try_targets
 from pool_worker.cli.alerts.view import WIDTH, alerts_table, groups_table
 from pool_worker.cli.json_output import print_json_list
 from pool_worker.cli.ledger_reading import open_ledger
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.screen import show
 from pool_worker.cli.status.beat import beat_is_starting
-from pool_worker.cli.terminal import CommandError, as_typed, err, out
+from pool_worker.cli.terminal import as_typed, err
 from pool_worker.ledger import reports
 from pool_worker.settings import Settings
 
 SCAN_STEP = 5000
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.command("ack")(acknowledge)
+app.command("test")(try_targets)
 
 
 @app.callback()
@@ -61,17 +65,6 @@ def list_command(
         err.print(Text(f"{'' if found else f'{nothing}, but '}{blind}", style="yellow"))
     elif not found:
         err.print(f"{nothing}: all is well")
-
-
-@app.command("ack")
-def ack_command(alert_id: Annotated[int, typer.Argument(metavar="ID", help="As `alerts list` shows it.")]) -> None:
-    """Note that somebody has seen an alert."""
-    with open_ledger(connected_settings(Settings())) as engine:
-        known = reports.acknowledge(engine, alert_id, at=datetime.now(UTC))
-    if not known:
-        msg = f"there is no alert {alert_id}: `{as_typed('alerts list')}` shows them"
-        raise CommandError(msg, exit_code=2)
-    out.print(f"alert {alert_id} is acknowledged")
 
 
 def _why_blind(settings: Settings) -> str | None:

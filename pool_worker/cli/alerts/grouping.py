@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pool_worker.alert_rules import Severity
 from pool_worker.ledger.reports import Alert
-from pool_worker.ledger.rows import Severity
 
 ORDER: tuple[Severity, ...] = ("critical", "warning", "info")
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pool_client.errors import ConfigurationError
 from pool_client.redis_connection import connect
+from pool_worker.cli.doctor.alerts import check_alerts
 from pool_worker.cli.doctor.configuration import check_variables, read_configuration, read_env_file
 from pool_worker.cli.doctor.database import check_database, existing_database, is_migrated
 from pool_worker.cli.doctor.finding import Finding, State, failure, warning
@@ -69,6 +70,7 @@ def examine() -> Iterator[Finding]:
     if registry is not None:
         env_keys, findings = read_env_file(ENV_FILE, registry)
         yield from findings
+        yield from check_alerts(registry.rules.alerts)
     nothing_runs = configured.redis_url is None and settings.home == configured.home and not _answers(settings)
     if nothing_runs:
         yield _embedded()

@@ -1,0 +1,120 @@
+"""`alerts ack`, `alerts test`, and what `doctor` says of those who are told."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from command_line import CommandLine
+from receiver_fixture import Mailbox, Webhook
+
+from pool_worker.ledger import reports
+from pool_worker.ledger.database import default_url, open_database, writing
+from pool_worker.ledger.rows import AlertRow
+from pool_worker.ledger.schema import migrate
+from pool_worker.ledger.tables import alerts
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def configure(cli: CommandLine, text: str) -> None:
+    folder = cli.folder / "configs"
+    folder.mkdir(exist_ok=True)
+    (folder / "pool.yaml").write_text(text, encoding="utf-8")
+
+
+def test_a_test_goes_to_everybody_and_says_so(cli: CommandLine, mailbox: Mailbox, webhook: Webhook) -> None:
+    urls = [mailbox.target.url, webhook.target.url]
+    configure(cli, f"alerts: {{targets: {json.dumps(urls)}}}\n")
+    ended = cli.run("alerts", "test")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    port = webhook.server.server_port
+    assert ended.stdout.splitlines()[1] == f"✓ json://127.0.0.1:{port}/…: it was taken"
+    assert mailbox.titles == webhook.titles == ["this is a test"]
+
+
+def test_who_does_not_take_it_is_named_with_the_reason_and_no_secret(cli: CommandLine, webhook: Webhook) -> None:
+    webhook.status = 401
+    configure(cli, f"alerts: {{targets: ['{webhook.target.url}', 'nonsense://s3cret']}}\n")
+    ended = cli.run("alerts", "test")
+    assert ended.returncode == 1
+    assert ended.stdout.count("✗") == 2
+    assert "401" in ended.stdout
+    assert "s3cret" not in ended.stdout + ended.stderr
+    first, second = json.loads(cli.run("alerts", "test", "--json").stdout)
+    assert (first["ok"], second["target"]) == (False, "nonsense://…")
+
+
+def test_the_environment_is_enough(cli: CommandLine, mailbox: Mailbox) -> None:
+    server = mailbox.target.url.partition("&to=")[0]
+    (cli.folder / ".env").write_text(f"ALERT_EMAIL=admin@platform.example\nALERT_SMTP_URL={server}\n")
+    assert cli.run("alerts", "test").stdout == "✓ e-mail to admin@platform.example: it was taken\n"
+    assert mailbox.recipients == ["admin@platform.example"]
+
+
+def test_what_is_missing_is_said(cli: CommandLine) -> None:
+    ended = cli.run("alerts", "test", variables={"ALERT_EMAIL": "admin@platform.example"})
+    assert ended.returncode == 1
+    assert "ALERT_EMAIL is set, but no server to send it; set ALERT_SMTP_URL" in ended.stderr
+    nobody = cli.run("alerts", "test")
+    assert nobody.returncode == 1
+    assert "name targets under `alerts` in pool.yaml" in nobody.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "state", "words"),
+    [
+        ({}, "ok", "are sent to nobody"),
+        ({"TELEGRAM_BOT_TOKEN": "1:s3cret", "TELEGRAM_CHAT_ID": "2"}, "ok", "go to Telegram"),
+        ({"ALERT_EMAIL": "admin@platform.example"}, "warning", "ALERT_EMAIL is set, but no server to send it"),
+    ],
+)
+def test_the_doctor_says_who_is_told(cli: CommandLine, variables: dict[str, str], state: str, words: str) -> None:
+    found = json.loads(cli.run("doctor", "--json", variables=variables).stdout)
+    (finding,) = [each for each in found if each["check"] == "alerts"]
+    assert finding["state"] == state
+    assert words in finding["text"]
+    assert "s3cret" not in finding["text"]
+
+
+@pytest.fixture
+def four_alerts(cli: CommandLine) -> CommandLine:
+    cli.home.mkdir()
+    engine = open_database(default_url(cli.home))
+    migrate(engine)
+    rows = [
+        AlertRow(alert_id=f"a{n}", severity="warning", source="s", cause=f"c{n}", title="t", message="m", created_at=NOON)
+        for n in range(4)
+    ]
+    with writing(engine) as connection:
+        connection.execute(alerts.insert(), [row.to_columns() for row in rows])
+    engine.dispose()
+    return cli
+
+
+def still_open(cli: CommandLine) -> list[int]:
+    engine = open_database(default_url(cli.home))
+    found = reports.list_alerts(engine, open_only=True)
+    engine.dispose()
+    return sorted(alert.id for alert in found)
+
+
+def test_several_are_acknowledged_at_once_and_what_is_none_is_named(four_alerts: CommandLine) -> None:
+    ended = four_alerts.run("alerts", "ack", "1", "3", "99", "98")
+    assert ended.returncode == 2
+    assert ended.stdout.splitlines() == ["alert 1 is acknowledged", "alert 3 is acknowledged"]
+    assert "there is no alert 99, 98: " in ended.stderr
+    assert still_open(four_alerts) == [2, 4]
+
+
+def test_all_are_acknowledged(four_alerts: CommandLine) -> None:
+    four_alerts.run("alerts", "ack", "1")
+    assert four_alerts.run("alerts", "ack", "--all").stdout == "3 alerts acknowledged\n"
+    assert still_open(four_alerts) == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("--all", "1")])
+def test_which_ones_must_be_said(four_alerts: CommandLine, arguments: tuple[str, ...]) -> None:
+    ended = four_alerts.run("alerts", "ack", *arguments)
+    assert (ended.returncode, "name the alerts that were seen, or say --all" in ended.stderr) == (2, True)
