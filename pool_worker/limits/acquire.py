@@ -158,20 +158,8 @@ async def acquire(
     if not 0 < ttl_ms <= LONGEST_LEASE_MS:
         msg = f"lease {lease_id}: ttl_ms must be between 1 and {LONGEST_LEASE_MS}, not {ttl_ms}"
         raise ValueError(msg)
-    call: dict[str, Any] = {
-        "lease_id": lease_id,
-        "job_id": job_id,
-        "ttl_ms": ttl_ms,
-        "guard_ms": guard_ms,
-        "amounts": [candidate.amounts() for candidate in candidates],
-        "served": [candidate.queue in served_queues for candidate in candidates],
-        "budgets": [budget_facts(budget) for budget in budgets],
-        **_ALWAYS,
-    }
-    if budgets:
-        call["key_budget"] = key_budget_facts(budgets[0].timezone)
-    if line is not None:
-        call["line"] = asdict(line)
+    call = _call(candidates, lease_id=lease_id, job_id=job_id, ttl_ms=ttl_ms, guard_ms=guard_ms, budgets=budgets, line=line)
+    call["served"] = [candidate.queue in served_queues for candidate in candidates]
     counted = {window for candidate in candidates for window in candidate.counted()}
     money = [*budgets, *(candidate.budget for candidate in candidates if candidate.budget)]
 
@@ -196,6 +184,33 @@ async def acquire(
         await asyncio.shield(settle(redis, unused(lease_id), now_ms=now_ms))
         raise
     return _answer(answer, candidates, lease_id=lease_id)
+
+
+def _call(
+    candidates: Sequence[Candidate],
+    *,
+    lease_id: str,
+    job_id: str,
+    ttl_ms: int,
+    guard_ms: int,
+    budgets: Sequence[BudgetWindow],
+    line: Line | None,
+) -> dict[str, Any]:
+    """What the script is told of the call itself; see `lua/acquire.lua`."""
+    call: dict[str, Any] = {
+        "lease_id": lease_id,
+        "job_id": job_id,
+        "ttl_ms": ttl_ms,
+        "guard_ms": guard_ms,
+        "amounts": [candidate.amounts() for candidate in candidates],
+        "budgets": [budget_facts(budget) for budget in budgets],
+        **_ALWAYS,
+    }
+    if budgets:
+        call["key_budget"] = key_budget_facts(budgets[0].timezone)
+    if line is not None:
+        call["line"] = asdict(line)
+    return call
 
 
 def _answer(answer: list[Any], candidates: Sequence[Candidate], *, lease_id: str) -> Answer:

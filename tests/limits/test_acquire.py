@@ -14,8 +14,6 @@ from pool_worker.limits.acquire import Elsewhere, LeaseEndedError, Unenrolled, a
 from pool_worker.limits.candidates import Charge
 from pool_worker.limits.holds import group_scope, hold, key_scope, model_scope, provider_scope
 from pool_worker.limits.settle import settle, unused, used
-from pool_worker.limits.spent import raise_spent
-from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Key, Unit
 
@@ -186,65 +184,6 @@ def test_a_hold_is_only_extended(limits: Limits) -> None:
     assert held(until_ms=NOON_MS + 9_000) == NOON_MS + 9_000
     with pytest.raises(ValueError, match="either until_ms or ttl_ms"):
         held()
-
-
-def test_budgets_are_reserved_and_corrected_for_what_costs_money(limits: Limits) -> None:
-    limits.use(provider("openai"))
-    budgets = (BudgetWindow("all", 1_000), BudgetWindow("agent:x", 500))
-    lease = limits.take(cost_micro_usd=400, budgets=budgets)
-    refused = limits.refused(cost_micro_usd=200, budgets=budgets)
-    assert (refused.who, refused.retry_at_ms) == ("budget agent:x", NOON_MS + SOON_MS), "it is only reserved"
-    limits.take(cost_micro_usd=0, budgets=budgets)
-    limits.settle(lease, cost_micro_usd=100)
-    limits.settle(limits.take(cost_micro_usd=400, budgets=budgets), cost_micro_usd=350)
-    refused = limits.refused(cost_micro_usd=200, budgets=budgets)
-    assert (refused.who, refused.retry_at_ms) == ("budget agent:x", NOON_MS + 12 * 60 * MINUTE_MS), "it is spent"
-    never = limits.refused(cost_micro_usd=501, budgets=budgets)
-    assert (never.who, never.retry_at_ms, never.too_large) == ("budget agent:x", None, ("openai-small",))
-
-
-def test_what_is_spent_of_a_lasting_budget_does_not_come_back(limits: Limits) -> None:
-    limits.use(provider("openai"))
-    batch = (BudgetWindow("batch:b", 500, lasting=True),)
-    lease = limits.take(cost_micro_usd=400, budgets=batch)
-    assert limits.refused(cost_micro_usd=200, budgets=batch).retry_at_ms == NOON_MS + SOON_MS
-    limits.settle(lease, cost_micro_usd=400)
-    limits.now_ms += 25 * 60 * MINUTE_MS
-    assert limits.refused(cost_micro_usd=200, budgets=batch).reason == "budget batch:b: money"
-    assert limits.refused(cost_micro_usd=200, budgets=batch).retry_at_ms is None
-    limits.take(cost_micro_usd=100, budgets=batch)
-
-
-def test_nothing_is_bought_until_it_is_known_what_was_spent(limits: Limits) -> None:
-    limits.use(provider("openai"))
-    budgets = (BudgetWindow("all", 1_000), BudgetWindow("batch:b", 300, lasting=True))
-    limits.run(limits.redis.flushall())
-    limits.enroll()
-    refused = limits.refused(cost_micro_usd=1, budgets=budgets)
-    assert (refused.retry_at_ms, refused.reason) == (
-        NOON_MS + SOON_MS,
-        "budget all: what was spent is being read from the ledger",
-    )
-    limits.take(cost_micro_usd=0, budgets=budgets)
-    assert limits.run(raise_spent(limits.redis, {budgets[0]: 900, budgets[1]: 100}, now_ms=limits.now_ms)) == 2
-    assert limits.run(raise_spent(limits.redis, {budgets[0]: 800}, now_ms=limits.now_ms)) == 0, "nothing is lowered"
-    assert limits.run(spent_now(limits.redis, budgets, now_ms=limits.now_ms)) == [900, 100]
-    assert limits.refused(cost_micro_usd=101, budgets=budgets[:1]).retry_at_ms == NOON_MS + 12 * 60 * MINUTE_MS
-    limits.take(cost_micro_usd=100, budgets=budgets)
-
-
-def test_a_budget_day_is_the_day_of_the_acquire(limits: Limits) -> None:
-    limits.use(provider("openai"))
-    budgets = (BudgetWindow("all", 1_000),)
-    limits.now_ms = NOON_MS + 12 * 60 * MINUTE_MS - 1
-    lease = limits.take(cost_micro_usd=1_000, budgets=budgets)
-    limits.now_ms += 1
-    assert limits.refused(cost_micro_usd=900, budgets=budgets).retry_at_ms == limits.now_ms + SOON_MS, "until that call ends"
-    limits.settle(lease, cost_micro_usd=1_000, sent_after_ms=1_000)
-    second = limits.take(cost_micro_usd=900, budgets=budgets)
-    limits.settle(second, cost_micro_usd=900)
-    limits.take(cost_micro_usd=100, budgets=budgets)
-    limits.refused(cost_micro_usd=1, budgets=budgets)
 
 
 def test_the_same_lease_id_gives_the_same_lease(limits: Limits) -> None:
