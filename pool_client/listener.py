@@ -106,7 +106,7 @@ class Listener:
     async def _listen(self) -> None:
         pause_s = FIRST_PAUSE_S
         while True:
-            connection = pubsub_connection(self._url)
+            connection, is_broken = pubsub_connection(self._url), False
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
                     await connection.connect()  # type: ignore[no-untyped-call]  # redis-py left it so
@@ -114,8 +114,9 @@ class Listener:
                 await Conversation(connection, self._waiting, self._stirred, look_again_s=self._look_again_s).hold()
             except (redis.RedisError, OSError) as error:
                 self._hear_trouble(error)
+                is_broken = True
             finally:
-                await connection.disconnect(nowait=True)
+                await connection.disconnect(nowait=is_broken)  # to end TLS both sides have to say so
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
