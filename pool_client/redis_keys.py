@@ -67,6 +67,11 @@ def result(job_id: str) -> str:
     return f"celery-task-meta-{job_id}"
 
 
+def cancelled(job_id: str) -> str:
+    """String: a cancelled job's outcome on its way to `result(job_id)`; there within a script only."""
+    return f"pool:cancelled:{job_id}"
+
+
 def text(job_id: str) -> str:
     """Stream: the text of a job with `stream=True` as it arrives; TTL `TEXT_TTL_MS` from the last piece, ~`MOST_PIECES` at most.
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import redis
@@ -30,9 +31,13 @@ def program_with_tls() -> str:
     """A server program that can do TLS. Without one the test is skipped on a person's machine, and fails in CI."""
     there = filter(None, map(shutil.which, ("redis-server", "valkey-server")))
     able = next(filter(_has_tls, there), None)
-    if able is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_TLS)
-    return able
+    return able or missing(NO_TLS)
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test on a person's machine, and fail it in CI."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
+    raise AssertionError
 
 
 def _has_tls(program: str) -> bool:
