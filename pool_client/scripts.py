@@ -40,6 +40,7 @@ class Scripts:
         priority: Priority,
         idempotency_key: str | None,
         batch: str | None = None,
+        signature: str = "",
         now_ms: str = "",
         pipeline: Pipeline | None = None,
     ) -> str:
@@ -58,6 +59,7 @@ class Scripts:
             redis_keys.RESULT_TTL_MS,
             redis_keys.BELL_TTL_MS,
             "" if batch is None else redis_keys.batch(batch),
+            signature,
             now_ms,
         ]
         return cast(str, self._submit(keys, arguments, pipeline))
