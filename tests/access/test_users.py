@@ -67,6 +67,10 @@ def test_all_of_it_works_and_nothing_is_refused(server: Server, tmp_path: Path, 
             environment = {**running.environment, "MODEL_POOL_REDIS_URL": server.url("monitor")}
             shown = CliRunner().invoke(command_line, [*words, "--json"], env=environment)
             assert shown.exit_code == 0, server.denied()
+        as_client = {**running.environment, "MODEL_POOL_REDIS_URL": server.url("client")}
+        for words in (["submit", "Why?", "--json"], ["submit", "Why?", "--no-wait"]):
+            shown = CliRunner().invoke(command_line, words, env=as_client)
+            assert shown.exit_code == 0, (shown.output, server.denied())
     assert server.denied() == []
 
 
