@@ -149,7 +149,7 @@ class Settings(BaseSettings):
         url = self.redis_url or DEFAULT_URL
         if options := ", ".join(unknown_options(url)):
             right = f"with {_scheme(url)} there are {', '.join(known_options(url))}"
-            msg = f"MODEL_POOL_REDIS_URL: workers cannot use these options in the URL: {options}; {right}"
+            msg = f"MODEL_POOL_REDIS_URL: workers cannot use options in the URL ({options}); {right}"
             raise ConfigurationError(msg)
         try:
             connection_arguments(url)
