@@ -35,6 +35,7 @@ from pool_client.reading import Piece
 from pool_client.record import parse_status
 from pool_client.redis_connection import DEFAULT_URL, connect, shown
 from pool_client.scripts import Scripts
+from pool_client.signing import sign
 from pool_client.stats import PoolHealth, PoolStats, Snapshot, parse_snapshot
 
 CHUNK = 500
@@ -61,6 +62,8 @@ class Pool(BasePool):
 
     Args:
         agent: in whose name jobs are submitted; its defaults apply, and its budget pays.
+        secret: what its jobs are signed with, if the workers' `agents.yaml` has one for the agent; by default
+            `MODEL_POOL_AGENT_SECRET`, else they are not signed.
         redis_url: by default `MODEL_POOL_REDIS_URL`, else `redis://localhost:6379/0`.
         redis_wait_s: how long `submit`, `status` and `cancel` wait for a Redis that is away, starts, is full or refuses writes,
             before they raise `PoolUnavailableError`; by default they raise it at once. `math.inf`: as long as it takes.
@@ -74,12 +77,14 @@ class Pool(BasePool):
         self,
         *,
         agent: str = "default",
+        secret: str | None = None,
         redis_url: str | None = None,
         redis_wait_s: float = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(agent=agent)
         self._url = redis_url or os.environ.get("MODEL_POOL_REDIS_URL") or DEFAULT_URL
+        self._secret = secret or os.environ.get("MODEL_POOL_AGENT_SECRET") or None
         self._redis = connect(self._url)
         self._patience = Patience(
             url=self._url,
@@ -211,6 +216,7 @@ class Pool(BasePool):
             priority=job.priority,
             idempotency_key=job.idempotency_key,
             batch=job.batch,
+            signature=sign(spec, secret=self._secret) if self._secret else "",
             pipeline=pipeline,
         )
 

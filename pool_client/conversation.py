@@ -84,7 +84,7 @@ class Conversation:
 
     async def _hear(self) -> None:
         while True:
-            match await self._connection.read_response(timeout=math.inf, push_request=True):
+            match await self._connection.read_response(timeout=math.inf, push_request=True, disconnect_on_error=False):
                 case ["message", channel, text]:
                     self._deliver(channel.removeprefix(_CHANNEL), text)
                 case ["subscribe" | "unsubscribe", *_]:

@@ -37,6 +37,8 @@ class Listener:
         self._look_again_s = look_again_s
         self._lock = threading.RLock()
         self._is_closed = False
+        self._hangs_up = False
+        """Whether the connection is being closed just now."""
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None]
@@ -72,7 +74,11 @@ class Listener:
     def _cancel(self) -> None:
         """Once is not always enough: redis-py waits by `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation."""
         with suppress(RuntimeError):  # the loop is closed: it has ended
-            self._loop.call_soon_threadsafe(self._task.cancel)
+            self._loop.call_soon_threadsafe(self._leave)
+
+    def _leave(self) -> None:
+        if not self._hangs_up:
+            self._task.cancel()
 
     def _call(self, change: Callable[[str, Future[Outcome]], None], job_id: str, future: Future[Outcome]) -> bool:
         """Have the loop's thread do it; False if there is none any more."""
@@ -106,7 +112,7 @@ class Listener:
     async def _listen(self) -> None:
         pause_s = FIRST_PAUSE_S
         while True:
-            connection = pubsub_connection(self._url)
+            connection, is_broken = pubsub_connection(self._url), False
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
                     await connection.connect()  # type: ignore[no-untyped-call]  # redis-py left it so
@@ -114,8 +120,12 @@ class Listener:
                 await Conversation(connection, self._waiting, self._stirred, look_again_s=self._look_again_s).hold()
             except (redis.RedisError, OSError) as error:
                 self._hear_trouble(error)
+                is_broken = True
             finally:
-                await connection.disconnect(nowait=True)
+                self._hangs_up = True
+                await connection.disconnect(nowait=is_broken)  # to end TLS both sides have to say so; not for long
+                await asyncio.sleep(0)  # the socket below TLS is closed one round later
+                self._hangs_up = False
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

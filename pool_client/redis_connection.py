@@ -24,6 +24,7 @@ CONNECT_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 15.0
 HEALTH_CHECK_S = 10
 CONNECTIONS = 50
+FEW_CONNECTIONS = 8
 
 
 def connection_options(*, asynchronous: bool = False, decode: bool = True) -> dict[str, Any]:
@@ -71,6 +72,11 @@ def async_pool(url: str, *, max_connections: int) -> redis.asyncio.BlockingConne
         )
     pool.connection_class = type("Connection", (_LeavesReplicasAsync, pool.connection_class), {})
     return pool
+
+
+def connect_async(url: str) -> redis.asyncio.Redis:
+    """A client for coroutines that ask little; it connects when it is first used. Raises as `async_pool` does."""
+    return redis.asyncio.Redis.from_pool(async_pool(url, max_connections=FEW_CONNECTIONS))
 
 
 class _LeavesReplicas:

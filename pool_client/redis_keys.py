@@ -56,11 +56,11 @@ def bell(list_name: str) -> str:
 def job(job_id: str) -> str:
     """Hash: one job's record. No TTL until the job has ended, `RESULT_TTL_MS` from then.
 
-    Fields: spec (JSON of `Job`), agent, state, queue, priority, submitted_ms; later started_ms, finished_ms, hops, restarts,
-    trail (JSON list of `Attempt`), due_ms and wait_reason (while parked), lane, deadline_ms, place_no,
-    turn, turn_in and let_go_in (once it was parked; see `pool_worker/broker/lua/park.lua`), cancel ("1" once asked for),
-    model_id, worker and tag (who opened it last, and under which claim), idempotency (the redis key that holds this job's id
-    under its idempotency key), batch (the redis key of its batch).
+    Fields: spec (JSON of `Job`), signature (of the spec; see `signing`), agent, state, queue, priority, submitted_ms; later
+    started_ms, finished_ms, hops, restarts, trail (JSON list of `Attempt`), due_ms and wait_reason (while parked), lane,
+    deadline_ms, place_no, turn, turn_in and let_go_in (once it was parked; see `pool_worker/broker/lua/park.lua`), cancel
+    ("1" once asked for), model_id, worker and tag (who opened it last, and under which claim), idempotency (the redis key
+    that holds this job's id under its idempotency key), batch (the redis key of its batch).
     """
     return f"pool:job:{job_id}"
 
@@ -68,6 +68,11 @@ def job(job_id: str) -> str:
 def result(job_id: str) -> str:
     """String: the outcome as Celery's Redis result backend writes it; TTL `RESULT_TTL_MS`. Also the channel that tells of it."""
     return f"celery-task-meta-{job_id}"
+
+
+def cancelled(job_id: str) -> str:
+    """String: a cancelled job's outcome on its way to `result(job_id)`; there within a script only."""
+    return f"pool:cancelled:{job_id}"
 
 
 def text(job_id: str) -> str:

@@ -40,6 +40,7 @@ class Scripts:
         priority: Priority,
         idempotency_key: str | None,
         batch: str | None = None,
+        signature: str = "",
         now_ms: str = "",
         pipeline: Pipeline | None = None,
     ) -> str:
@@ -58,6 +59,7 @@ class Scripts:
             redis_keys.RESULT_TTL_MS,
             redis_keys.BELL_TTL_MS,
             "" if batch is None else redis_keys.batch(batch),
+            signature,
             now_ms,
         ]
         return cast(str, self._submit(keys, arguments, pipeline))
@@ -65,6 +67,6 @@ class Scripts:
     def cancel(self, *, job_id: str, outcome: str, now_ms: str = "") -> str | None:
         """Cancel one job: the state that is true now, None if the job is not known."""
         whereabouts = [redis_keys.PARKED, redis_keys.PARKED_TIMERS, redis_keys.UNACKED]
-        keys = [redis_keys.job(job_id), redis_keys.result(job_id), *whereabouts]
+        keys = [redis_keys.job(job_id), redis_keys.result(job_id), *whereabouts, redis_keys.cancelled(job_id)]
         arguments: list[str | int] = [job_id, outcome, redis_keys.RESULT_TTL_MS, redis_keys.CANCEL_CHANNEL, now_ms]
         return cast("str | None", self._cancel(keys, arguments))

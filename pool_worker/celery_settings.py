@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from kombu import Connection, Exchange, Queue
 
 from beat_schedule import BEAT_SCHEDULE
 from pool_client.queues import CELERY_PRIORITY, MAINTENANCE_QUEUE, TASK_NAME
 from pool_worker.redis_keys import BEAT_PREFIX
+from pool_worker.redis_url import as_plain_redis, login_arguments, socket_path, tls_arguments, without_login
 from pool_worker.settings import Settings
 
 TRANSPORT = "pool_worker.broker.transport:Transport"
 POOL = "pool_worker.broker.asyncio_pool:TaskPool"
 SCHEDULER = "pool_worker.broker.ticks:TickScheduler"
 SPARE_CONNECTIONS = 64
+REDIS_URL = "pool_secret_redis_url"
+"""Setting: the URL as it was given, for connections of our own. Celery shows no value whose name has `secret` in it."""
 
 Connection.resolve_aliases[TRANSPORT] = "redis"
 """It speaks as kombu's own: URLs show it as `redis://`, without which Flower cannot read the queues' lengths."""
@@ -30,8 +32,7 @@ def celery_settings(settings: Settings, *, queues: Sequence[str]) -> dict[str, A
     """
     url = settings.broker_url
     return {
-        "broker_url": url,
-        "broker_transport": TRANSPORT,
+        **broker_settings(url),
         "broker_transport_options": _transport_options(settings),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # by default a worker exits after some 46 s without Redis
@@ -40,6 +41,21 @@ def celery_settings(settings: Settings, *, queues: Sequence[str]) -> dict[str, A
         **_tasks(queues),
         **_worker(settings),
         **_beat(url),
+    }
+
+
+def broker_settings(url: str) -> dict[str, Any]:
+    """Where the messages are.
+
+    kombu looks at no scheme when the transport is named: from a `rediss://` alone it would send the password in the clear.
+    """
+    tls = tls_arguments(url)
+    return {
+        REDIS_URL: url,
+        "broker_url": as_plain_redis(url),
+        "broker_use_ssl": tls,
+        "redis_backend_use_ssl": tls,  # of the backend that counts the parts of a chord
+        "broker_transport": TRANSPORT,
     }
 
 
@@ -77,14 +93,14 @@ def _worker(settings: Settings) -> dict[str, Any]:
 
 
 def _beat(url: str) -> dict[str, Any]:
-    address, login = _split(url)
+    keepalive = {} if socket_path(url) else {"socket_keepalive": True}
     return {
         "beat_schedule": BEAT_SCHEDULE,
         "beat_scheduler": SCHEDULER,  # several beats may run: one is active, the others take over
         "beat_max_loop_interval": 5,  # with redbeat's defaults a dead beat's lock lasts 25 minutes
         "redbeat_lock_timeout": 30,
-        "redbeat_redis_url": address,
-        "redbeat_redis_options": {"socket_timeout": 15, "socket_connect_timeout": 5, "socket_keepalive": True, **login},
+        "redbeat_redis_url": without_login(url),  # Celery hides what is called password when it shows its settings, but no URL
+        "redbeat_redis_options": {"socket_timeout": 15, "socket_connect_timeout": 5, **keepalive, **login_arguments(url)},
         "redbeat_key_prefix": BEAT_PREFIX,
     }
 
@@ -99,12 +115,5 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 10,
+        "unix_socket": socket_path(settings.broker_url),
     }
-
-
-def _split(url: str) -> tuple[str, dict[str, str]]:
-    """A Redis URL without its user and password, and these: Celery hides `password` when it shows its settings, but not URLs."""
-    parts = urlsplit(url)
-    login, at, _ = parts.netloc.rpartition("@")
-    named = {"username": parts.username, "password": parts.password}
-    return url.replace(login + at, "", 1), {name: unquote(value) for name, value in named.items() if value}

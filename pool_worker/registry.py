@@ -219,6 +219,8 @@ class Agent:
     on_exhausted: OnExhausted = OnExhausted.PARK
     daily_budget_usd: Decimal | None = None
     weight: int = 1
+    secret: str | None = field(default=None, repr=False)
+    """With which it signs its jobs; None: anybody may submit in its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +294,8 @@ class PoolRules:
 
     timezone: str = "UTC"
     """Whose days the budget and the daily summaries count."""
+    require_signatures: bool = False
+    """Whether the jobs of agents without a secret are refused."""
     cache: CacheRules = CacheRules()
     strategy: str = PRIORITY
     """How the candidates of a job are ordered: see `pool_worker.strategies`."""

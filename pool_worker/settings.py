@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pool_client.errors import ConfigurationError
 from pool_client.redis_connection import DEFAULT_URL
+from pool_worker.redis_url import connection_arguments, known_options, unknown_options
 
 PREFIX = "MODEL_POOL_"
 _NEARLY = 0.85
@@ -48,12 +48,16 @@ def _existing_dir(path: Path) -> Path:
 
 def _with_scheme(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
-        if url.partition("://")[0] not in schemes:
+        if _scheme(url) not in schemes:
             msg = f"does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
             raise ValueError(msg)
         return url
 
     return AfterValidator(check)
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0]
 
 
 def _name_psycopg(url: str) -> str:
@@ -137,20 +141,21 @@ class Settings(BaseSettings):
 
     @property
     def broker_url(self) -> str:
-        """The Redis as Celery can be told of it: the configured one, else that of this machine.
+        """The Redis of workers, beat and Flower: the configured one, else that of this machine.
 
         Raises:
-            ConfigurationError: for a URL that kombu would read as another: it looks at no scheme when the transport is named, so
-                a password meant for TLS would leave in the clear; and for options, of which it would die.
+            ConfigurationError: for options of the URL that are not the URL's to set, or a URL that cannot be read.
         """
         url = self.redis_url or DEFAULT_URL
-        if not url.startswith("redis://"):
-            scheme = url.partition("://")[0]
-            msg = f"MODEL_POOL_REDIS_URL: workers cannot use {scheme}:// yet; write redis://host:port/0, over a trusted network"
+        if options := ", ".join(unknown_options(url)):
+            right = f"with {_scheme(url)} there are {', '.join(known_options(url))}"
+            msg = f"MODEL_POOL_REDIS_URL: workers cannot use options in the URL ({options}); {right}"
             raise ConfigurationError(msg)
-        if options := ", ".join(name for name, _ in parse_qsl(urlsplit(url).query)):
-            msg = f"MODEL_POOL_REDIS_URL: workers cannot use options in the URL ({options}); write redis://host:port/0"
-            raise ConfigurationError(msg)
+        try:
+            connection_arguments(url)
+        except ValueError:  # its words may quote the password
+            msg = f"MODEL_POOL_REDIS_URL: {_shown('redis_url', url)} is wrong; {_RIGHT['redis_url']}"
+            raise ConfigurationError(msg) from None
         return url
 
     @property

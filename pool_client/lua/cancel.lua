@@ -6,6 +6,7 @@
 -- KEYS[3]  zset    pool:parked              job id -> when it is due, ms
 -- KEYS[4]  zset    pool:parked:timers       job id -> when it is looked at, ms
 -- KEYS[5]  hash    pool:unacked             claim tag -> what was claimed
+-- KEYS[6]  string  pool:cancelled:<id>      the outcome, until it is renamed: a client may not write over one (docs/security.md)
 -- ARGV     job_id, outcome (JSON, as Celery's backend writes it), result_ttl_ms, cancel_channel, now_ms
 -- Returns  the state that is true now: cancelled, running, succeeded or failed; false if there is no such job
 -- include batch.lua
@@ -36,7 +37,8 @@ if state == 'parked' then
   redis.call('ZADD', KEYS[3], 'XX', 'LT', now_ms, ARGV[1])
   redis.call('ZADD', KEYS[4], now_ms, ARGV[1])
 end
-redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+redis.call('SET', KEYS[6], ARGV[2], 'PX', ARGV[3])
+if redis.call('RENAMENX', KEYS[6], KEYS[2]) == 0 then redis.call('DEL', KEYS[6]) end
 redis.call('PUBLISH', KEYS[2], ARGV[2])
 count_end(KEYS[1], 'cancelled', ARGV[3])
 return 'cancelled'

@@ -5,7 +5,7 @@
 -- KEYS[3]  list    pool:bell:<list>         that list's bell, rung for idle workers
 -- KEYS[4]  string  pool:idempotency:<hash>  optional: id of the job that took this idempotency key
 -- ARGV     job_id, spec (JSON of Job), message (envelope, pushed as it is), agent, queue, priority, idempotency_ttl_ms,
---          bell_ttl_ms, batch (its redis key, pool:batch:<id>; "" = none), now_ms
+--          bell_ttl_ms, batch (its redis key, pool:batch:<id>; "" = none), signature ("" = none), now_ms
 -- Returns  the id of the job that stands for this submission: job_id, or that of an earlier one
 
 local job_id, spec, message = ARGV[1], ARGV[2], ARGV[3]
@@ -24,7 +24,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   return job_id
 end
 
-local now_ms = ARGV[10]
+local now_ms = ARGV[11]
 if now_ms == '' then
   local time = redis.call('TIME')
   now_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
@@ -32,6 +32,7 @@ end
 
 redis.call('HSET', KEYS[1], 'spec', spec, 'agent', ARGV[4], 'state', 'queued', 'queue', ARGV[5], 'priority', ARGV[6],
   'submitted_ms', now_ms)
+if ARGV[10] ~= '' then redis.call('HSET', KEYS[1], 'signature', ARGV[10]) end
 if KEYS[4] then
   redis.call('HSET', KEYS[1], 'idempotency', KEYS[4]) -- it gets a TTL when the job ends, however long that takes
 end

@@ -36,6 +36,7 @@ from pool_worker.broker.claims import claims
 from pool_worker.broker.delivery import Delivery, current_delivery
 from pool_worker.broker.keeper import Keeper
 from pool_worker.broker.sequel import Sequel, sequel_of
+from pool_worker.celery_settings import REDIS_URL
 
 logger = get_logger(__name__)
 
@@ -73,7 +74,7 @@ class TaskPool(BasePool):
         self._on_loop(self._lifespan.__aenter__()).result()
         claims.wake_hub, claims.known_tasks = self._wake_hub, self.app.tasks
         lease_s = self.app.conf.broker_transport_options["visibility_timeout"]
-        self._keeper = Keeper(claims, url=self.app.conf.broker_url, lease_s=lease_s)
+        self._keeper = Keeper(claims, url=self.app.conf[REDIS_URL], lease_s=lease_s)
         self._keeper.start()
 
     def register_with_event_loop(self, loop: Any) -> None:

@@ -43,6 +43,8 @@ class OpenedJob:
     spec: str
     trail: tuple[Attempt, ...]
     cancel_requested: bool
+    signature: str
+    """See `pool_client.signing`; "" if it has none."""
 
     def job(self) -> Job:
         """The job itself.
@@ -101,9 +103,9 @@ class Jobs:
             raise LostClaimError
         if state == "unknown":
             raise UnknownJobError(job_id)
-        spec, trail, cancel = fields
+        spec, trail, cancel, signature = fields
         attempts = tuple(Attempt.model_validate(attempt) for attempt in json.loads(trail or "[]"))
-        return OpenedJob(JobState(state), spec, attempts, cancel == "1")
+        return OpenedJob(JobState(state), spec, attempts, cancel == "1", signature)
 
     async def move(self, job_id: str, delivery: Delivery, *, queue: str, trail: Sequence[Attempt], first: bool = False) -> None:
         """Send the job on to a sibling queue: behind those that wait there, or `first`.

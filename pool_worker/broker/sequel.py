@@ -17,6 +17,9 @@ from celery.app.trace import trace_task
 from celery.backends.redis import RedisBackend
 from celery.utils.log import get_logger
 
+from pool_worker.celery_settings import REDIS_URL
+from pool_worker.redis_url import connection_arguments
+
 logger = get_logger(__name__)
 
 Outcome = tuple[bool, Any, float]
@@ -66,6 +69,12 @@ class Sequel:
 class _ChordCounter(RedisBackend):
     """Celery's Redis result backend, only for counting which parts of a chord have ended; workers have no other."""
 
+    def _params_from_url(self, url: str, defaults: dict[str, Any]) -> dict[str, Any]:
+        """Celery's own knows no `unix://`."""
+        given = connection_arguments(url)
+        of_hosts = ("host", "port", "socket_connect_timeout", "socket_keepalive") if "path" in given else ()
+        return {name: value for name, value in defaults.items() if name not in of_hosts} | given
+
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Wait for no result of the chord's body: it is somebody else's."""
 
@@ -74,7 +83,7 @@ class _ChordCounter(RedisBackend):
 def _chord_counter(app: Any) -> _ChordCounter:
     """In an app of its own: were it the workers', each of their tasks would ask it something."""
     counting = Celery("chords", set_as_current=False, changes=app.conf.changes)
-    counter = _ChordCounter(app=counting, url=app.conf.broker_url)
+    counter = _ChordCounter(app=counting, url=app.conf[REDIS_URL])
     counting._local.backend = counter  # noqa: SLF001 - where an app keeps its thread's backend
     return counter
 

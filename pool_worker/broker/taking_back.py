@@ -18,6 +18,7 @@ from kombu.utils.functional import maybe_list
 from pool_client.outcome import cancelled, render_outcome
 from pool_client.redis_connection import connect
 from pool_client.scripts import Scripts
+from pool_worker.celery_settings import REDIS_URL
 
 
 def cancel(client: redis.Redis, job_ids: Iterable[str]) -> list[str]:
@@ -34,7 +35,7 @@ def cancel(client: redis.Redis, job_ids: Iterable[str]) -> list[str]:
 def revoke(state: Any, task_id: str | list[str], **options: Any) -> Any:
     """Cancel jobs, wherever they are; revoke other tasks."""
     ids = maybe_list(task_id) or []
-    with connect(state.app.conf.broker_url) as client:
+    with connect(state.app.conf[REDIS_URL]) as client:
         jobs = cancel(client, ids)
     if others := [each for each in ids if each not in jobs]:
         return revoke_task(state, others, **options)

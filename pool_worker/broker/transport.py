@@ -4,7 +4,7 @@ kombu's own pops a message in one round trip and records it in a second; a worke
 Lua call claims: taken, recorded with a lease, counted. Idle workers wait at bells (`redis_keys.bell`), which carry no message.
 What is claimed is kept in `claims` and looked after by the `Keeper`, and does not depend on this connection.
 
-Everything else (publishing, fan-out, remote control, reconnecting) stays kombu's, and clients and Flower use plain `redis://`.
+Everything else (publishing, fan-out, remote control, reconnecting) stays kombu's.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from pool_worker.lua import script
 
 logger = get_logger(__name__)
 
+_OF_HOSTS = {"host", "port", "socket_keepalive", "socket_keepalive_options"}
+"""What a Unix socket has not."""
 REFUSED_FOR_S = 1.0
 """How long to claim nothing after Redis has refused a claim."""
 
@@ -83,6 +85,9 @@ class Channel(kombu_redis.Channel):
     """Claims instead of popping, and waits at bells instead of taking."""
 
     QoS = QoS
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "unix_socket")
+    unix_socket: str | None = None
+    """Where Redis listens, if not at a host."""
     rests = False
     """Whether nothing is claimed for a moment, because Redis has refused a claim."""
     _loaded_claim_sha: str | None = None
@@ -135,6 +140,13 @@ class Channel(kombu_redis.Channel):
                         client.lrem(name, 1, text)
                 purged += len(messages)
         return purged
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
+        if self.unix_socket is None:
+            return dict(super()._connparams(asynchronous))
+        self.connection_class = redis.UnixDomainSocketConnection
+        parameters = super()._connparams(asynchronous)
+        return {name: value for name, value in parameters.items() if name not in _OF_HOSTS} | {"path": self.unix_socket}
 
     def _lists(self) -> list[str]:
         queues = self._queue_cycle.consume(len(self.active_queues))

@@ -18,6 +18,7 @@ from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import LostClaimError, UnknownJobError
 from pool_worker.broker.reading import UndeliverableError
 from pool_worker.completion.capacity import Leased, Rest
+from pool_worker.completion.signatures import check_signature
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.turn import Turn
 from pool_worker.completion.work import Work, cancelled_row
@@ -51,7 +52,9 @@ async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) ->
         await pool.jobs.drop(delivery)
         return "has no record: its message is dropped"
     except ValidationError as error:
-        return await _bury(error, delivery, pool)
+        return await _bury(_unreadable(error), delivery, pool)
+    if job.id != job_id:  # somebody wrote into the record: its end would be the other job's
+        return await _bury("its record holds another job", delivery, pool)
     if opened.state.is_final:
         if opened.state is JobState.CANCELLED:
             await pool.jobs.record(cancelled_row(job, opened.trail, at=pool.now()))
@@ -60,6 +63,7 @@ async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) ->
     work = Work(job, delivery=delivery, trail=Trail(opened.trail, queue=delivery.queue, now=pool.now), pool=pool)
     try:
         with pool.under_way(job_id):
+            await check_signature(job, opened, pool)
             return await _serve(work, turn, cancelled=opened.cancel_requested)
     except PoolError as error:
         return await work.fail(error)
@@ -94,9 +98,12 @@ async def _answer(work: Work, turn: Turn) -> str:
     raise DeadlineExceededError
 
 
-async def _bury(error: ValidationError, delivery: Delivery, pool: Resources) -> str:
+def _unreadable(error: ValidationError) -> str:
     """The record is of a contract version, or has fields, that this release does not know: say so, and guess nothing."""
     fields = ", ".join(".".join(map(str, detail["loc"])) for detail in error.errors(include_input=False))
-    reason = f"the workers' release cannot read this job (see {fields}): update the workers, or submit with their release"
+    return f"the workers' release cannot read this job (see {fields}): update the workers, or submit with their release"
+
+
+async def _bury(reason: str, delivery: Delivery, pool: Resources) -> str:
     await bury_job(pool.books.redis, delivery, UndeliverableError(reason))
     return f"is a dead letter: {reason}"

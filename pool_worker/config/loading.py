@@ -68,7 +68,7 @@ def load_registry(
         plan = read_profile(profile, fields, providers)
         models_fields = fields if fields["models"] else models_fields
     found = models.read_models_file(models_fields, providers, timezone=pool.rules.timezone)
-    agents = read_agents(folder.read("agents.yaml")["agents"])
+    agents = read_agents(folder.read("agents.yaml")["agents"], environ)
     if mistakes:
         raise ConfigError(mistakes)
     return Registry(

@@ -22,7 +22,8 @@ from pool_worker.registry import (
     WarningRules,
 )
 
-SECTIONS = ("timezone", "task_capabilities", "routing", "cache", "hedging", "warnings", "alerts", "retention")
+VALUES = ("timezone", "require_signatures")
+SECTIONS = (*VALUES, "task_capabilities", "routing", "cache", "hedging", "warnings", "alerts", "retention")
 
 LONGEST_RETENTION_DAYS = 36_500
 
@@ -39,6 +40,7 @@ def read_pool_file(fields: Fields) -> PoolFile:
     """The whole file."""
     rules = PoolRules(
         timezone=timezone(fields["timezone"], "UTC"),
+        require_signatures=flag(fields["require_signatures"], default=False),
         strategy=_strategy(fields.section("routing", ("strategy",))),
         cache=_cache(fields.section("cache", ("enabled", "ttl_s", "max_entries"))),
         hedging=_hedging(fields.section("hedging", ("enabled", "max_share"))),

@@ -6,12 +6,13 @@ from typing import Any
 
 from kombu import Exchange, Queue
 
+from pool_worker.celery_settings import broker_settings
+
 
 def one_queue(url: str, **transport_options: Any) -> dict[str, Any]:
     """Celery's settings. A message's lease lasts one second."""
     return {
-        "broker_url": url,
-        "broker_transport": "pool_worker.broker.transport:Transport",
+        **broker_settings(url),
         "broker_transport_options": {"visibility_timeout": 1, **transport_options},
         "worker_pool": "pool_worker.broker.asyncio_pool:TaskPool",
         "worker_prefetch_multiplier": 1,

@@ -89,6 +89,30 @@ def test_what_no_worker_can_read_is_kept_and_what_comes_after_it_is_done(
     wait_until(redis_client, lambda: not redis_client.exists(*redis_keys.MESSAGE_KEYS))
 
 
+class Trap:
+    """Whoever unpickles it makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self._folder),)
+
+
+def test_a_pickle_is_kept_and_never_opened(
+    lab: ModuleType, start_worker: Start, redis_client: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    lab.app.send_task("note", args=(Trap(tmp_path / "sprung"),), task_id="trap", queue="free", serializer="pickle")
+    lab.note.apply_async(("last",))
+    start_worker()
+    wait_for_end(redis_client, "last")
+    assert (
+        dead(redis_url)["trap"].reason
+        == "content-type: 'application/x-python-serialize'; the workers accept application/json only"
+    )
+    assert not (tmp_path / "sprung").exists()
+
+
 def test_a_task_that_kills_its_workers_is_kept_and_its_neighbours_are_done(
     lab: ModuleType, start_worker: Start, redis_client: redis.Redis, redis_url: str
 ) -> None:

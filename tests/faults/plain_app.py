@@ -16,7 +16,7 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from pool_client.queues import TASK_NAME
-from pool_worker.celery_settings import POOL, TRANSPORT
+from pool_worker.celery_settings import POOL, TRANSPORT, broker_settings
 
 STOCK = "redis"
 OURS = TRANSPORT
@@ -39,8 +39,8 @@ class PlainApp(Celery):
 def plain_app(redis_url: str, *, transport: str, visibility_s: float) -> PlainApp:
     """The app on one of the transports."""
     app = PlainApp("plain", set_as_current=False)
+    app.conf.update(broker_settings(redis_url))
     app.conf.update(
-        broker_url=redis_url,
         broker_transport=transport,
         broker_transport_options={
             "visibility_timeout": visibility_s,

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import redis
 import redis.asyncio
 
-from pool_client.redis_connection import connection_options
+from pool_client.redis_connection import connect_async
 from pool_worker.cli.running import find_running
 from pool_worker.cli.terminal import err
 from pool_worker.health.renewed import start_anew
@@ -65,7 +65,7 @@ def have_workers_read(
     """
 
     async def tell() -> Sequence[Presence]:
-        async with redis.asyncio.Redis.from_url(str(settings.redis_url), **connection_options(asynchronous=True)) as client:
+        async with connect_async(str(settings.redis_url)) as client:
             for key_id, because in renewed.items():
                 await start_anew(client, key_id, because=because, now=datetime.now(UTC))
             told(await order_keys(client))

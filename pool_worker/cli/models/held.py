@@ -10,7 +10,7 @@ from datetime import datetime
 import redis
 import redis.asyncio
 
-from pool_client.redis_connection import connection_options
+from pool_client.redis_connection import connect_async
 from pool_worker.limits.enroll import keys_for
 from pool_worker.overview.facts import Hold
 from pool_worker.overview.holds import read_holds
@@ -36,7 +36,7 @@ def held_models(registry: Registry, holds: Mapping[str, Hold]) -> dict[str, Hold
 
 
 async def _read(url: str, registry: Registry) -> Mapping[str, Hold]:
-    async with redis.asyncio.Redis.from_url(url, **connection_options(asynchronous=True)) as client:
+    async with connect_async(url) as client:
         registry = replace(registry, keys=await enrolled_keys(client, registry))
         return held_models(registry, await read_holds(client, registry))
 

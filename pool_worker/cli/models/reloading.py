@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-import redis.asyncio
 import typer
 
-from pool_client.redis_connection import connection_options, redis_errors
+from pool_client.redis_connection import connect_async, redis_errors
 from pool_worker.cli.json_output import print_json_list
 from pool_worker.cli.models.known import known_registry
 from pool_worker.cli.reaching import reach
@@ -50,7 +49,7 @@ def reload_command(*, as_json: Annotated[bool, typer.Option("--json", help="As J
 
 async def _reload(url: str) -> tuple[int, Sequence[Presence]]:
     """The reload's number, and the workers when all had read, or when waiting for them was over."""
-    async with redis.asyncio.Redis.from_url(url, **connection_options(asynchronous=True)) as client:
+    async with connect_async(url) as client:
         number = await order_reload(client)
         return number, await wait_for_workers(client, lambda worker: worker.reloads >= number)
 

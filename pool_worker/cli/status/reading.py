@@ -13,7 +13,7 @@ import redis.asyncio
 
 from pool_client.job import Priority
 from pool_client.queues import CELERY_PRIORITY, list_name
-from pool_client.redis_connection import connection_options, redis_errors, shown
+from pool_client.redis_connection import connect_async, redis_errors, shown
 from pool_worker import redis_keys
 from pool_worker.cli.status.budgets import read_budgets
 from pool_worker.cli.status.facts import PoolStatus, QueueDepth, Worker
@@ -33,7 +33,7 @@ class StatusReader:
         self._url = url
         self._registry = registry
         self._runner = asyncio.Runner()
-        self._client = redis.asyncio.Redis.from_url(url, **connection_options(asynchronous=True))
+        self._client = connect_async(url)
 
     def read(self) -> PoolStatus:
         """The status now.
