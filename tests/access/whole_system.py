@@ -20,7 +20,7 @@ from pool_worker.cli.plan import make_plan
 from pool_worker.cli.system import System
 from pool_worker.settings import Settings
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 
 @dataclass
