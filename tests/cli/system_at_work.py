@@ -30,13 +30,17 @@ class AtWork:
     pool: Pool
     simulator: SimulatorAdmin
     url: str
+    log: list[str]
+    """What its processes have written."""
+    pids: tuple[int, ...]
 
     @classmethod
     @contextmanager
     def running(cls, cli: CommandLine, *, config_dir: Path, **plan: Any) -> Iterator[Self]:
         """Started, and stopped in the end; see `make_plan`."""
         settings = Settings(home=cli.home, config_dir=config_dir)
-        system = System(make_plan(settings, simulate=PROFILE, redis_port=free_port(), **plan), report=Silent())
+        report = Silent()
+        system = System(make_plan(settings, simulate=PROFILE, redis_port=free_port(), **plan), report=report)
         with ExitStack() as stack:
             running = system.start()
             stack.callback(system.stop)
@@ -46,4 +50,6 @@ class AtWork:
                 stack.enter_context(Pool(redis_url=running.redis_url)),
                 stack.enter_context(SimulatorAdmin(str(running.simulator_url))),
                 running.redis_url,
+                report.lines,
+                tuple(running.pids.values()),
             )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine
+import redis
+from command_line import CommandLine, wait_until
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import select
 from system_at_work import AtWork
@@ -78,6 +79,29 @@ def home(system: AtWork) -> Path:
     return record.parent
 
 
+def everything_in_redis(client: redis.Redis) -> bytes:
+    """Every name and value."""
+    readers = {
+        "string": client.get,
+        "hash": client.hgetall,
+        "list": lambda name: client.lrange(name, 0, -1),
+        "set": client.smembers,
+        "zset": lambda name: client.zrange(name, 0, -1),
+        "stream": client.xrange,
+    }
+    return repr([(name, readers[client.type(name)](name)) for name in client.scan_iter()]).encode()
+
+
+def everything_on_disk(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def everything_of_processes(pids: Sequence[int]) -> bytes:
+    """What `ps` shows of them, and their environments."""
+    files = (Path(f"/proc/{pid}/{name}") for pid in pids for name in ("cmdline", "environ"))
+    return b"".join(path.read_bytes() for path in files)
+
+
 def opens(master_key: str, token: str) -> bool:
     try:
         return bool(Fernet(master_key).decrypt(token))
@@ -108,6 +132,35 @@ def test_keys_and_the_master_key_are_rotated_under_load_and_no_job_fails(at_work
     assert [entry["action"] for entry in reversed(record) if entry["action"] != "read"] == ["added", "rotated", "renewed"]
     assert {entry["actor"].split("-")[0] for entry in record if entry["action"] == "read"} == {"worker worker"}
     assert [entry["action"] for entry in json.loads(keys(at_work, "audit", "groq#1", "--limit", "1", "--json"))] == ["revoked"]
+
+
+def test_a_secret_is_found_nowhere_but_in_the_workers_memory(at_work: AtWork) -> None:
+    """Fault 27: keys that serve, one that is refused, and the words with which a provider repeats it."""
+    planted = "sim-groq-PLANTED-0123456789"
+    at_work.simulator.replace_secret("groq#2", planted)
+    keys(at_work, "rotate", "groq#2", text=planted)
+    repeats_it = {"error": {"message": f"Incorrect API key provided: {planted}", "code": "invalid_api_key"}}
+    at_work.simulator.fault("groq", "status", status=401, key="groq#3", body=repeats_it)
+    at_work.simulator.fault("groq", "status", status=418, key="groq#2", body={"error": planted}, count=1)
+    jobs = [at_work.pool.submit(f"line {n}", model="groq_gpt_oss_120b", max_tokens=5, cache=False) for n in range(20)]
+    results = [job.result(timeout=60) for job in jobs]
+    used = {attempt.key_id for result in results for attempt in result.attempts if attempt.outcome == "ok"}
+    assert "groq#2" in used
+    said = [
+        at_work.cli.run(*words.split()).stdout for words in ("keys list", "keys audit", "alerts list --all", "status", "usage")
+    ]
+    wait_until(lambda: not at_work.redis.xlen(redis_keys.OUTBOX), what="rows in the ledger")
+    places = {
+        "results": repr([result.model_dump() for result in results]).encode(),
+        "Redis": everything_in_redis(at_work.redis),
+        "disk": everything_on_disk(at_work.cli.home),
+        "processes": everything_of_processes(at_work.pids),
+        "logs": "\n".join(at_work.log).encode(),
+        "command line": "\n".join(said).encode(),
+    }
+    assert all(places.values()), "everywhere there is something to search"
+    assert [place for place, text in places.items() if planted.encode() in text] == []
+    at_work.simulator.clear_faults()
 
 
 def test_a_key_that_works_again_is_used_again_when_it_is_checked(at_work: AtWork) -> None:

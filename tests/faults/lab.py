@@ -51,6 +51,8 @@ class Lab:
         visibility_s: how long a message stays with a silent worker. The setting goes down to 1.
         providers: changes to the providers, see `lab_config.write_config`.
         key_counts: provider → number of keys.
+        model: what is different of every model, see `lab_config.MODEL`.
+        daily_budget_usd: everybody's.
         database_url: the ledger; None: SQLite in `home`.
     """
 
@@ -63,13 +65,15 @@ class Lab:
         visibility_s: float = 3,
         providers: Mapping[str, Row | None] | None = None,
         key_counts: Mapping[str, int] = KEY_COUNTS,
+        model: Row | None = None,
+        daily_budget_usd: float = 1_000_000,
         database_url: str | None = None,
     ) -> None:
         self.home = home
         self.visibility_s = visibility_s
         self.database_url = database_url or default_url(home)
         self.config_dir = home / "configs"
-        write_config(self.config_dir, providers or {})
+        write_config(self.config_dir, providers or {}, model=model or {}, daily_budget_usd=daily_budget_usd)
         self.registry = load_registry(self.config_dir, environ={})
         self.queues = (*self.registry.queues(), MAINTENANCE_QUEUE)
         self.redis = LabRedis(home / "redis", nursery=nursery)

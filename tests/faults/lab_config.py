@@ -31,16 +31,19 @@ MODEL: Row = {
 """Of every provider, called `<provider>-small`; also the free ones cost, so that the bill counts every call."""
 
 
-def write_config(folder: Path, changes: Mapping[str, Row | None]) -> None:
-    """Write the configuration; `changes` are laid over `PROVIDERS` field by field, None leaves a provider out."""
+def write_config(folder: Path, changes: Mapping[str, Row | None], *, model: Row, daily_budget_usd: float) -> None:
+    """Write the configuration; `changes` are laid over `PROVIDERS` field by field, None leaves a provider out.
+
+    `model` is laid over `MODEL`.
+    """
     names = [*PROVIDERS, *(name for name in changes if name not in PROVIDERS)]
     rows = {
         name: {**PROVIDERS.get(name, ROOM), **(changes.get(name) or {})} for name in names if changes.get(name, {}) is not None
     }
     tiers: dict[str, list[Row]] = {}
     for name, row in rows.items():
-        tiers.setdefault(f"{row['tier']}_tier", []).append({"id": f"{name}-small", "provider": name, **MODEL})
-    models = {"models": tiers, "cost_management": {"daily_budget": 1_000_000}}
+        tiers.setdefault(f"{row['tier']}_tier", []).append({"id": f"{name}-small", "provider": name, **MODEL, **model})
+    models = {"models": tiers, "cost_management": {"daily_budget": daily_budget_usd}}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "providers.yaml").write_text(yaml.safe_dump({"providers": rows}))
     (folder / "models.yaml").write_text(yaml.safe_dump(models))
