@@ -15,8 +15,6 @@ from pool_worker.limits.windows import BudgetWindow
 from pool_worker.resources import Resources
 
 BUDGET = "budget"
-CLEARLY_LESS = Decimal("0.05")
-"""What jobs under way have reserved comes and goes."""
 
 
 async def check_budgets(pool: Resources) -> int:
@@ -24,19 +22,18 @@ async def check_budgets(pool: Resources) -> int:
     budgets = [budget for budget in all_budgets(pool.registry) if budget.limit_micro_usd]
     thresholds = (pool.registry.budget.alert_threshold, Decimal(1))
     spent = dict(zip(budgets, await spent_now(pool.redis, budgets), strict=True))
-    near = {
+    reached = {
         _cause(budget, threshold, pool): (budget, threshold)
         for budget in budgets
         for threshold in thresholds
-        if spent[budget] >= (threshold - CLEARLY_LESS) * budget.limit_micro_usd
+        if spent[budget] >= threshold * budget.limit_micro_usd
     }
     for cause in await open_causes(pool.redis, f"{BUDGET}:"):
-        if cause not in near:
+        if cause not in reached:
             await _tell_of_room(cause, pool)
-    reached = [it for it in near.values() if spent[it[0]] >= it[1] * it[0].limit_micro_usd]
-    for budget, threshold in reached:
+    for budget, threshold in reached.values():
         await _tell_of_budget(pool, budget, spent=spent[budget], threshold=threshold)
-    return len({budget for budget, _ in reached})
+    return len({budget for budget, _ in reached.values()})
 
 
 async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, threshold: Decimal) -> None:
