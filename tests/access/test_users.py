@@ -39,7 +39,7 @@ class Server:
             return [f"{it['username']}: {it['reason']} {it['object']} ({it['context']})" for it in operator.acl_log()]
 
 
-@pytest.fixture(params=["embedded", "redis-server"])
+@pytest.fixture(params=["redis-server" if shutil.which("redis-server") else "embedded"])
 def server(request: pytest.FixtureRequest, tmp_path: Path, repository: Path) -> Iterator[Server]:
     program = None if request.param == "embedded" else shutil.which(request.param) or missing(NO_TLS)
     text = (repository / "configs" / "redis" / "users.acl").read_text(encoding="utf-8")

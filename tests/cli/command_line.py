@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from command_server import server
 
 READY_WITHIN_S = 60.0
 GONE_WITHIN_S = 20.0
@@ -44,16 +46,14 @@ class CommandLine:
     def run(
         self, *arguments: str, text: str | None = None, variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env={**self.environment, **(variables or {})},
-            input=text or "",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        """A process of its own, to its end."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "stdin").write_text(text or "", encoding="utf-8")
+            environment = {**self.environment, **(variables or {})}
+            code = server().run(arguments, cwd=self.folder, env=environment, folder=folder, within_s=60)
+            said, complained = ((folder / stream).read_text(encoding="utf-8") for stream in ("stdout", "stderr"))
+        return subprocess.CompletedProcess(arguments, code, said, complained)
 
 
 @dataclass

@@ -46,7 +46,7 @@ def test_global_options_stand_before_or_after_the_command_and_beat_the_environme
 
 def test_database_migrate_may_be_repeated(cli: CommandLine) -> None:
     assert [cli.run("database", "migrate").stdout for _ in range(2)] == [
-        f"sqlite:///{cli.home}/ledger.db is at revision 0002\n"
+        f"sqlite:///{cli.home}/ledger.db is at revision 0004\n"
     ] * 2
 
 

@@ -61,8 +61,6 @@ def test_another_beat_takes_over_from_one_that_is_killed_or_frozen(start_lab: St
     frozen_s = next_tick_s(lab)
     second.thaw()
     gaps_s = [later - earlier for earlier, later in pairwise(sent_at(lab, for_s=20))]
-    tell(
-        f"fault 16: taken over {killed_s:.1f} s after a kill, {frozen_s:.1f} s after a freeze; ticks {min(gaps_s):.2f} s apart"
-    )
+    tell(f"fault 16: taken over {killed_s:.1f} s after a kill, {frozen_s:.1f} s after a freeze; ticks {min(gaps_s):.2f} s apart")
     assert max(killed_s, frozen_s) <= TAKEN_OVER_WITHIN_S
     assert min(gaps_s) > 0.9 * CADENCE_S[WRITER], "each period once"
