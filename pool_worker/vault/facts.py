@@ -5,8 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import TypedDict
 
 from pool_client.errors import ConfigurationError
+
+
+class KeyFacts(TypedDict, total=False):
+    """What a person may say of a key; None: nothing."""
+
+    priority: int | None
+    """1 is used before 2."""
+    quota_group: str | None
+    """The account whose limits it shares."""
+    daily_limit: int | None
+    """In the provider's `daily_unit`."""
+    daily_budget_usd: Decimal | None
+    """What all calls with it may cost a day."""
+
 
 _PROVIDER = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _GROUP = re.compile(r"[\w.:/@+#-]{1,128}", re.ASCII)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from typing import Unpack
 
 from sqlalchemy import Engine, insert, select, update
 
@@ -17,7 +17,7 @@ from pool_client.errors import ConfigurationError
 from pool_worker.ledger.database import VAULT_LOCK, forget_deleted, writing
 from pool_worker.ledger.tables import api_keys, key_audit, vault_seal
 from pool_worker.registry import Key
-from pool_worker.vault.facts import check_facts, check_index, check_provider
+from pool_worker.vault.facts import KeyFacts, check_facts, check_index, check_provider
 from pool_worker.vault.importing import Imported, KeyEntry, import_entry
 from pool_worker.vault.sealing import Sealer, Secret, checked, sealed_with
 from pool_worker.vault.shelf import Change, KeyColumns, Shelf, as_key
@@ -69,11 +69,8 @@ class Vault:
         secret: str,
         *,
         index: int | None = None,
-        priority: int | None = None,
-        quota_group: str | None = None,
-        daily_limit: int | None = None,
-        daily_budget_usd: Decimal | None = None,
         actor: str | None = None,
+        **said: Unpack[KeyFacts],
     ) -> Key:
         """Put a key into the vault, as number `index` of its provider or the next free one.
 
@@ -84,7 +81,7 @@ class Vault:
         """
         check_provider(provider)
         check_index(index)
-        facts = _said(priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=daily_budget_usd)
+        facts = _given(said)
         word = checked(secret, provider=provider)
         with self._shelf(actor) as shelf:
             known = shelf.with_fingerprint(self._sealer.fingerprint(provider, word))
@@ -158,22 +155,13 @@ class Vault:
                 raise ConfigurationError(msg)
             return as_key(shelf.change(row, Change.ROTATED, last_rotated=shelf.at, **columns))
 
-    def update(
-        self,
-        key_id: str,
-        *,
-        priority: int | None = None,
-        quota_group: str | None = None,
-        daily_limit: int | None = None,
-        daily_budget_usd: Decimal | None = None,
-        actor: str | None = None,
-    ) -> Key:
+    def update(self, key_id: str, *, actor: str | None = None, **said: Unpack[KeyFacts]) -> Key:
         """Change what is said of a key; None leaves a fact as it is.
 
         Raises:
             ConfigurationError: if there is no such key, or a value is wrong.
         """
-        facts = _said(priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=daily_budget_usd)
+        facts = _given(said)
         with self._shelf(actor) as shelf:
             return as_key(shelf.update_facts(shelf.row(key_id), facts))
 
@@ -245,10 +233,10 @@ class Vault:
         return shelf.update_facts(known, facts)
 
 
-def _said(**facts: object) -> KeyColumns:
-    said = {name: value for name, value in facts.items() if value is not None}
-    check_facts(said)
-    return said
+def _given(said: KeyFacts) -> KeyColumns:
+    facts: KeyColumns = {name: value for name, value in said.items() if value is not None}
+    check_facts(facts)
+    return facts
 
 
 def _this_process() -> str:

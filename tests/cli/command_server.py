@@ -12,14 +12,14 @@ import importlib
 import json
 import os
 import runpy
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from line_server import LineServer
 
 LOADED_BEFORE = (
     "aiohttp",
@@ -44,17 +44,10 @@ class CommandServer:
     """Asks a server in a process of its own, which ends with this one."""
 
     def __init__(self) -> None:
-        here = str(Path(__file__).parent)
-        path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "command_server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-        self._one_at_a_time = threading.Lock()
-        atexit.register(self.close)
+        here = Path(__file__).parent
+        path = os.pathsep.join(filter(None, (str(here), str(here.parent), os.environ.get("PYTHONPATH"))))
+        self._server = LineServer([sys.executable, "-m", "command_server"], env={**os.environ, "PYTHONPATH": path})
+        atexit.register(self._server.close)
 
     def run(self, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], folder: Path, within_s: float) -> int:
         """The exit code of `model-pool` with these arguments.
@@ -62,28 +55,14 @@ class CommandServer:
         Raises:
             TimeoutError: if it has none in time.
         """
-        pid = self._ask({"arguments": [*arguments], "cwd": str(cwd), "env": dict(env), "folder": str(folder)})
+        pid = self._server.ask({"arguments": [*arguments], "cwd": str(cwd), "env": dict(env), "folder": str(folder)})
         until = time.monotonic() + within_s
         while time.monotonic() < until:
-            if (code := self._ask({"wait": pid})) is not None:
+            if (code := self._server.ask({"wait": pid})) is not None:
                 return int(code)
             time.sleep(LOOK_EVERY_S)
         msg = f"model-pool {' '.join(arguments)} did not end within {within_s:g} s"
         raise TimeoutError(msg)
-
-    def close(self) -> None:
-        """End it."""
-        with self._process:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-
-    def _ask(self, request: Mapping[str, Any]) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with self._one_at_a_time:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            return json.loads(self._process.stdout.readline())
 
 
 @cache

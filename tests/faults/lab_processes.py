@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import redis
+from line_server import LineServer
 
 from pool_client.redis_connection import connect
 from pool_worker.cli.processes import Lifeline
@@ -52,50 +49,36 @@ class Nursery:
 
     def __init__(self) -> None:
         self._lifeline = Lifeline()
-        self._process = subprocess.Popen(
+        self._server = LineServer(
             [sys.executable, "-W", "ignore", "-m", "nursery", str(self._lifeline.inherited[0])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
             env={**os.environ, "PYTHONPATH": python_path()},
             pass_fds=self._lifeline.inherited,
-            start_new_session=True,
+            own_session=True,
         )
-        self._one_at_a_time = threading.Lock()
 
     def start(self, module: Sequence[str], *, environment: Mapping[str, str], log: Path) -> int:
         """Start a Python module with its arguments in a session of its own; returns its pid."""
         request = {"module": [*module], "env": dict(environment), "log": str(log), "grace_s": self.GRACE_S}
-        return int(self._ask(request))
+        return int(self._server.ask(request))
 
     def wait(self, pid: int, within_s: float) -> int | None:
         """The exit code of a process (-9: killed), None if it has none in time."""
-        code = self._ask({"wait": pid, "within_s": within_s})
+        code = self._server.ask({"wait": pid, "within_s": within_s})
         return None if code is None else int(code)
 
     def guard(self, pid: int) -> None:
         """Have a process that this one started itself killed when this one dies, however that happens."""
-        self._ask({"ward": pid})
-
-    def _ask(self, request: Mapping[str, Any]) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with self._one_at_a_time:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            return json.loads(self._process.stdout.readline())
+        self._server.ask({"ward": pid})
 
     def close(self) -> None:
         """End it; what it started leaves too."""
-        with self._process:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+        self._server.close()
         self._lifeline.close()
 
 
 def python_path() -> str:
-    """Where a process finds the modules of this folder."""
-    return os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
+    """Where a process finds the modules of this folder, and of the one above."""
+    return os.pathsep.join(filter(None, (str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH"))))
 
 
 class Process:

@@ -12,7 +12,7 @@ from runs import IS_FULL, Seed, StartLab, tell
 from sqlalchemy import func, select
 
 from pool_client import JobHandle
-from pool_client import redis_keys as shared_keys
+from pool_client.job import JobState
 from pool_worker import redis_keys
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.tables import usage_logs
@@ -20,7 +20,7 @@ from pool_worker.ledger.tables import usage_logs
 A_CALL = Decimal("0.01")
 COVERED = 57
 BUDGET = A_CALL * COVERED + A_CALL / 2
-PER_CALL = {"cost": str(A_CALL), "cost_per_1k_input_tokens": 0, "cost_per_1k_output_tokens": 0}
+PER_CALL = {"cost": float(A_CALL), "cost_per_1k_input_tokens": 0, "cost_per_1k_output_tokens": 0}
 PAID = "openai-small"
 ASKED = {"park": 80, "degrade": 60, "fail": 60}
 SOON_S = 30.0
@@ -90,8 +90,8 @@ def test_two_hundred_jobs_of_which_the_budget_covers_fifty_seven(start_lab: Star
     assert set(by_kind["park"]) <= {"succeeded", "parked"}
     assert set(by_kind["degrade"]) <= {"succeeded", "degraded"}
     assert set(by_kind["fail"]) <= {"succeeded", "failed"}
-    reasons = {lab.redis.client.hget(shared_keys.job(job.id), "reason") for job in jobs if lab.states([job])[job.id] == "parked"}
-    assert reasons == {"budget all: money per day"}
+    waits = [status for status in (job.status() for job in jobs[: ASKED["park"]]) if status.state is JobState.PARKED]
+    assert {status.wait_reason for status in waits} == {"budget all: money per day"}
 
 
 def slices() -> dict[str, tuple[int, int]]:

@@ -22,6 +22,7 @@ from pool_worker.cli.keys.telling import RENEWED, tell_workers
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.terminal import CommandError, out
 from pool_worker.settings import Settings
+from pool_worker.vault.facts import KeyFacts
 
 
 def rotate_command(key: KeyArgument, number: NumberArgument = None) -> None:
@@ -48,16 +49,14 @@ def set_command(
 ) -> None:
     """Change what is said of a key."""
     budget_usd = amount_usd(daily_budget)
-    facts = {"priority": priority, "quota_group": quota_group, "daily_limit": daily_limit, "daily_budget_usd": budget_usd}
+    facts = KeyFacts(priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=budget_usd)
     if all(fact is None for fact in facts.values()):
         msg = "say what to change: --priority, --quota-group, --daily-limit or --daily-budget"
         raise CommandError(msg, exit_code=2)
     settings = connected_settings(Settings())
     with open_vault(settings) as vault:
         was = vault.known(key_id(key, number))
-        now = vault.update(
-            was.id, priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=budget_usd
-        )
+        now = vault.update(was.id, **facts)
     if now == was:
         out.print(f"{now.id} is so already")
         return
