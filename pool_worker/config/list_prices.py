@@ -12,8 +12,8 @@ from pool_worker.registry import Price, Provider
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
 
-LIST_NAMES = {"gemini": "google", "codestral": "mistral"}
-"""Our ids of services to which the list gives another name."""
+LIST_NAMES = {"codestral": "mistral"}
+"""Our ids of services that the list has under a name which it does not see in ours (it sees `gemini` to be Google's)."""
 
 _HALF_HOURS = tuple(timedelta(minutes=30 * number) for number in range(48))
 """Of a day: nobody's prices change more often."""
@@ -31,7 +31,7 @@ def list_price(provider: Provider, model_name: str, *, now: datetime | None = No
         return None
     midnight = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
     prices = [model.get_prices(midnight + half_hour) for half_hour in _HALF_HOURS]
-    into, out = _highest(prices, "input_mtok"), _highest(prices, "output_mtok", "output_reasoning_mtok")
+    into, out = _highest(prices, "input_mtok"), _highest(prices, "output_mtok")
     if not into or not out:
         return None
     if provider.protocol != "anthropic":
@@ -59,9 +59,9 @@ def _find(provider: Provider, model_name: str) -> ModelInfo | None:
         return None
 
 
-def _highest(prices: Sequence[ModelPrice], *names: str) -> Decimal | None:
-    """The highest of these prices, whatever the length of the prompt; None if there is none."""
-    return max((step for price in prices for name in names for step in _steps(price, name)), default=None)
+def _highest(prices: Sequence[ModelPrice], name: str) -> Decimal | None:
+    """The highest price of that name, whatever the length of the prompt; None if there is none."""
+    return max((step for price in prices for step in _steps(price, name)), default=None)
 
 
 def _steps(price: ModelPrice, name: str) -> Iterator[Decimal]:

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
+from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice
+from genai_prices.types import Provider as ListedProvider
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,7 +98,9 @@ def test_what_nobody_knows_is_unknown(read: Callable[..., Model]) -> None:
         pytest.param(Provider("openai", ELSEWHERE), "gpt-5-mini", prices("0.25", "2", "0.025"), id="whatever its address"),
         pytest.param(Provider("ours", OPENAI.base_url), "gpt-5-mini", prices("0.25", "2", "0.025"), id="by its address"),
         pytest.param(Provider("openai", "https://api.deepseek.com"), "gpt-5-nano", prices("0.05", "0.4", "0.005"), id="id first"),
-        pytest.param(Provider("gemini", ELSEWHERE), "gemini-2.5-flash-lite", prices("0.1", "0.4", "0.01"), id="another name"),
+        pytest.param(Provider("gemini", ELSEWHERE), "gemini-2.5-flash-lite", prices("0.1", "0.4", "0.01"), id="Google"),
+        pytest.param(Provider("codestral", ELSEWHERE), "codestral-latest", prices("0.3", "0.9"), id="Mistral"),
+        pytest.param(Provider("perplexity", ELSEWHERE), "sonar", prices("1", "1", per_request="0.012"), id="and by the request"),
         pytest.param(OPENAI, "gpt-5.4", prices("5", "22.5", "0.5"), id="the last step by the prompt's length"),
         pytest.param(ANTHROPIC, "claude-haiku-5-5", prices("0.5", "2.5", "0.05"), id="the last step, Anthropic"),
         pytest.param(ANTHROPIC, "claude-sonnet-5-5", prices("2", "10", "0.1"), id="nothing is kept there unless asked"),
@@ -105,11 +110,22 @@ def test_what_nobody_knows_is_unknown(read: Callable[..., Model]) -> None:
         pytest.param(OPENAI, "gpt-of-our-own", None, id="not in the list"),
         pytest.param(Provider("ours", ELSEWHERE), "gpt-5-mini", None, id="nobody knows the provider"),
         pytest.param(OPENAI, "text-embedding-3-small", None, id="it writes nothing"),
-        pytest.param(Provider("openrouter", ELSEWHERE), "google/gemma-4-31b-it:free", None, id="free, they say"),
     ],
 )
 def test_the_list_is_asked_for_the_most_that_it_may_cost(provider: Provider, model: str, price: Price | None) -> None:
     assert list_price(provider, model, now=NOW) == price
+
+
+@pytest.mark.parametrize(("into", "out"), [("0", "0"), ("0", "1"), ("1", "0")])
+def test_a_price_of_zero_is_not_believed(into: str, out: str) -> None:
+    price = ModelPrice(input_mtok=Decimal(into), output_mtok=Decimal(out))
+    new = ModelInfo(id="new", match=ClauseEquals(equals="new"), prices=price)
+    listed = ListedProvider(id="openai", name="OpenAI", api_pattern="https://api", models=[new])
+    set_custom_snapshot(DataSnapshot([listed], from_auto_update=False))
+    try:
+        assert list_price(OPENAI, "new", now=NOW) is None
+    finally:
+        set_custom_snapshot(None)
 
 
 def test_input_that_is_kept_unasked_costs_what_keeping_costs() -> None:
