@@ -91,15 +91,20 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens, and per request."""
+    """USD per million tokens, and per request, as they are charged: less any discount."""
 
     input_usd_per_mtok: Decimal = Decimal(0)
     output_usd_per_mtok: Decimal = Decimal(0)
     usd_per_request: Decimal = Decimal(0)
+    cached_input_usd_per_mtok: Decimal | None = None
+    """Of input that the provider knew from a call before; None: as all other input."""
 
     def cost_usd(self, usage: Usage) -> Decimal:
-        """What this usage costs."""
+        """What this usage costs; tokens of reasoning are part of the output, and cost as much."""
         tokens = self.input_usd_per_mtok * usage.input_tokens + self.output_usd_per_mtok * usage.output_tokens
+        if usage.cached_tokens and self.cached_input_usd_per_mtok is not None:
+            cached = min(usage.cached_tokens, usage.input_tokens)
+            tokens -= (self.input_usd_per_mtok - self.cached_input_usd_per_mtok) * cached
         return tokens / MILLION + self.usd_per_request
 
 
@@ -167,6 +172,10 @@ class Model:
     capabilities: frozenset[str] = frozenset()
     price: Price = Price()
     price_known: bool = True
+    price_is_listed: bool = False
+    """Whether it comes from the public price list, as the configuration names none."""
+    discount: Decimal = Decimal(0)
+    """The share (0 to 1) that was taken off the prices of tokens; `price` is what is left."""
     daily_budget_usd: Decimal | None = None
     """All calls of it together, whoever asks."""
     unit_rate: UnitRate = UnitRate()
@@ -223,6 +232,15 @@ class Agent:
     """With which it signs its jobs; None: anybody may submit in its name."""
 
 
+class UnknownPrice(StrEnum):
+    """What becomes of a paid model whose price nobody knows."""
+
+    ALLOW = "allow"
+    """It is called, and its calls are counted as 0; a job that has a `max_cost_usd` never goes there."""
+    REFUSE = "refuse"
+    """It cannot be called."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How much may be spent in a day."""
@@ -230,6 +248,7 @@ class Budget:
     daily_usd: Decimal = Decimal(10)
     alert_threshold: Decimal = Decimal("0.8")
     auto_pause: bool = True
+    unknown_price: UnknownPrice = UnknownPrice.ALLOW
     timezone: str = "UTC"
 
 
@@ -372,6 +391,8 @@ class Registry:
             return "it is not active"
         if model.id in self.disabled:
             return "disabled by a person" + (f": {reason}" if (reason := self.disabled[model.id]) else "")
+        if not model.price_known and self.budget.unknown_price is UnknownPrice.REFUSE:
+            return "its price is not known, and cost_management says unknown_price: refuse"
         if not provider.enabled:
             return f"provider {provider.id} is disabled: {provider.disabled_reason or 'no reason given'}"
         if provider.needs_key and provider.id not in self.keyed_providers:

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from pool_worker.cli.csv_output import print_csv
-from pool_worker.cli.figures import NOTHING, bar, moment, percent, usd
+from pool_worker.cli.figures import NOTHING, bar, count_of, moment, percent, usd
 from pool_worker.cli.json_output import print_json_object
 from pool_worker.cli.ledger_reading import open_ledger
 from pool_worker.cli.listing import (
@@ -88,6 +88,8 @@ def costs(
             empty=lambda: tell_empty(engine, settings, since=from_then),
         )
         if not as_json and not as_csv:
+            if unpriced := reports.unpriced_calls(engine, since=from_then):
+                typer.echo(f"{count_of(unpriced, 'call')} of models whose price is not known: counted as 0 USD")
             typer.echo(today_words(read_today(engine, budget, now=now)))
 
 

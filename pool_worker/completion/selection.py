@@ -14,6 +14,7 @@ from pool_worker.routing.route import Choice, Route
 MOST_ALTERNATIVES = 3
 """Also the most names in a reason: a result is kept for a day, and there may be a hundred candidates."""
 SCORE_DIGITS = 3
+UNPRICED = "its price is not known: that it cost 0 USD may be wrong"
 
 
 def selection_of(lease: Lease, way: Route, asked: Sequence[Choice], trail: Trail, *, degraded: bool) -> Selection:
@@ -41,7 +42,7 @@ def selection_of(lease: Lease, way: Route, asked: Sequence[Choice], trail: Trail
     reason = _order_words(way, passed, left_alone, failed, tier=chosen.tier.value)
     return Selection(
         score=_score(choices.get(chosen.id)),
-        reason="; ".join([_fallback_words(way) if degraded else reason, *way.notes]),
+        reason="; ".join([_fallback_words(way) if degraded else reason, *way.notes, *([UNPRICED] * (not chosen.price_known))]),
         alternatives=[
             Alternative(model_id=name, score=_score(choices.get(name)), reason=why)
             for name, why in list(why_not.items())[:MOST_ALTERNATIVES]

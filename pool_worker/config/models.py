@@ -9,11 +9,11 @@ from decimal import Decimal
 from pool_client.job import Tier
 from pool_worker.config.document import Fields, Value
 from pool_worker.config.mistakes import did_you_mean
-from pool_worker.config.prices import PRICE_FIELDS, read_price, read_unit_rate
+from pool_worker.config.prices import PRICE_FIELDS, read_prices, read_unit_rate
 from pool_worker.config.providers import MOST_CONCURRENCY, names_of
-from pool_worker.config.scalars import decimal, flag, name, names, one_of, plain, text, whole
+from pool_worker.config.scalars import choice, decimal, flag, name, names, one_of, plain, text, whole
 from pool_worker.config.windows import SHORT, model_windows
-from pool_worker.registry import Budget, Failover, Model, Provider
+from pool_worker.registry import Budget, Failover, Model, Provider, UnknownPrice
 
 GROUPS = {f"{tier.value}_tier": tier for tier in Tier}
 
@@ -75,7 +75,7 @@ def _read_entry(entry: Value, tier: Tier, providers: Mapping[str, Provider]) -> 
     provider = _provider(fields, providers)
     model_name = text(fields.need("model", "write what the provider calls it, e.g. model: openai/gpt-oss-120b"), "")
     windows = model_windows(fields, provider.limits if provider else ())
-    price, price_known = read_price(fields, tier)
+    prices = read_prices(fields, tier, provider, model_name)
     if model_id is None:
         return None
     return Model(
@@ -85,8 +85,7 @@ def _read_entry(entry: Value, tier: Tier, providers: Mapping[str, Provider]) -> 
         tier=tier,
         priority=whole(fields["priority"], provider.priority if provider else 0, least=0, most=1000),
         capabilities=names(fields["capabilities"]),
-        price=price,
-        price_known=price_known,
+        **prices,
         daily_budget_usd=decimal(fields["daily_budget_usd"], None),
         unit_rate=read_unit_rate(fields),
         limits=windows,
@@ -139,7 +138,7 @@ def _read_failover(parent: Fields, models: Mapping[str, Model]) -> Failover:
 
 
 def _read_budget(parent: Fields, timezone: str) -> Budget:
-    fields = parent.section("cost_management", ("daily_budget", "alert_threshold", "auto_pause"))
+    fields = parent.section("cost_management", ("daily_budget", "alert_threshold", "auto_pause", "unknown_price"))
     usual = Budget(timezone=timezone)
     if fields is None:
         return usual
@@ -147,5 +146,6 @@ def _read_budget(parent: Fields, timezone: str) -> Budget:
         daily_usd=decimal(fields["daily_budget"], usual.daily_usd),
         alert_threshold=decimal(fields["alert_threshold"], usual.alert_threshold, most=Decimal(1)),
         auto_pause=flag(fields["auto_pause"], default=usual.auto_pause),
+        unknown_price=choice(fields["unknown_price"], UnknownPrice, usual.unknown_price),
         timezone=timezone,
     )

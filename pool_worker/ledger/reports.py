@@ -15,7 +15,7 @@ from pool_worker.errors import FAILOVERS, WindowSpentError
 from pool_worker.ledger.calls import COLUMNS, EVERYTHING, By, Only, calls, latency_percentile, ranked
 from pool_worker.ledger.database import writing
 from pool_worker.ledger.rows import OVER, AttemptRow, JobRow, row_from_columns
-from pool_worker.ledger.tables import alerts, jobs, usage_logs
+from pool_worker.ledger.tables import alerts, jobs, models, usage_logs
 
 TOO_MANY_REQUESTS = 429
 
@@ -120,6 +120,17 @@ def spent_since(engine: Engine, since: datetime, *, until: datetime | None = Non
         query = query.where(usage_logs.c.agent == agent)
     with engine.connect() as connection:
         return connection.execute(query).scalar() or Decimal(0)
+
+
+def unpriced_calls(engine: Engine, *, since: datetime) -> int:
+    """How many calls that began at `since` or later are counted as free because the price of their model is not known."""
+    unknown = select(models.c.model_id).where(models.c.cost_per_1k_tokens.is_(None))
+    log = usage_logs.c
+    query = select(func.count()).where(
+        log.created_at >= since, log.tokens_used > 0, log.cost == Decimal(0), log.model_id.in_(unknown)
+    )
+    with engine.connect() as connection:
+        return connection.execute(query).scalar_one()
 
 
 def first_call(engine: Engine) -> datetime | None:

@@ -17,7 +17,7 @@ from pool_worker.ledger.spending import Spending, spent_of_batches, spent_since
 from pool_worker.limits.clock import redis_now_ms
 from pool_worker.limits.spent import day_began_ms, is_spending_known, raise_spent
 from pool_worker.limits.windows import BudgetWindow
-from pool_worker.registry import micro_usd
+from pool_worker.registry import Registry, micro_usd
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,14 @@ async def know_spending(redis: Redis, engine: Engine, *, timezone: str) -> None:
     raised = await raise_spent(redis, _budgets(today, batches, timezone=timezone), now_ms=now_ms)
     if raised:
         logger.warning("Redis did not know what was spent: %d budgets were rebuilt from the ledger", raised)
+
+
+def tell_unknown_prices(registry: Registry, *, told: frozenset[str]) -> frozenset[str]:
+    """Warn of the models that may be called though nobody knows what they cost, but for those told before; ids of all told."""
+    new = [model.id for model in registry.usable_models() if not model.price_known and model.id not in told]
+    if new:
+        logger.warning("the price is not known of %s: what is called there is counted as 0 USD", ", ".join(new))
+    return told.union(new)
 
 
 def _budgets(today: Spending, batches: Mapping[str, Decimal], *, timezone: str) -> dict[BudgetWindow, int]:

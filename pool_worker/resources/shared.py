@@ -32,7 +32,7 @@ from pool_worker.limits.performance import Performance, performance_of
 from pool_worker.limits.token_history import TokenHistory, read_token_history
 from pool_worker.registry import Provider, Registry
 from pool_worker.resources.keyring import read_keyring, served_providers
-from pool_worker.resources.money import know_spending
+from pool_worker.resources.money import know_spending, tell_unknown_prices
 from pool_worker.rollout.orders import Orders, read_orders
 from pool_worker.rollout.presence import Presence, read_presences, say_alive
 from pool_worker.rollout.publishing import publish
@@ -97,6 +97,8 @@ class Resources:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
     _published: Registry | None = None
+    _unpriced: frozenset[str] = frozenset()
+    """Ids of the models of unknown price that were told of."""
     _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
 
@@ -158,6 +160,7 @@ class Resources:
                 await self._reload(orders.reloads)
             if self._published is not self.registry:
                 registry = self.registry
+                self._unpriced = tell_unknown_prices(registry, told=self._unpriced)
                 await publish(self.redis, registry)
                 self._published = registry
 

@@ -67,6 +67,19 @@ def test_every_mistake_is_told_with_how_to_mend_it(cli: CommandLine) -> None:
     assert all(each["state"] == "failure" and each["mend"] for each in found["configuration"])
 
 
+def test_a_paid_model_of_unknown_price_is_warned_of_unless_it_is_refused(cli: CommandLine) -> None:
+    (cli.folder / "configs").mkdir()
+    models = "models:\n  paid_tier:\n    - {id: ours, provider: openai, model: gpt-of-our-own}\n"
+    (cli.folder / "configs" / "models.yaml").write_text(models)
+    _, found = _by_check(cli)
+    (finding,) = found["prices"]
+    assert finding["state"] == "warning"
+    assert finding["text"] == "the price is not known of ours: what is called there is counted as 0 USD"
+    assert "unknown_price: refuse" in finding["mend"]
+    (cli.folder / "configs" / "models.yaml").write_text(models + "cost_management: {unknown_price: refuse}\n")
+    assert "prices" not in _by_check(cli)[1]
+
+
 def test_wrong_settings_are_told_one_by_one(cli: CommandLine) -> None:
     ended = cli.run(
         "doctor", variables={"MODEL_POOL_REDIS_URL": "http://x", "MODEL_POOL_DRAIN_S": "soon", "MODEL_POOL_HOEM": "/x"}

@@ -299,8 +299,26 @@ def test_a_model_of_unknown_price_is_paused_with_the_paid_ones(worker: SmallWork
     unknown = replace(worker.pool.registry.models["openai-small"], price=Price(), price_known=False)
     worker.configure(models={"openai-small": unknown})
     assert buy(worker).startswith("succeeded"), "there is money left"
+    job = worker.submit(model="openai-small", max_tokens=10)
+    worker.complete()
+    result = job.result(timeout=5)
+    assert result.cost_usd == 0
+    assert result.selection is not None
+    assert result.selection.reason.endswith("; its price is not known: that it cost 0 USD may be wrong")
     worker.configure(budget=Budget(daily_usd=A_JOB / 2))
     assert buy(worker) == "parked: budget all: money per day"
+
+
+def test_a_worker_says_once_of_which_models_it_does_not_know_the_price(
+    worker: SmallWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    unknown = replace(CHEAP, price=Price(), price_known=False)
+    unreachable = replace(unknown, id="off", is_active=False)
+    for models in ({CHEAP.id: unknown, "off": unreachable}, {CHEAP.id: replace(unknown, priority=2)}):
+        worker.configure(models=models)
+        worker.run(worker.pool.look_around())
+    told = [line for line in caplog.messages if "price" in line]
+    assert told == [f"the price is not known of {CHEAP.id}: what is called there is counted as 0 USD"]
 
 
 @pytest.mark.parametrize(("jobs_a_day", "model"), [("10", "openai-small"), ("6.1", "openai-tiny")], ids=["half", "82 %"])

@@ -54,6 +54,25 @@ TABLE = [
     ),
     ("models.yaml", MODEL + "      cost: -0.5\n", "6: models.free_tier[0].cost: -0.5 is too small; write 0 or more"),
     ("models.yaml", MODEL + "      cost: .nan\n", "6: models.free_tier[0].cost: .nan is not a number; write e.g. 0.5"),
+    ("models.yaml", MODEL + "      discount: 50\n", "6: models.free_tier[0].discount: 50 is too large; write 1 or less"),
+    (
+        "models.yaml",
+        PAID + "      cost_per_1k_cached_input_tokens: 0.001\n",
+        (
+            "6: models.paid_tier[0].cost_per_1k_cached_input_tokens: 0.001 stands without a price of the other input; "
+            "write cost_per_1k_input_tokens and cost_per_1k_output_tokens beside it"
+        ),
+    ),
+    (
+        "models.yaml",
+        PAID + "      cost_per_1k_tokens: 0.2\n      cost_per_1k_cached_input_tokens: 0.3\n",
+        "7: models.paid_tier[0].cost_per_1k_cached_input_tokens: 0.3 is more than other input costs (0.2); write 0.2 or less",
+    ),
+    (
+        "models.yaml",
+        "cost_management:\n  unknown_price: forbid\n",
+        '2: cost_management.unknown_price: "forbid" is not possible here; there are allow, refuse',
+    ),
     (
         "models.yaml",
         MODEL + "      is_active: perhaps\n",

@@ -14,9 +14,11 @@ from pool_client.job import JobState, Priority, Tier
 from pool_worker.ledger import reports
 from pool_worker.ledger.calls import By
 from pool_worker.ledger.database import writing
+from pool_worker.ledger.models import publish_models
 from pool_worker.ledger.reports import CostRow, FailoverRow
 from pool_worker.ledger.rows import AlertRow, AttemptRow, JobRow
 from pool_worker.ledger.tables import alerts, jobs
+from pool_worker.registry import Model, Provider, Registry
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 Book = Callable[[Iterable[AttemptRow]], None]
@@ -135,6 +137,28 @@ def test_calls_in_vain_are_told_by_model_the_most_frequent_reason_first(engine: 
         FailoverRow("groq/llama", "ProviderOverloadedError", 503, 2),
         FailoverRow("groq/llama", "ProviderFailedError", None, 1),
     ]
+
+
+def test_calls_of_models_of_unknown_price_are_told_from_those_that_cost_nothing(engine: Engine, book: Book) -> None:
+    unknown = Model("openai/new", "openai", "new", tier=Tier.PAID, price_known=False)
+    free = Model("groq/llama", "groq", "llama", tier=Tier.FREE)
+    rows = Registry(
+        {it: Provider(it, f"https://{it}.example/v1") for it in ("openai", "groq")}, {it.id: it for it in (unknown, free)}
+    )
+    publish_models(engine, rows, now=NOON)
+    used = {"model_id": unknown.id, "input_tokens": 9}
+    book(
+        [
+            attempt(1, **used),
+            attempt(2, **used, created_at=NOON - timedelta(seconds=1)),
+            attempt(3, **used, cost=Decimal("0.1")),
+            attempt(4, model_id=unknown.id, outcome="WindowSpentError", status_code=429),
+            attempt(5, input_tokens=9),
+            attempt(6, model_id="gone", input_tokens=9),
+        ]
+    )
+    assert reports.unpriced_calls(engine, since=NOON) == 1, "not what is older, had a price then, or was refused"
+    assert reports.unpriced_calls(engine, since=NOON - timedelta(seconds=1)) == 2
 
 
 def test_spending_is_told_since_a_time_and_by_agent(engine: Engine, book: Book) -> None:

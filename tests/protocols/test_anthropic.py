@@ -42,6 +42,15 @@ def test_only_what_the_job_sets_is_sent() -> None:
     assert sent == {"model": "m-1", "max_tokens": 300, "messages": [{"role": "user", "content": "Hi"}]}
 
 
+def test_nobody_can_have_a_prompt_kept_which_would_cost_more_than_is_counted() -> None:
+    keep = {"cache_control": {"type": "ephemeral"}}
+    for role in ("system", "user"):
+        with pytest.raises(UnsupportedRequestError, match="cache_control"):
+            rendered(Message(role=role, content=[{"type": "text", "text": "Be brief."} | keep]), HI)
+    with pytest.raises(UnsupportedRequestError, match="cache_control"):
+        rendered(tools=[FUNCTION | keep])
+
+
 def part(**fields: Any) -> tuple[Message, ...]:
     return (Message(role="user", content=[fields]),)
 

@@ -10,7 +10,7 @@ from pool_worker.cli.doctor.finding import Finding, failure, ok, warning
 from pool_worker.cli.figures import count_of
 from pool_worker.cli.terminal import as_typed
 from pool_worker.config import ConfigError, EnvKey, load_registry, read_env_keys
-from pool_worker.registry import Registry
+from pool_worker.registry import Registry, UnknownPrice
 from pool_worker.settings import Settings, misspelt_variables
 
 
@@ -30,7 +30,17 @@ def read_configuration(settings: Settings) -> tuple[Registry | None, list[Findin
     providers = sum(provider.enabled for provider in registry.providers.values())
     models = sum(model.is_active for model in registry.models.values())
     text = f"{settings.config_dir}: {providers} providers, {models} models, {len(registry.agents)} agents"
-    return registry, [ok("configuration", text)]
+    return registry, [ok("configuration", text), *_unknown_prices(registry)]
+
+
+def _unknown_prices(registry: Registry) -> Iterator[Finding]:
+    """Models that cost money, and are counted as if they did not."""
+    may_be_called = registry.budget.unknown_price is UnknownPrice.ALLOW
+    unknown = [model.id for model in registry.models.values() if model.is_active and not model.price_known]
+    if unknown and may_be_called:
+        text = f"the price is not known of {', '.join(unknown)}: what is called there is counted as 0 USD"
+        mend = "write cost_per_1k_input_tokens and cost_per_1k_output_tokens, or unknown_price: refuse under cost_management"
+        yield warning("prices", text, mend)
 
 
 def read_env_file(path: Path, registry: Registry) -> tuple[tuple[EnvKey, ...], list[Finding]]:

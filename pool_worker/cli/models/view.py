@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from pool_worker.cli.figures import NOTHING, moment
+from pool_worker.cli.figures import NOTHING, moment, percent
 from pool_worker.cli.reasons import plain_reason
 from pool_worker.overview.facts import Hold
 from pool_worker.registry import MILLION, Model, Price, Registry, Unit, Window
@@ -26,6 +26,8 @@ def model_facts(model: Model, registry: Registry, held: Mapping[str, Hold]) -> d
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,
         "price_known": model.price_known,
+        "price_is_listed": model.price_is_listed,
+        "discount": model.discount,
         "price": model.price,
         "limits": registry.windows_of(model),
         "keys": len(registry.keys_of(model.provider)),
@@ -68,7 +70,7 @@ def model_details(model: Model, registry: Registry, held: Mapping[str, Hold]) ->
         "tier": f"{model.tier.value}, priority {model.priority}" + (", experimental" if model.is_experimental else ""),
         "can": ", ".join(sorted(model.capabilities)) or NOTHING,
         "tokens": f"context {_count(model.context_window)}, answer {_count(model.max_output_tokens)}",
-        "price": _price(model) + (_per_what(model.price) if model.price_known and model.price != Price() else ""),
+        "price": _price_in_full(model),
         "limits": "\n".join(_limit(window) for window in registry.windows_of(model)) or "none",
         "keys": ", ".join(key.id for key in registry.keys_of(model.provider)) or NOTHING,
     }
@@ -91,9 +93,23 @@ def _price(model: Model) -> str:
     return "free" if price == Price() else f"{price.input_usd_per_mtok.normalize():f} / {price.output_usd_per_mtok.normalize():f}"
 
 
-def _per_what(price: Price) -> str:
-    per_request = f", and {price.usd_per_request.normalize():f} USD per request" if price.usd_per_request else ""
-    return f" USD per million tokens in / out{per_request}"
+def _price_in_full(model: Model) -> str:
+    """With what is cheaper or dearer than the rest, and where it comes from."""
+    if not model.price_known:
+        return "unknown: what is called there is counted as 0 USD"
+    price = model.price
+    if price == Price():
+        return _price(model)
+    words = [f"{_price(model)} USD per million tokens in / out"]
+    if price.cached_input_usd_per_mtok is not None:
+        words.append(f"{price.cached_input_usd_per_mtok.normalize():f} for input that is cached")
+    if price.usd_per_request:
+        words.append(f"and {price.usd_per_request.normalize():f} USD per request")
+    if model.discount:
+        words.append(f"after {percent(float(model.discount))} off")
+    if model.price_is_listed:
+        words.append("by the public list (genai-prices)")
+    return ", ".join(words)
 
 
 def _count(tokens: int | None) -> str:

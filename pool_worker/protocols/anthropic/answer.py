@@ -97,7 +97,8 @@ def assemble(blocks: Iterable[Block], *, stop_reason: object, usage: object, mod
 def parse_usage(usage: object) -> Usage | None:
     """The counts of `usage`; None if they are not there, or not to be believed.
 
-    Its `input_tokens` are only those that no cache had to do with; ours are all.
+    Its `input_tokens` are only those that no cache had to do with; ours are all. Those written to a cache cost more there than
+    others, but there are none unless a request asks for it, and none of ours does.
     """
     if not isinstance(usage, Mapping):
         return None

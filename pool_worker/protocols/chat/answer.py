@@ -88,15 +88,23 @@ def _parse_tool_calls(calls: object) -> list[dict[str, Any]] | None:
 
 
 def parse_usage(usage: object) -> Usage | None:
-    """The counts of `usage`; None if they are not there, or not to be believed."""
+    """The counts of `usage`; None if they are not there, or not to be believed. Reasoning is part of the output."""
     if not isinstance(usage, Mapping):
         return None
     input_tokens, output_tokens = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens", 0))
     if input_tokens is None or output_tokens is None:
         return None
+    output_tokens += _apart(usage, input_tokens + output_tokens)
     return Usage(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         cached_tokens=part_of(input_tokens, usage.get("prompt_tokens_details"), "cached_tokens"),
         reasoning_tokens=part_of(output_tokens, usage.get("completion_tokens_details"), "reasoning_tokens"),
     )
+
+
+def _apart(usage: Mapping[str, Any], counted: int) -> int:
+    """The tokens of reasoning, where they are no part of `completion_tokens` (xAI): the total then has them besides."""
+    details = usage.get("completion_tokens_details")
+    reasoning = count(details.get("reasoning_tokens")) if isinstance(details, Mapping) else None
+    return reasoning if reasoning and count(usage.get("total_tokens")) == counted + reasoning else 0
