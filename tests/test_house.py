@@ -30,6 +30,7 @@ CATCHES_EVERYTHING = {
 SLEEPS = {
     "tests/broker/test_worker_process.py": "asks again until another process has done it",
     "tests/celery/at_work.py": "asks again until another process has done it",
+    "tests/cli/command_server.py": "asks again whether a process has ended",
     "tests/cli/command_line.py": "asks again until another process has done it",
     "tests/faults/lab_processes.py": "asks again until another process has done it",
     "tests/faults/nursery.py": "asks again whether a process has ended",
