@@ -47,6 +47,7 @@ from pool_worker.errors import Scope
 from pool_worker.ledger.rows import Entry, attempt_row, job_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease
 from pool_worker.limits.settle import Settlement, settle
+from pool_worker.metrics.instruments import call_ended, job_ended
 from pool_worker.registry import WarningRules
 from pool_worker.resources import Resources
 
@@ -247,6 +248,7 @@ class Work:
     def _result(self, started: Started, done: Answered) -> Result:
         leased, model = started.leased, started.leased.lease.candidate.model
         attempt = self._trail.answered(model, _made(started, done))
+        call_ended(attempt)
         self._settlement, self._tokens_seen = done.settlement, done.tokens_seen
         self._answered = [attempt_row(self.job, attempt).to_entry()]
         self._owed.extend(done.owed)
@@ -275,6 +277,7 @@ class Work:
 
     def _note_failure(self, started: Started, failed: Failed) -> None:
         attempt = self._trail.failed(started.leased.lease.candidate.model, _made(started, failed), error=failed.error)
+        call_ended(attempt)
         row = attempt_row(self.job, attempt).to_entry()
         self._owed += [partial(settle, self._pool.redis, failed.settlement, row=row), *failed.owed]
 
@@ -304,6 +307,7 @@ class Work:
             tokens_seen=self._tokens_seen,
         )
         await self._with_owed(ended)
+        job_ended(self.job, state, agent=self._pool.registry.kind_of_agent(self.job.agent), now=self._pool.now())
 
 
 def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Entry:
