@@ -5,6 +5,7 @@ It is set up from the environment (`pool_worker.settings`) and `configs/` when i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from pool_worker.metrics.endpoint import serve_metrics
 from pool_worker.metrics.exposition import PoolCollector, WorkerCollector
 from pool_worker.resources import Resources, open_resources
 from pool_worker.settings import Settings
+from pool_worker.tracing import start_tracing, stop_tracing
 
 
 class PoolApp(Celery):
@@ -46,9 +48,20 @@ class PoolApp(Celery):
         """Open what the tasks share, on the worker's loop."""
         served = frozenset(self.amqp.queues.consume_from)
         opened = open_resources(self.pool_settings, self.registry, served_queues=served, worker=self.process_name)
-        async with opened as self.resources, bringing_back(self.resources.jobs), keeping_watch(self.resources):
+        async with self._traced(), opened as self.resources, bringing_back(self.resources.jobs), keeping_watch(self.resources):
             self.serve_metrics(WorkerCollector(lambda: self.resources.jobs_under_way))
             yield
+
+    @asynccontextmanager
+    async def _traced(self) -> AsyncIterator[None]:
+        if not self.pool_settings.traces:
+            yield
+            return
+        start_tracing(content=self.pool_settings.trace_content)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(stop_tracing)
 
     def serve_metrics(self, collector: Collector) -> None:
         """Let Prometheus read what the collector says, if that is asked for."""

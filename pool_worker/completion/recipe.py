@@ -26,6 +26,7 @@ from pool_worker.limits.acquire import Elsewhere, Exhausted
 from pool_worker.logs import current_job
 from pool_worker.metrics.instruments import job_ended
 from pool_worker.resources import Resources
+from pool_worker.tracing import job_traced
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,9 @@ async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
     """
     current_job.set(job_id)
     try:
-        async with Turn(pool.gate, delivery.tag) as turn:
-            became = await _open(job_id, delivery, pool, turn)
+        with job_traced(job_id, queue=delivery.queue, traceparent=delivery.traceparent):
+            async with Turn(pool.gate, delivery.tag) as turn:
+                became = await _open(job_id, delivery, pool, turn)
     except LostClaimError:
         became = "is another worker's now"
     logger.info("job %s %s", job_id, became)
