@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,7 +14,8 @@ from optional_package import optional_package
 from small_worker import SmallWorker
 from system_fixture import Start
 
-from pool_worker.tracing import start_tracing, stop_tracing
+from pool_worker.embedded_redis import free_port
+from pool_worker.tracing import LEAVE_WITHIN_S, start_tracing, stop_tracing
 
 PROMPT = "Whose is the purple elephant?"
 CALLER = """
@@ -141,6 +143,18 @@ def test_content_is_shown_to_whoever_asks_for_it(worker: SmallWorker, collector:
     (chat,) = collector.spans("chat ")
     assert PROMPT in chat.facts["gen_ai.input.messages"]
     assert job.result(timeout=1).content in chat.facts["gen_ai.output.messages"]
+
+
+def test_a_collector_that_is_away_costs_spans_and_no_jobs(worker: SmallWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    optional_package("opentelemetry.exporter.otlp.proto.http.trace_exporter", install=INSTALL)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    start_tracing(content=False)
+    job = worker.submit(max_tokens=30)
+    worker.complete()
+    began = time.monotonic()
+    stop_tracing()
+    assert time.monotonic() - began < LEAVE_WITHIN_S + 1
+    assert job.result(timeout=1).content
 
 
 def test_nobody_is_traced_unasked(worker: SmallWorker, collector: Collector) -> None:
