@@ -24,6 +24,7 @@ from pool_worker.logs import JsonLines
 from pool_worker.maintenance.watchdog import keeping_watch
 from pool_worker.metrics.endpoint import serve_metrics
 from pool_worker.metrics.exposition import PoolCollector, WorkerCollector
+from pool_worker.registry import Registry
 from pool_worker.resources import Resources, open_resources
 from pool_worker.settings import Settings
 from pool_worker.tracing import start_tracing, stop_tracing
@@ -40,8 +41,17 @@ class PoolApp(Celery):
     def __init__(self, settings: Settings) -> None:
         super().__init__("model_pool", include=["pool_worker.tasks"], set_as_current=False)
         self.pool_settings = settings
-        self.registry = load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url)
+        self.registry = self.load_registry()
         self.conf.update(celery_settings(settings, queues=self.registry.queues()))
+
+    def load_registry(self) -> Registry:
+        """The configuration as its files say now.
+
+        Raises:
+            ConfigError: naming every mistake in them.
+        """
+        it = self.pool_settings
+        return load_registry(it.config_dir, profile=it.profile, simulator_url=it.simulator_url)
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
@@ -106,4 +116,4 @@ def _note_name(sender: str, **_: object) -> None:
 def _begin_as_beat(**_: object) -> None:
     """Before redbeat's own receiver, in which a beat waits while another is active: this one is there to be read meanwhile."""
     app.process_name = "beat"
-    app.serve_metrics(PoolCollector(app.pool_settings.redis_url or DEFAULT_URL, app.registry))
+    app.serve_metrics(PoolCollector(app.pool_settings.redis_url or DEFAULT_URL, app.load_registry))

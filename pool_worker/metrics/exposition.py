@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 
@@ -14,12 +15,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from pool_client.errors import ConfigurationError
 from pool_client.redis_connection import connect_async
 from pool_worker.limits.clock import ClockError
 from pool_worker.metrics.figures import Figures, read_figures, read_oldest_s
 from pool_worker.metrics.instruments import COUNTERS, HISTOGRAMS
 from pool_worker.metrics.tally import Labels
 from pool_worker.registry import Registry
+from pool_worker.rollout.orders import read_orders
 
 READ_EVERY_S = 5.0
 """However often somebody asks."""
@@ -116,11 +119,20 @@ class WorkerCollector(Collector):
 
 
 class PoolCollector(Collector):
-    """The whole pool, as Redis knows it; what was read a moment ago is told again. Redis away: only that."""
+    """The whole pool, as Redis knows it; what was read a moment ago is told again. Redis away: only that.
 
-    def __init__(self, redis_url: str, registry: Registry, *, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        redis_url: which one.
+        load: reads the configuration, whose queues and budgets are told of; again after each `models reload`.
+        clock: seconds.
+    """
+
+    def __init__(self, redis_url: str, load: Callable[[], Registry], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis_url = redis_url
-        self._registry = registry
+        self._load = load
+        self._registry = load()
+        self._reloads: int | None = None
+        """How often one had been asked for when the configuration was read; None: that is not known."""
         self._clock = clock
         self._lock = Lock()
         self._seen: Seen | None = None
@@ -150,10 +162,17 @@ class PoolCollector(Collector):
                 logger.warning("metrics have no figures of the pool while Redis is away: %s", type(error).__name__)
             return None
 
+    def _follow(self, reloads: int) -> None:
+        if self._reloads != reloads:
+            with suppress(ConfigurationError):  # it has mistakes, which the workers tell: what there was stays
+                self._registry = self._load()
+        self._reloads = reloads
+
     async def _ask(self) -> Seen:
         client = connect_async(self._redis_url)
         try:
             async with asyncio.timeout(READ_WITHIN_S):
+                self._follow((await read_orders(client)).reloads)
                 figures = await read_figures(client, self._registry)
                 return Seen(figures, await read_oldest_s(client, figures.queues))
         finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,12 @@ from small_worker import SmallWorker
 
 from pool_client import Pool
 from pool_client import redis_keys as shared_keys
+from pool_client.errors import ConfigurationError
+from pool_worker import redis_keys
 from pool_worker.config import load_registry
 from pool_worker.embedded_redis import EmbeddedRedis, free_port
 from pool_worker.metrics.exposition import GAUGES, READ_EVERY_S, PoolCollector
-from pool_worker.registry import Registry
+from pool_worker.registry import Budget, Registry
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def test_what_waits_and_for_how_long(redis_client: redis.Redis, redis_url: str, 
         pool.submit("second")
         pool.submit("urgent", priority="critical")
     redis_client.hincrby(shared_keys.job(oldest.id), "submitted_ms", -90_000)
-    page = collected(PoolCollector(redis_url, registry))
+    page = collected(PoolCollector(redis_url, lambda: registry))
     assert page.value("model_pool_redis_up") == 1
     assert page.value("model_pool_queue_jobs", queue="free", priority="normal") == 2
     assert page.value("model_pool_queue_jobs", queue="free", priority="critical") == 1
@@ -44,7 +48,7 @@ def test_what_waits_and_for_how_long(redis_client: redis.Redis, redis_url: str, 
 
 def test_what_is_no_message_is_counted_all_the_same(redis_client: redis.Redis, redis_url: str, registry: Registry) -> None:
     redis_client.lpush("free", b"\xff\x00 no message", json.dumps({"headers": {}}))
-    page = collected(PoolCollector(redis_url, registry))
+    page = collected(PoolCollector(redis_url, lambda: registry))
     assert page.value("model_pool_queue_jobs", queue="free") == 2
     assert page.value("model_pool_queue_oldest_seconds", queue="free") == 0
 
@@ -54,16 +58,16 @@ def test_what_workers_have_in_hand(worker: SmallWorker) -> None:
     worker.complete()
     worker.submit(max_tokens=30)
     worker.claim()
-    page = collected(PoolCollector(worker.redis_url, worker.pool.registry))
+    page = collected(PoolCollector(worker.redis_url, lambda: worker.pool.registry))
     assert page.value("model_pool_messages_claimed") == 1
-    assert page.value("model_pool_outbox_rows") == worker.redis.xlen("pool:outbox") > 0
+    assert page.value("model_pool_outbox_rows") == worker.redis.xlen(redis_keys.OUTBOX) > 0
     assert page.value("model_pool_budget_spent_usd", scope="all") == pytest.approx(float(worker.bill_usd()))
     assert page.value("model_pool_beat_active") == 0
 
 
 def test_redis_is_not_asked_again_at_once(redis_client: redis.Redis, redis_url: str, registry: Registry) -> None:
     now_s = [0.0]
-    collector = PoolCollector(redis_url, registry, clock=lambda: now_s[0])
+    collector = PoolCollector(redis_url, lambda: registry, clock=lambda: now_s[0])
     assert collected(collector).value("model_pool_queue_jobs") == 0
     with Pool(redis_url=redis_url) as pool:
         pool.submit("?")
@@ -75,7 +79,7 @@ def test_redis_is_not_asked_again_at_once(redis_client: redis.Redis, redis_url: 
 
 def test_redis_is_away_and_comes_back(tmp_path: Path, registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
     now_s, port = [0.0], free_port()
-    collector = PoolCollector(f"redis://127.0.0.1:{port}/0", registry, clock=lambda: now_s[0])
+    collector = PoolCollector(f"redis://127.0.0.1:{port}/0", lambda: registry, clock=lambda: now_s[0])
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             page = collected(collector)
@@ -88,3 +92,25 @@ def test_redis_is_away_and_comes_back(tmp_path: Path, registry: Registry, caplog
         assert collected(collector).names() == {"model_pool_redis_up", *(gauge.name for gauge in GAUGES)}
     finally:
         server.stop()
+
+
+def test_a_reload_reaches_it(redis_client: redis.Redis, redis_url: str, registry: Registry) -> None:
+    now_s, files = [0.0], [registry, registry]
+
+    def load() -> Registry:
+        if files:
+            return files.pop(0)
+        msg = "it has mistakes"
+        raise ConfigurationError(msg)
+
+    def limit_usd() -> float:
+        now_s[0] += READ_EVERY_S
+        return collected(collector).value("model_pool_budget_limit_usd", scope="all")
+
+    collector = PoolCollector(redis_url, load, clock=lambda: now_s[0])
+    files.append(replace(registry, budget=Budget(daily_usd=Decimal(77))))
+    assert limit_usd() == registry.budget.daily_usd
+    redis_client.incr(redis_keys.RELOADS)
+    assert limit_usd() == 77
+    redis_client.incr(redis_keys.RELOADS)
+    assert limit_usd() == 77, "what has mistakes is not taken"
