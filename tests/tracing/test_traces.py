@@ -15,7 +15,7 @@ from small_worker import SmallWorker
 from system_fixture import Start
 
 from pool_worker.embedded_redis import free_port
-from pool_worker.tracing import LEAVE_WITHIN_S, start_tracing, stop_tracing
+from pool_worker.tracing import LEAVE_WITHIN_S, job_traced, start_tracing, stop_tracing
 
 PROMPT = "Whose is the purple elephant?"
 CALLER = """
@@ -133,6 +133,15 @@ def test_whose_span_it_belongs_to(
     (complete,) = collector.spans("complete")
     assert complete.parent == parent
     assert trace in (None, complete.trace)
+
+
+def test_what_interrupts_a_job_is_not_quoted(traced: SmallWorker, collector: Collector) -> None:
+    with pytest.raises(ValueError, match="elephant"), job_traced("a-job", queue="free", traceparent=""):
+        raise ValueError(PROMPT)
+    stop_tracing()
+    (complete,) = collector.spans("complete")
+    assert complete.facts["model_pool.job_id"] == "a-job"
+    assert not collector.holds("purple elephant")
 
 
 def test_content_is_shown_to_whoever_asks_for_it(worker: SmallWorker, collector: Collector) -> None:
