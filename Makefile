@@ -58,7 +58,7 @@ bench: .venv/dev.stamp
 
 lock: | $(BIN)/python
 	@$(PIP) uv==0.13.8
-	$(LOCK) --extra dev pyproject.toml -o requirements/dev.txt $(LOCK_OPTIONS)
+	$(LOCK) --extra traces --extra dev pyproject.toml -o requirements/dev.txt $(LOCK_OPTIONS)
 	$(LOCK) --constraints requirements/dev.txt pyproject.toml -o requirements/run.txt
 
 clean:

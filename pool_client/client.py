@@ -37,6 +37,7 @@ from pool_client.redis_connection import DEFAULT_URL, connect, shown
 from pool_client.scripts import Scripts
 from pool_client.signing import sign
 from pool_client.stats import PoolHealth, PoolStats, Snapshot, parse_snapshot
+from pool_client.tracing import submitting
 
 CHUNK = 500
 
@@ -107,11 +108,12 @@ class Pool(BasePool):
         specs = [render_spec(job) for job in jobs]
         self._published.doubt(jobs)
         ids: list[str] = []
-        for start in range(0, len(jobs), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            ids += self._patience.ask(
-                partial(self._send_chunk, jobs[chunk], specs[chunk]), aftermath=_ONE_SENT if len(jobs) == 1 else _MANY_SENT
-            )
+        aftermath = _ONE_SENT if len(jobs) == 1 else _MANY_SENT
+        with submitting(self.agent, jobs=len(jobs)) as traceparent:
+            for start in range(0, len(jobs), CHUNK):
+                chunk = slice(start, start + CHUNK)
+                send = partial(self._send_chunk, jobs[chunk], specs[chunk], traceparent=traceparent)
+                ids += self._patience.ask(send, aftermath=aftermath)
         return ids
 
     def outcome(self, job_id: str) -> Future[Result | Failure]:
@@ -191,22 +193,22 @@ class Pool(BasePool):
         text, (seconds, _) = self._patience.ask(ask)
         return parse_snapshot(text, now=datetime.fromtimestamp(seconds, UTC))
 
-    def _send_chunk(self, jobs: Sequence[Job], specs: Sequence[str]) -> list[str]:
+    def _send_chunk(self, jobs: Sequence[Job], specs: Sequence[str], *, traceparent: str) -> list[str]:
         """Safe to do again: the ids are the jobs' own, and what Redis has accepted it accepts no second time."""
         if len(jobs) == 1:
-            return [self._submit(jobs[0], specs[0])]
+            return [self._submit(jobs[0], specs[0], traceparent=traceparent)]
         with self._redis.pipeline(transaction=False) as pipeline:
             for job, spec in zip(jobs, specs, strict=True):
-                self._submit(job, spec, pipeline)
+                self._submit(job, spec, traceparent=traceparent, pipeline=pipeline)
             answers = pipeline.execute(raise_on_error=False)  # redis-py would put the job's text into its errors
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
         return cast("list[str]", answers)
 
-    def _submit(self, job: Job, spec: str, pipeline: Pipeline | None = None) -> str:
+    def _submit(self, job: Job, spec: str, *, traceparent: str, pipeline: Pipeline | None = None) -> str:
         queue = entry_queue(job.tier)
-        message = render_message(job.id, queue=queue, priority=job.priority, origin=self._origin)
+        message = render_message(job.id, queue=queue, priority=job.priority, origin=self._origin, traceparent=traceparent)
         return self._scripts.submit(
             job_id=job.id,
             spec=spec,

@@ -17,7 +17,7 @@ from pool_client.queues import CELERY_PRIORITY, TASK_NAME
 
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _PERSISTENT = 2
-_ID, _BODY = "<job id>", "<body>"
+_ID, _BODY, _SPAN = "<job id>", "<body>", "<traceparent>"
 
 
 def origin() -> str:
@@ -25,17 +25,21 @@ def origin() -> str:
     return f"gen{os.getpid()}@{socket.gethostname()}"
 
 
-def render_message(job_id: str, *, queue: str, priority: Priority, origin: str) -> str:
-    """The message of a job for one queue. Its delivery tag is the job's id: a job never has two messages at a time."""
+def render_message(job_id: str, *, queue: str, priority: Priority, origin: str, traceparent: str = "") -> str:
+    """The message of a job for one queue. Its delivery tag is the job's id: a job never has two messages at a time.
+
+    `traceparent`: the span to which the job belongs, if its caller traces (`pool_client.tracing`).
+    """
     body = base64.b64encode(_BODY_TEMPLATE.replace(_ID, job_id).encode()).decode()
-    return _template(queue, priority, origin).replace(_BODY, body).replace(_ID, job_id)
+    message = _template(queue, priority, origin, is_traced=bool(traceparent))
+    return message.replace(_BODY, body).replace(_ID, job_id).replace(_SPAN, traceparent)
 
 
 _BODY_TEMPLATE = json.dumps([[_ID], {}, _EMBED])
 
 
 @lru_cache(maxsize=64)
-def _template(queue: str, priority: Priority, origin: str) -> str:
+def _template(queue: str, priority: Priority, origin: str, *, is_traced: bool) -> str:
     """The message with placeholders: ids have only letters, digits, `_` and `-`, so they can be put into JSON as they are."""
     properties = {
         "correlation_id": _ID,
@@ -51,7 +55,7 @@ def _template(queue: str, priority: Priority, origin: str) -> str:
             "body": _BODY,
             "content-encoding": "utf-8",
             "content-type": "application/json",
-            "headers": _headers(origin),
+            "headers": _headers(origin) | ({"traceparent": _SPAN} if is_traced else {}),
             "properties": properties,
         }
     )

@@ -88,6 +88,10 @@ _RIGHT = {
     "simulator_url": "write e.g. http://127.0.0.1:8900",
     "profile": "write the name of a file in configs/profiles without .yaml, e.g. thirty-two-keys",
     "log_format": "write text or json",
+    "metrics_port": "write a port from 1 to 65000, e.g. 9610, or leave it out for no metrics",
+    "metrics_host": "write an address of this machine, e.g. 127.0.0.1, or 0.0.0.0 for all",
+    "traces": "write true or false",
+    "trace_content": "write true or false",
     "log_level": "write debug, info, warning or error",
     "encryption_key": "write one or more Fernet keys, separated by commas, the newest first",
 }
@@ -121,6 +125,13 @@ class Settings(BaseSettings):
     """Calls go to this simulator instead of to the providers."""
     profile: Annotated[str, Field(pattern=r"^[\w-]+$")] | None = None
     """A file of `configs/profiles` that overrides the configuration."""
+    metrics_port: Annotated[int, Field(ge=1, le=65_000)] | None = None
+    """Where Prometheus reads this process's figures; None: nowhere. `up` gives the ports from there on to its parts."""
+    metrics_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    traces: bool = False
+    """Whether spans of jobs and calls go to an OpenTelemetry collector; see `pool_worker.tracing`."""
+    trace_content: bool = False
+    """Whether prompts and answers are in them."""
     log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
     encryption_key: SecretStr | None = Field(default=None, validation_alias="ENCRYPTION_KEY")

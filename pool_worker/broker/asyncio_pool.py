@@ -199,4 +199,5 @@ def _delivery(task_id: str, request: dict[str, Any], *, has_sequel: bool) -> Del
         queue=request["delivery_info"]["routing_key"],
         deliveries=properties.get("deliveries", 1),
         has_sequel=has_sequel,
+        traceparent=str(request.get("traceparent") or ""),
     )

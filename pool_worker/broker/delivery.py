@@ -20,6 +20,8 @@ class Delivery:
     """How often this message has been claimed since its job last made progress."""
     has_sequel: bool = False
     """Whether callbacks or a chain wait for what the task returns."""
+    traceparent: str = ""
+    """The span to which the job belongs, if its caller traces."""
 
 
 @dataclass(frozen=True, slots=True)

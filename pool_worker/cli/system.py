@@ -22,6 +22,7 @@ from pool_worker.cli.processes import Child, Lifeline, Report
 from pool_worker.cli.running import HomeLock, Running, recorded
 from pool_worker.cli.terminal import CommandError
 from pool_worker.embedded_redis import NoRedisServerError, free_port
+from pool_worker.settings import PREFIX
 
 READY_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.03
@@ -133,9 +134,12 @@ class System:
         environment = environment_of(self.settings)
         self._workers = [
             self._child(
-                each.name, worker_module(queues=each.queues, name=each.name), environment | dict(each.environment), at_once=False
+                each.name,
+                worker_module(queues=each.queues, name=each.name),
+                environment | dict(each.environment) | self._metrics_port(number),
+                at_once=False,
             )
-            for each in self._plan.planned_workers()
+            for number, each in enumerate(self._plan.planned_workers(), 1)
         ]
         with ThreadPoolExecutor(1) as beside:
             ledger = beside.submit(self._prepare_ledger)
@@ -147,7 +151,12 @@ class System:
         self._lifeline.open_gate()
         self._wait_until_ready()
         self._is_ready = True
-        self._beat = self._child("beat", beat_module(), environment)
+        self._beat = self._child("beat", beat_module(), environment | self._metrics_port(0))
+
+    def _metrics_port(self, place: int) -> dict[str, str]:
+        """Each part has a port of its own: beat the configured one, the workers those after it."""
+        first = self.settings.metrics_port
+        return {} if first is None else {f"{PREFIX}METRICS_PORT": str(first + place)}
 
     def _start_simulator(self, profile: str) -> None:
         port = free_port()

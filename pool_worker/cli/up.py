@@ -16,10 +16,11 @@ from pool_client.redis_connection import shown
 from pool_worker.cli.global_options import was_given
 from pool_worker.cli.interrupts import Interrupts
 from pool_worker.cli.plan import Plan, make_plan
-from pool_worker.cli.processes import is_alive
+from pool_worker.cli.processes import Report, is_alive
 from pool_worker.cli.running import ALREADY_RUNNING, AlreadyRunningError, Running, find_running, recorded
 from pool_worker.cli.system import System
 from pool_worker.cli.terminal import CommandError, as_typed, err
+from pool_worker.logs import json_line
 from pool_worker.settings import Settings
 
 DEFAULT_PROFILE = "thirty-two-keys"
@@ -57,7 +58,7 @@ def up(
     settings = Settings()
     given = was_given("MODEL_POOL_REDIS_URL")
     plan = make_plan(settings, simulate=simulate, workers=workers, redis_port=port, keep_redis=given)
-    report = ForegroundReport()
+    report: Report = JsonReport() if settings.log_format == "json" else ForegroundReport()
     if settings.redis_url and not plan.settings.redis_url:
         report.note("MODEL_POOL_REDIS_URL is left alone: simulated jobs stay apart from real ones (--redis URL would use it)")
     with Interrupts() as interrupts:
@@ -92,15 +93,32 @@ class ForegroundReport:
             return
         number = part.removeprefix("worker-")
         colour = COLOURS.get(part) or WORKER_COLOURS[int(number) % len(WORKER_COLOURS) if number.isdigit() else 0]
-        self._print(f"{typer.style(f'{part:>9} │', fg=colour)} {line}")
+        _print(f"{typer.style(f'{part:>9} │', fg=colour)} {line}")
 
     def note(self, text: str) -> None:
         """Print what happened."""
-        self._print(f"{typer.style('       up │', bold=True)} {text}")
+        _print(f"{typer.style('       up │', bold=True)} {text}")
 
-    def _print(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # nobody reads any more; the system goes on
-            typer.echo(line)
+
+class JsonReport:
+    """For whoever collects lines: prints what the children write as they wrote it, and anything else as JSON, too."""
+
+    def log(self, part: str, line: str) -> None:
+        """Print a child's line, if anything is in it. Some are no JSON: Celery's farewell, a crash."""
+        if line:
+            _print(line if line.startswith("{") else self._line(line, process=part))
+
+    def note(self, text: str) -> None:
+        """Print what happened."""
+        _print(self._line(text, process="up"))
+
+    def _line(self, text: str, *, process: str) -> str:
+        return json_line(text, at=datetime.now(UTC), level="info", logger=__name__, process=process)
+
+
+def _print(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads any more; the system goes on
+        typer.echo(line)
 
 
 def _print_banner(plan: Plan, running: Running, *, base: Path, ready_after_s: float) -> None:
@@ -111,6 +129,8 @@ def _print_banner(plan: Plan, running: Running, *, base: Path, ready_after_s: fl
         "ledger": shown(plan.settings.ledger_url),
         "workers": f"{plan.workers}, serving {len(plan.registry.queues())} queues",
     }
+    if (metrics := plan.settings.metrics_port) is not None:
+        rows["metrics"] = f"http://{plan.settings.metrics_host}:{metrics}/metrics (beat), ports from {metrics + 1} on (workers)"
     if running.simulator_url:
         rows["simulator"] = f"{running.simulator_url} ({running.profile})"
     typer.secho(f"Model Pool is ready in {ready_after_s:.1f} s", bold=True)

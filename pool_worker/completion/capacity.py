@@ -26,6 +26,7 @@ from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Line, Others
 from pool_worker.limits.candidates import Candidate, Charge
 from pool_worker.limits.settle import settle, unused
 from pool_worker.limits.windows import GUARD_MS
+from pool_worker.metrics.instruments import lease_asked
 from pool_worker.protocols.tokens import estimate_input_tokens
 from pool_worker.registry import Price, Registry, micro_usd
 from pool_worker.resources import Resources
@@ -244,12 +245,14 @@ async def _reserve(
             budgets=binding_budgets(pool.registry, job),
             line=line,
         )
+        took_s = time.monotonic() - asked_at
+        lease_asked(place, took_s=took_s)
         match place:
             case Unenrolled():
                 await pool.enroll()
             case Others():
                 return Exhausted(place.now_ms, "others wait for the same and come first", "")
-            case Lease() if time.monotonic() - asked_at > GUARD_MS / 1000:
+            case Lease() if took_s > GUARD_MS / 1000:
                 await settle(pool.redis, unused(place.id))  # this process was held up: the provider would count it too late
             case Lease():
                 return Leased(place, asked_at)

@@ -37,7 +37,8 @@ async def end_lapsed(redis: Redis, registry: Registry, *, now_ms: int | None = N
     ended = set(await expire(redis, leases, rows={lease_id: row for lease_id, row in told if row}, now_ms=now_ms))
     for lease in leases:
         if lease.lease_id in ended:
-            logger.warning("the lease on %s for job %s ended without its worker", lease.key_id, lease.job_id)
+            about = {"job_id": lease.job_id}
+            logger.warning("the lease on %s for job %s ended without its worker", lease.key_id, lease.job_id, extra=about)
     return len(ended)
 
 

@@ -23,7 +23,10 @@ from pool_worker.completion.trail import Trail
 from pool_worker.completion.turn import Turn
 from pool_worker.completion.work import Work, cancelled_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted
+from pool_worker.logs import current_job
+from pool_worker.metrics.instruments import job_ended
 from pool_worker.resources import Resources
+from pool_worker.tracing import job_traced
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +38,11 @@ async def complete(job_id: str, delivery: Delivery, pool: Resources) -> str:
         redis.RedisError: if Redis refuses something for good; the message then comes back when its lease ends.
         asyncio.CancelledError: if the worker leaves; the message then goes back to the head of its queue.
     """
+    current_job.set(job_id)
     try:
-        async with Turn(pool.gate, delivery.tag) as turn:
-            became = await _open(job_id, delivery, pool, turn)
+        with job_traced(job_id, queue=delivery.queue, traceparent=delivery.traceparent):
+            async with Turn(pool.gate, delivery.tag) as turn:
+                became = await _open(job_id, delivery, pool, turn)
     except LostClaimError:
         became = "is another worker's now"
     logger.info("job %s %s", job_id, became)
@@ -58,6 +63,7 @@ async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) ->
     if opened.state.is_final:
         if opened.state is JobState.CANCELLED:
             await pool.jobs.record(cancelled_row(job, opened.trail, at=pool.now()))
+            job_ended(job, opened.state, agent=pool.registry.kind_of_agent(job.agent), now=pool.now())
         await pool.jobs.drop(delivery)
         return f"was {opened.state} already"
     work = Work(job, delivery=delivery, trail=Trail(opened.trail, queue=delivery.queue, now=pool.now), pool=pool)

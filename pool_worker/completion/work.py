@@ -47,8 +47,10 @@ from pool_worker.errors import Scope
 from pool_worker.ledger.rows import Entry, attempt_row, job_row
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease
 from pool_worker.limits.settle import Settlement, settle
+from pool_worker.metrics.instruments import call_ended, job_ended
 from pool_worker.registry import WarningRules
 from pool_worker.resources import Resources
+from pool_worker.tracing import Said, trace_call
 
 MAX_HOPS = 16
 """A job that keeps arriving where capacity has just gone rests after so many hops in a row."""
@@ -247,6 +249,9 @@ class Work:
     def _result(self, started: Started, done: Answered) -> Result:
         leased, model = started.leased, started.leased.lease.candidate.model
         attempt = self._trail.answered(model, _made(started, done))
+        call_ended(attempt)
+        said = Said(done.answer.model, done.answer.content, done.answer.finish_reason)
+        trace_call(self.job, attempt, model_name=model.name, said=said)
         self._settlement, self._tokens_seen = done.settlement, done.tokens_seen
         self._answered = [attempt_row(self.job, attempt).to_entry()]
         self._owed.extend(done.owed)
@@ -274,7 +279,10 @@ class Work:
         await self._with_owed(asyncio.sleep(0))
 
     def _note_failure(self, started: Started, failed: Failed) -> None:
-        attempt = self._trail.failed(started.leased.lease.candidate.model, _made(started, failed), error=failed.error)
+        model = started.leased.lease.candidate.model
+        attempt = self._trail.failed(model, _made(started, failed), error=failed.error)
+        call_ended(attempt)
+        trace_call(self.job, attempt, model_name=model.name)
         row = attempt_row(self.job, attempt).to_entry()
         self._owed += [partial(settle, self._pool.redis, failed.settlement, row=row), *failed.owed]
 
@@ -304,6 +312,7 @@ class Work:
             tokens_seen=self._tokens_seen,
         )
         await self._with_owed(ended)
+        job_ended(self.job, state, agent=self._pool.registry.kind_of_agent(self.job.agent), now=self._pool.now())
 
 
 def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Entry:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from pool_client.queues import list_names
-from pool_worker import redis_keys
-from pool_worker.budget import all_budgets
 from pool_worker.ledger.metrics import Metric, book_metrics
-from pool_worker.limits.usage import spent_now
 from pool_worker.maintenance.clerk import Clerk
+from pool_worker.metrics.figures import Figures, read_figures
 from pool_worker.resources import Resources
-from pool_worker.rollout.presence import read_presences
 
 _BOOKKEEPER = Clerk("booking the system's figures")
 """Of this process."""
@@ -19,46 +15,20 @@ _BOOKKEEPER = Clerk("booking the system's figures")
 
 async def measure_system(pool: Resources) -> int:
     """Write the figures of this moment into `system_metrics`; returns how many, 0 while the database is away."""
-    metrics = await read_metrics(pool)
+    metrics = _rows(await read_figures(pool.redis, pool.registry))
     return await _BOOKKEEPER.do(partial(book_metrics, pool.books.engine, metrics, at=pool.now()))
 
 
-async def read_metrics(pool: Resources) -> list[Metric]:
-    """Some reads of Redis; every queue's length, but no job is looked at.
-
-    Raises:
-        redis.RedisError: if Redis does not answer.
-    """
-    lists = [name for queue in pool.registry.queues() for name in list_names(queue)]
-    async with pool.redis.pipeline(transaction=False) as pipe:
-        for name in lists:
-            pipe.llen(name)
-        waiting = sum(await pipe.execute())
-    async with pool.redis.pipeline(transaction=False) as pipe:
-        pipe.zcard(redis_keys.PARKED)
-        pipe.hlen(redis_keys.UNACKED)
-        pipe.zcard(redis_keys.LEASES)
-        pipe.zcard(redis_keys.DEAD_LETTERS)
-        pipe.xlen(redis_keys.OUTBOX)
-        pipe.xrange(redis_keys.OUTBOX, count=1)
-        pipe.time()
-        parked, claimed, calls, dead, rows, oldest, (seconds, _) = await pipe.execute()
-    lag_s = max(0.0, seconds - int(oldest[0][0].partition("-")[0]) / 1000) if oldest else 0.0
-    everybody, *agents = all_budgets(pool.registry)
-    spent, *by_agent = await spent_now(pool.redis, (everybody, *agents))
+def _rows(figures: Figures) -> list[Metric]:
+    everybody, *others = figures.budgets
     return [
-        Metric("jobs_waiting", waiting, "jobs"),
-        Metric("jobs_parked", parked, "jobs"),
-        Metric("messages_claimed", claimed, "messages"),
-        Metric("calls_in_flight", calls, "calls"),
-        Metric("dead_letters", dead, "messages"),
-        Metric("outbox_rows", rows, "rows"),
-        Metric("outbox_lag", lag_s, "s"),
-        Metric("workers", len(await read_presences(pool.redis)), "processes"),
-        Metric(
-            "spent_today",
-            spent / 1e6,
-            "usd",
-            {budget.scope: amount / 1e6 for budget, amount in zip(agents, by_agent, strict=True)},
-        ),
+        Metric("jobs_waiting", sum(queue.total for queue in figures.queues), "jobs"),
+        Metric("jobs_parked", figures.parked, "jobs"),
+        Metric("messages_claimed", figures.claimed, "messages"),
+        Metric("calls_in_flight", figures.calls_in_flight, "calls"),
+        Metric("dead_letters", figures.dead_letters, "messages"),
+        Metric("outbox_rows", figures.outbox_rows, "rows"),
+        Metric("outbox_lag", figures.outbox_lag_s, "s"),
+        Metric("workers", figures.workers, "processes"),
+        Metric("spent_today", float(everybody.spent_usd), "usd", {it.scope: float(it.spent_usd) for it in others}),
     ]

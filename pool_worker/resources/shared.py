@@ -123,6 +123,11 @@ class Resources:
             self._under_way.pop(job_id, None)
             self._cancelled.discard(job_id)
 
+    @property
+    def jobs_under_way(self) -> int:
+        """How many jobs are being worked on."""
+        return len(self._under_way)
+
     def cancel(self, job_id: str) -> None:
         """Stop working on a job of ours, if it is one, because its caller wants no answer any more."""
         if task := self._under_way.get(job_id):

@@ -90,6 +90,12 @@ def test_values_are_brought_into_one_form() -> None:
             "127.0.0.1",
             '"127.0.0.1" does not begin with http:// or https://; write e.g. http://127.0.0.1:8900',
         ),
+        (
+            "MODEL_POOL_METRICS_PORT",
+            "65535",
+            '"65535" is wrong; write a port from 1 to 65000, e.g. 9610, or leave it out for no metrics',
+        ),
+        ("MODEL_POOL_TRACES", "some", '"some" is wrong; write true or false'),
         ("MODEL_POOL_LOG_FORMAT", "xml", '"xml" is wrong; write text or json'),
         (
             "MODEL_POOL_PROFILE",

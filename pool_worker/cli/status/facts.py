@@ -7,21 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from pool_client.job import Priority
 from pool_worker.overview.facts import Hold, KeyUse
-
-
-@dataclass(frozen=True, slots=True)
-class QueueDepth:
-    """Messages that wait in one queue."""
-
-    queue: str
-    waiting: Mapping[Priority, int]
-
-    @property
-    def total(self) -> int:
-        """Of every priority."""
-        return sum(self.waiting.values())
+from pool_worker.overview.queues import QueueDepth
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -11,15 +10,14 @@ from typing import Self
 
 import redis.asyncio
 
-from pool_client.job import Priority
-from pool_client.queues import CELERY_PRIORITY, list_name
 from pool_client.redis_connection import connect_async, redis_errors, shown
 from pool_worker import redis_keys
 from pool_worker.cli.status.budgets import read_budgets
-from pool_worker.cli.status.facts import PoolStatus, QueueDepth, Worker
+from pool_worker.cli.status.facts import PoolStatus, Worker
 from pool_worker.cli.status.parked import read_parked
 from pool_worker.overview.holds import read_holds
 from pool_worker.overview.keys import enrolled_keys, read_key_use
+from pool_worker.overview.queues import read_queues
 from pool_worker.overview.reading import Overview, read_lowered_scores, read_overview
 from pool_worker.registry import Registry
 from pool_worker.rollout.orders import read_orders
@@ -72,7 +70,7 @@ async def read_status(client: redis.asyncio.Redis, registry: Registry) -> PoolSt
         redis.RedisError: if Redis does not answer.
     """
     registry = replace(registry, keys=await enrolled_keys(client, registry))
-    queues = await _queues(client, registry.queues())
+    queues = await read_queues(client, registry.queues())
     workers = await _workers(client)
     async with client.pipeline(transaction=False) as pipe:
         pipe.zcard(redis_keys.LEASES)
@@ -100,16 +98,6 @@ async def read_status(client: redis.asyncio.Redis, registry: Registry) -> PoolSt
         dead_letters=dead,
         unserved_queues=tuple(queue.queue for queue in queues if queue.total and queue.queue not in served),
     )
-
-
-async def _queues(client: redis.asyncio.Redis, queues: Sequence[str]) -> tuple[QueueDepth, ...]:
-    priorities = list(Priority)
-    async with client.pipeline(transaction=False) as pipe:
-        for queue in queues:
-            for priority in priorities:
-                pipe.llen(list_name(queue, CELERY_PRIORITY[priority]))
-        lengths = iter(await pipe.execute())
-    return tuple(QueueDepth(queue, {priority: next(lengths) for priority in priorities}) for queue in queues)
 
 
 async def _workers(client: redis.asyncio.Redis) -> tuple[Worker, ...]:
