@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from booked_calls import book
 from receiver_fixture import Mailbox, Webhook
 from small_worker import SmallWorker
 
@@ -20,7 +21,9 @@ from pool_worker.broker.burying import bury
 from pool_worker.broker.dead_letters import DeadLetters
 from pool_worker.broker.reading import UndeliverableError
 from pool_worker.ledger.rows import EventRow
+from pool_worker.ledger.summaries import summarize_day
 from pool_worker.maintenance.books import write_ledger
+from pool_worker.maintenance.degradation import check_degradation
 from pool_worker.maintenance.deliveries import deliver_alerts
 from pool_worker.maintenance.probes import probe_health
 from pool_worker.maintenance.quotas import check_quotas
@@ -229,6 +232,21 @@ def a_right_clock(scene: Scene) -> None:
     scene.worker.run(check_clock(scene.worker.pool))
 
 
+def doing_worse(scene: Scene) -> None:
+    engine, now = scene.worker.pool.books.engine, scene.worker.pool.now()
+    for days in range(1, 8):
+        book(engine, now - days * A_DAY, 20)
+        summarize_day(engine, (now - days * A_DAY).date())
+    book(engine, now - timedelta(minutes=10), 20, outcome="ProviderOverloadedError")
+    scene.look(check_degradation)
+
+
+def doing_as_usual(scene: Scene) -> None:
+    scene.later(timedelta(hours=2))
+    book(scene.worker.pool.books.engine, scene.worker.pool.now() - timedelta(minutes=10), 40)
+    scene.look(check_degradation)
+
+
 def files(scene: Scene, tmp_path: Path, text: str) -> None:
     (tmp_path / "pool.yaml").write_text(text)
     scene.worker.pool.settings = scene.worker.pool.settings.model_copy(update={"config_dir": tmp_path})
@@ -313,6 +331,9 @@ RULES: Mapping[str, Rule] = {
     ),
     "a failover storm": Rule(
         "warning: calls on groq-small fail: 4 within an hour", "calls on groq-small no longer fail", a_storm, an_hour_later
+    ),
+    "a model that does worse": Rule(
+        "warning: groq-small does worse than usual", "groq-small does as usual again", doing_worse, doing_as_usual
     ),
     "dead letters": Rule("warning: there are dead letters", "there are no dead letters any more", a_dead_letter, dropped),
     "no beat": Rule("critical: no beat is running", "beat is running again", without_beat, with_beat),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from booked_calls import book
 from small_worker import SmallWorker
 from sqlalchemy import Engine
 
-from pool_worker.ledger.database import writing
-from pool_worker.ledger.rows import AlertRow, AttemptRow
+from pool_worker.ledger.rows import AlertRow
 from pool_worker.ledger.summaries import summarize_day
-from pool_worker.ledger.tables import usage_logs
 from pool_worker.ledger.track_record import TrackRecord, of_days
 from pool_worker.maintenance.books import write_ledger
 from pool_worker.maintenance.degradation import Trend, check_degradation, compare
@@ -62,20 +60,6 @@ def aged(worker: SmallWorker, engine: Engine) -> SmallWorker:
     return worker
 
 
-numbers = itertools.count()
-
-
-def book(worker: SmallWorker, at: datetime, count: int, *, outcome: str = "ok", ms: float = 100.0) -> None:
-    """So many calls on groq-small."""
-    facts = {"job_id": "a", "attempt": 1, "agent": "x", "queue": "free", "provider": "groq", "model_id": "groq-small"}
-    rows = [
-        AttemptRow(attempt_id=f"{next(numbers)}", outcome=outcome, created_at=at, response_time_ms=ms, **facts)
-        for _ in range(count)
-    ]
-    with writing(worker.pool.books.engine) as connection:
-        connection.execute(usage_logs.insert(), [row.to_columns() for row in rows])
-
-
 def told(worker: SmallWorker) -> list[str]:
     """What a tick tells people."""
     worker.run(write_ledger(worker.pool))
@@ -86,17 +70,17 @@ def told(worker: SmallWorker) -> list[str]:
 def a_usual_week(worker: SmallWorker) -> None:
     for days in range(1, 8):
         at = NOON - timedelta(days=days)
-        book(worker, at, 20)
-        book(worker, at, 1, outcome="ProviderFailedError")
-        book(worker, at, 30, outcome="WindowSpentError")
+        book(worker.pool.books.engine, at, 20)
+        book(worker.pool.books.engine, at, 1, outcome="ProviderFailedError")
+        book(worker.pool.books.engine, at, 30, outcome="WindowSpentError")
         summarize_day(worker.pool.books.engine, at.date())
-    book(worker, NOON - timedelta(days=8), 500, ms=9_000.0)
+    book(worker.pool.books.engine, NOON - timedelta(days=8), 500, ms=9_000.0)
     summarize_day(worker.pool.books.engine, (NOON - timedelta(days=8)).date())
 
 
 def test_the_week_before_is_read_from_its_summaries(aged: SmallWorker) -> None:
     a_usual_week(aged)
-    book(aged, NOON - timedelta(days=1), 60, ms=400.0)
+    book(aged.pool.books.engine, NOON - timedelta(days=1), 60, ms=400.0)
     summarize_day(aged.pool.books.engine, (NOON - timedelta(days=1)).date())
     yesterday = NOON.date() - timedelta(days=1)
     (record,) = of_days(aged.pool.books.engine, NOON.date() - timedelta(days=7), yesterday).values()
@@ -106,24 +90,24 @@ def test_the_week_before_is_read_from_its_summaries(aged: SmallWorker) -> None:
 
 def test_failing_more_than_usual_is_told_until_it_is_over(aged: SmallWorker) -> None:
     a_usual_week(aged)
-    book(aged, NOON - timedelta(minutes=50), 30)
+    book(aged.pool.books.engine, NOON - timedelta(minutes=50), 30)
     assert told(aged) == []
-    book(aged, NOON - timedelta(minutes=10), 20, outcome="ProviderOverloadedError")
+    book(aged.pool.books.engine, NOON - timedelta(minutes=10), 20, outcome="ProviderOverloadedError")
     assert told(aged) == ["warning: groq-small does worse than usual"]
     assert told(aged) == [], "once"
     aged.pool.now = lambda: NOON + timedelta(minutes=55)
     assert told(aged) == [], "too few calls to say"
-    book(aged, NOON + timedelta(minutes=52), 40)
+    book(aged.pool.books.engine, NOON + timedelta(minutes=52), 40)
     aged.pool.now = lambda: NOON + timedelta(minutes=56)
     assert told(aged) == ["info: groq-small does as usual again"]
 
 
 def test_spent_quotas_are_no_degradation_and_slow_answers_are(aged: SmallWorker) -> None:
     a_usual_week(aged)
-    book(aged, NOON - timedelta(minutes=10), 200, outcome="WindowSpentError")
-    book(aged, NOON - timedelta(minutes=10), 20)
+    book(aged.pool.books.engine, NOON - timedelta(minutes=10), 200, outcome="WindowSpentError")
+    book(aged.pool.books.engine, NOON - timedelta(minutes=10), 20)
     assert told(aged) == []
-    book(aged, NOON - timedelta(minutes=9), 20, ms=201.0)
+    book(aged.pool.books.engine, NOON - timedelta(minutes=9), 20, ms=201.0)
     aged.run(check_degradation(aged.pool))
     (alert,) = aged.rows(AlertRow)
     assert alert.message.startswith("Within the last hour: its p95 is 201 ms, usually 100 ms (the 7 days before). ")
