@@ -57,7 +57,8 @@ def _why_not(pinned: str, rejected: Mapping[str, str]) -> str:
 def nobody_free(place: Exhausted, trail: Trail, *, now: datetime) -> CompletionError:
     """The error for a job that does not wait for this capacity, or would wait for ever: why each model did not answer it."""
     if place.retry_at_ms is None and is_of_money(place):
-        return BudgetExceededError(f"no money is left that this job may need ({place.reason})")
+        msg = f"no money is left that this job may need ({place.reason}: that is for the longest answer, which max_tokens bounds)"
+        return BudgetExceededError(msg)
     if place.retry_at_ms is None:
         return ModelUnavailableError(f"no quota will ever fit this job ({place.reason})")
     reasons = grouped(trail.reasons() | reasons_of(place, now=now)) or place.reason

@@ -22,24 +22,26 @@ from pool_worker.registry import Registry, micro_usd
 logger = logging.getLogger(__name__)
 
 
-async def know_spending(redis: Redis, engine: Engine, *, timezone: str) -> None:
+async def know_spending(redis: Redis, engine: Engine, *, timezone: str, again: bool = False) -> None:
     """Rebuild the budgets from the ledger, if Redis was emptied or is new; while the ledger is away nothing that costs is called.
+
+    `again`: also if they are known, because one may be new, and has not counted what was spent today.
 
     Raises:
         redis.RedisError: if Redis cannot be reached or refuses.
     """
-    if await is_spending_known(redis):
+    if not again and await is_spending_known(redis):
         return
     now_ms = await redis_now_ms(redis)
     since = datetime.fromtimestamp(day_began_ms(timezone, now_ms=now_ms) / 1000, UTC)
     try:
         today, batches = await asyncio.to_thread(lambda: (spent_since(engine, since), spent_of_batches(engine)))
     except SQLAlchemyError as error:
-        logger.warning("what was spent today is not known, so nothing that costs is called: %s", type(error).__name__)
+        logger.warning("what was spent today cannot be read from the ledger: %s", type(error).__name__)
         return
     raised = await raise_spent(redis, _budgets(today, batches, timezone=timezone), now_ms=now_ms)
     if raised:
-        logger.warning("Redis did not know what was spent: %d budgets were rebuilt from the ledger", raised)
+        logger.warning("%d budgets count now what the ledger says was spent", raised)
 
 
 def tell_unknown_prices(registry: Registry, *, told: frozenset[str]) -> frozenset[str]:

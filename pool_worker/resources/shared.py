@@ -180,12 +180,17 @@ class Resources:
             if trouble != was.keys_trouble:
                 logger.warning("keys have changed in the vault, and this worker cannot read them: %s", trouble)
         else:
-            await self.enroll()
-            for provider in served_providers(self.registry, self.served_queues):
-                await self.jobs.hasten(provider)
+            await self._begin_anew()
             self.presence = replace(self.presence, key_changes=key_changes, keys_trouble="")
             logger.info("keys have changed in the vault: %d of %d may be used here", len(self.secrets), len(self.registry.keys))
         await say_alive(self.redis, self.presence)
+
+    async def _begin_anew(self) -> None:
+        """Keys, limits or budgets are others now: who waits may be served, and a new budget counts what was spent today."""
+        await self.enroll()
+        await know_spending(self.redis, self.books.engine, timezone=self.registry.budget.timezone, again=True)
+        for provider in served_providers(self.registry, self.served_queues):
+            await self.jobs.hasten(provider)
 
     async def _reload(self, reloads: int) -> None:
         """Take the configuration as its files say now; if they have mistakes, keep the present one and tell."""
@@ -207,7 +212,7 @@ class Resources:
         served = {queue for worker in await read_presences(self.redis) for queue in worker.queues}
         before = self.registry
         self.registry = take_over(read, before, served=self.planned_queues | served)
-        await self.enroll()
+        await self._begin_anew()
         # A warning, as workers of `up` log nothing less.
         logger.warning("%s has taken the configuration as it is now: %s", self.presence.name, what_changed(before, self.registry))
         try:

@@ -64,6 +64,12 @@ def keys(system: AtWork, *arguments: str, text: str = "", code: int = 0) -> str:
     return both
 
 
+def on_record(system: AtWork, key_id: str, *, limit: int) -> list[dict[str, str]]:
+    """Who did what with a key, the latest first."""
+    found: list[dict[str, str]] = json.loads(system.cli.run("keys", "audit", key_id, "--limit", str(limit), "--json").stdout)
+    return found
+
+
 def tokens(system: AtWork) -> list[str]:
     """Everything that is encrypted in the vault."""
     engine = open_database(Settings(home=home(system)).ledger_url)
@@ -136,10 +142,10 @@ def test_keys_and_the_master_key_are_rotated_under_load_and_no_job_fails(at_work
     assert all(opens(new, token) for token in tokens(at_work))
     assert not at_work.redis.exists(redis_keys.hold(key_scope("cerebras#1")))
 
-    record = json.loads(keys(at_work, "audit", "cerebras", "1", "--limit", "500", "--json"))
+    record = on_record(at_work, "cerebras#1", limit=500)
     assert [entry["action"] for entry in reversed(record) if entry["action"] != "read"] == ["added", "rotated", "renewed"]
     assert {entry["actor"].split("-")[0] for entry in record if entry["action"] == "read"} == {"worker worker"}
-    assert [entry["action"] for entry in json.loads(keys(at_work, "audit", "groq#1", "--limit", "1", "--json"))] == ["revoked"]
+    assert [entry["action"] for entry in on_record(at_work, "groq#1", limit=1)] == ["revoked"]
 
 
 def test_a_secret_is_found_nowhere_but_in_the_workers_memory(at_work: AtWork) -> None:

@@ -21,6 +21,7 @@ from pool_worker.ledger.writer import drain
 from pool_worker.limits.usage import spent_now
 from pool_worker.maintenance.books import write_ledger
 from pool_worker.registry import Agent, Budget, Price
+from pool_worker.resources.money import know_spending
 
 ANALYZER = Agent(id="log_analyzer", daily_budget_usd=Decimal(9))
 A_JOB = Decimal("0.28")
@@ -175,6 +176,16 @@ def test_a_key_has_a_budget_of_its_own(worker: SmallWorker) -> None:
     assert worker.run(spent_fractions(worker.pool.redis, worker.pool.registry))["key:openai#1"] > Decimal("0.6")
     worker.configure(keys=(*others, replace(key, daily_budget_usd=A_JOB * Decimal("2.5"))))
     assert buy(worker).startswith("succeeded")
+
+
+def test_a_budget_that_is_new_counts_what_was_spent_before_it(worker: SmallWorker) -> None:
+    buy(worker)
+    drain(worker.pool.books.redis, worker.pool.books.engine)
+    bounded = replace(worker.pool.registry.models["openai-small"], daily_budget_usd=A_JOB * Decimal("1.5"))
+    worker.configure(models={bounded.id: bounded})
+    timezone = worker.pool.registry.budget.timezone
+    worker.run(know_spending(worker.pool.redis, worker.pool.books.engine, timezone=timezone, again=True))
+    assert buy(worker) == "parked: budget model:openai-small: money per day"
 
 
 def test_a_batch_may_cost_so_much_and_no_more(worker: SmallWorker) -> None:

@@ -35,7 +35,7 @@ def test_what_is_spent_of_a_lasting_budget_does_not_come_back(limits: Limits) ->
     assert limits.refused(cost_micro_usd=200, budgets=batch).retry_at_ms == NOON_MS + SOON_MS
     limits.settle(lease, cost_micro_usd=400)
     limits.now_ms += 25 * 60 * MINUTE_MS
-    assert limits.refused(cost_micro_usd=200, budgets=batch).reason == "budget batch:b: money"
+    assert limits.refused(cost_micro_usd=200, budgets=batch).reason == "budget batch:b: money; it may need up to 0.0002 USD"
     assert limits.refused(cost_micro_usd=200, budgets=batch).retry_at_ms is None
     limits.take(cost_micro_usd=100, budgets=batch)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pool_worker.cli.terminal import CommandError
+from pool_worker.cli.terminal import CommandError, err
 from pool_worker.config import load_registry
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.schema import migrate
@@ -34,6 +34,8 @@ def open_vault(settings: Settings) -> Iterator[Vault]:
     Raises:
         ConfigurationError: if the master key is wrong.
     """
+    if settings.profile is not None:
+        err.print(f"these are the simulated keys of {settings.home}, and none of your own", style="dim", markup=False)
     engine = open_database(settings.ledger_url)
     try:
         migrate(engine)

@@ -77,7 +77,8 @@ local function budgets_free(c)
     end
   end
   if at == NEVER then
-    c.too_large, c.first.who, c.first.what = true, who, what
+    c.too_large, c.first.who = true, who
+    c.first.what = string.format('%s; it may need up to %.4f USD', what, c.cost / 1000000)
   elseif at > now then
     note_obstacle(ask, c, at, who, what)
   end
