@@ -11,6 +11,7 @@ import pytest
 import redis
 from command_line import GONE_WITHIN_S, CommandLine, wait_until
 
+from pool_client.queues import MAINTENANCE_QUEUE
 from pool_worker import redis_keys
 from pool_worker.embedded_redis import free_port
 
@@ -53,8 +54,9 @@ def test_a_worker_serves_the_queues_it_was_given_and_leaves_when_asked(
 
 def test_beat_holds_its_lock_while_it_runs(start: Start, redis_client: redis.Redis) -> None:
     process = start("beat")
-    wait_until(lambda: process.poll() is not None or bool(redis_client.exists(redis_keys.BEAT_LOCK)), within_s=60)
+    wait_until(lambda: process.poll() is not None or bool(redis_client.exists(MAINTENANCE_QUEUE)), within_s=60)
     assert process.poll() is None, process.communicate()[0]
+    assert redis_client.exists(redis_keys.BEAT_LOCK)
     process.send_signal(signal.SIGINT)
     assert process.wait(GONE_WITHIN_S) == 0
     assert not redis_client.exists(redis_keys.BEAT_LOCK)

@@ -108,7 +108,7 @@ def test_a_failover_is_told_with_its_reason(shown: Shown) -> None:
 
 
 def test_a_job_that_waits_says_for_what_and_until_when(shown: Shown) -> None:
-    shown.simulator.fault("codestral", "status", status=429, retry_after_s=900)
+    shown.simulator.fault("codestral", "status", status=429, retry_after_s=890)
     job = shown.pool.submit(PROMPT, model="codestral")
     wait_until(lambda: job.status().state is JobState.PARKED)
     text, _ = shown.run("job", job.id)
