@@ -13,6 +13,7 @@ import redis
 from pool_worker import redis_keys
 from pool_worker.alerts import Matter, open_causes
 from pool_worker.beside import running_beside
+from pool_worker.limits.clock import redis_now_ms
 from pool_worker.maintenance.deliveries import EVERY_S, deliver_alerts, is_our_turn
 from pool_worker.resources import Resources
 from pool_worker.rollout.presence import Presence, read_roll, strike_off
@@ -134,7 +135,7 @@ async def check_outbox(pool: Resources) -> None:
     """Tell that rows wait for the ledger too long, or too many of them, until they are written."""
     rows = await pool.redis.xlen(redis_keys.OUTBOX)
     oldest = await pool.redis.xrange(redis_keys.OUTBOX, count=1)
-    waits = await _redis_now(pool) - _told_at(str(oldest[0][0])) if oldest else timedelta()
+    waits = await _redis_now(pool) - _at(int(str(oldest[0][0]).partition("-")[0])) if oldest else timedelta()
     matter = Matter(
         cause="outbox",
         source="ledger",
@@ -174,10 +175,8 @@ async def check_clock(pool: Resources) -> None:
 
 
 async def _redis_now(pool: Resources) -> datetime:
-    seconds, microseconds = await pool.redis.time()
-    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
+    return _at(await redis_now_ms(pool.redis))
 
 
-def _told_at(entry: str) -> datetime:
-    """When an entry came into its stream, by Redis's clock."""
-    return datetime.fromtimestamp(int(entry.partition("-")[0]) / 1000, UTC)
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from redis.asyncio import Redis
 from redis.client import NEVER_DECODE
@@ -13,24 +12,11 @@ from pool_client import redis_keys as shared_keys
 from pool_client.queues import CELERY_PRIORITY, list_name
 from pool_worker import redis_keys
 from pool_worker.broker.reading import readable_names
-from pool_worker.budget import all_budgets
 from pool_worker.limits.clock import redis_now_ms
-from pool_worker.limits.usage import spent_now
-from pool_worker.limits.windows import BOUNDLESS, BudgetWindow
+from pool_worker.overview.budgets import BudgetUse, read_budgets
 from pool_worker.overview.queues import QueueDepth, read_queues
-from pool_worker.registry import MILLION, Registry
+from pool_worker.registry import Registry
 from pool_worker.rollout.presence import read_presences
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Today's money of one budget."""
-
-    scope: str
-    """`all`, `agent:x`, `model:y` or `key:z`."""
-    spent_usd: Decimal
-    limit_usd: Decimal | None
-    """None: it is only counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +35,7 @@ class Figures:
     """How long the oldest row has waited for the ledger."""
     workers: int
     beat_is_active: bool
-    budgets: tuple[Spent, ...]
+    budgets: tuple[BudgetUse, ...]
     """Everybody's first."""
 
 
@@ -71,8 +57,6 @@ async def read_figures(client: Redis, registry: Registry) -> Figures:
         pipe.exists(redis_keys.BEAT_LOCK)
         pipe.time()
         parked, claimed, calls, dead, rows, oldest, beat, (seconds, _) = await pipe.execute()
-    budgets = all_budgets(registry)
-    spent = await spent_now(client, budgets)
     return Figures(
         queues=queues,
         parked=parked,
@@ -83,12 +67,8 @@ async def read_figures(client: Redis, registry: Registry) -> Figures:
         outbox_lag_s=max(0.0, seconds - int(oldest[0][0].partition("-")[0]) / 1000) if oldest else 0.0,
         workers=len(await read_presences(client)),
         beat_is_active=bool(beat),
-        budgets=tuple(Spent(it.scope, micro_usd / MILLION, _limit_usd(it)) for it, micro_usd in zip(budgets, spent, strict=True)),
+        budgets=await read_budgets(client, registry),
     )
-
-
-def _limit_usd(budget: BudgetWindow) -> Decimal | None:
-    return None if budget.limit_micro_usd == BOUNDLESS else budget.limit_micro_usd / MILLION
 
 
 async def read_oldest_s(client: Redis, queues: Sequence[QueueDepth]) -> Mapping[str, float]:

@@ -1,24 +1,16 @@
-"""Money spent today against what may be spent."""
+"""The budgets that `status` shows."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from redis.asyncio import Redis
 
-from pool_worker.budget import EVERYBODY, all_budgets
-from pool_worker.cli.status.facts import BudgetUse
-from pool_worker.limits.usage import spent_now
-from pool_worker.registry import MILLION, Registry
+from pool_worker.budget import EVERYBODY
+from pool_worker.overview.budgets import BudgetUse, read_budgets
+from pool_worker.registry import Registry
 
 
-async def read_budgets(client: Redis, registry: Registry) -> tuple[BudgetUse, ...]:
-    """Everybody's, then those of agents, models and keys that have one. Empty if paid models are never paused."""
+async def budgets_that_pause(client: Redis, registry: Registry) -> tuple[BudgetUse, ...]:
+    """Everybody's, and those of others that are more than nothing. Empty if paid models are never paused."""
     if not registry.budget.auto_pause:
         return ()
-    budgets = [budget for budget in all_budgets(registry) if budget.scope == EVERYBODY or budget.limit_micro_usd]
-    spent = await spent_now(client, budgets)
-    return tuple(
-        BudgetUse(budget.scope, Decimal(micro) / MILLION, Decimal(budget.limit_micro_usd) / MILLION)
-        for budget, micro in zip(budgets, spent, strict=True)
-    )
+    return tuple(it for it in await read_budgets(client, registry) if it.scope == EVERYBODY or it.limit_usd)

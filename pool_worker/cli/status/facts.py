@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
+from pool_worker.overview.budgets import BudgetUse
 from pool_worker.overview.facts import Hold, KeyUse
 from pool_worker.overview.queues import QueueDepth
 
@@ -42,16 +42,6 @@ class Worker:
     pid: int
     since: datetime
     queues: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetUse:
-    """Money spent and reserved today."""
-
-    scope: str
-    """`all`, or `agent:<name>`."""
-    spent_usd: Decimal
-    limit_usd: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

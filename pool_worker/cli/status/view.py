@@ -13,9 +13,10 @@ from pool_client.job import Priority
 from pool_worker.cli.figures import NOTHING, bar, count_of, limit_words, load_colour, percent, span, until, usd
 from pool_worker.cli.reasons import plain_reason, reason_words
 from pool_worker.cli.screen import plain_table
-from pool_worker.cli.status.facts import BudgetUse, PoolStatus
+from pool_worker.cli.status.facts import PoolStatus
 from pool_worker.cli.status.grouping import GroupUse, by_key, by_provider
 from pool_worker.cli.terminal import as_typed
+from pool_worker.overview.budgets import BudgetUse
 from pool_worker.overview.facts import WindowUse
 
 FEW_KEYS = 8
@@ -94,7 +95,8 @@ def _money(budget: BudgetUse) -> Text:
 
 
 def _spent(budget: BudgetUse) -> str:
-    return f"{usd(budget.spent_usd)} of {usd(budget.limit_usd)} spent today"
+    limit = "" if budget.limit_usd is None else f" of {usd(budget.limit_usd)}"
+    return f"{usd(budget.spent_usd)}{limit} spent today"
 
 
 def _queues(status: PoolStatus) -> Table | None:
