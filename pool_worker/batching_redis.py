@@ -78,7 +78,10 @@ class BatchingRedis(redis.asyncio.Redis):
     async def _send(self) -> None:
         while self._asked:
             batch, self._asked = self._asked[:BATCH_AT_MOST], self._asked[BATCH_AT_MOST:]
-            await self._hand_out_answers(batch)
+            try:
+                await self._hand_out_answers(batch)
+            finally:  # broken off: a job that waits for ever would keep its message for ever
+                _hand_out(batch, [redis.ConnectionError("the connection was given up")] * len(batch))
 
     async def _hand_out_answers(self, batch: list[_Asked]) -> None:
         rest_s = FIRST_REST_S
@@ -98,7 +101,7 @@ class BatchingRedis(redis.asyncio.Redis):
                 for args, options, _ in batch:
                     pipe.execute_command(*args, **options)
                 return list(await pipe.execute(raise_on_error=False))
-        except (redis.RedisError, OSError, ValueError) as error:  # ValueError: half a surrogate, which no encoding can carry
+        except Exception as error:  # noqa: BLE001 - half a surrogate, or what redis-py and the loop raise unforeseen
             return [error] * len(batch)
 
     def _say(self, error: Exception) -> None:

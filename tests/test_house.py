@@ -21,6 +21,7 @@ LINES_PER_FUNCTION = 60
 VAGUE_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "managers"}
 
 CATCHES_EVERYTHING = {
+    "pool_worker/batching_redis.py": "whatever went wrong with a batch, whoever waits for it is told",
     "pool_worker/broker/asyncio_pool.py": "whatever a task raises is Celery's to report",
     "pool_worker/cli/main.py": "nobody should ever see a traceback",
     "pool_worker/strategies.py": "a strategy of somebody else's breaks no job",

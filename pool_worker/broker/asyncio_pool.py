@@ -62,6 +62,7 @@ class TaskPool(BasePool):
         """
         self._running: set[asyncio.Task[None]] = set()
         self._under_way = 0
+        self._leaves = False
         self._ended: deque[tuple[Callback, tuple[bool, Any, float]]] = deque()
         self._reads, self._writes = os.pipe()
         os.set_blocking(self._reads, False)
@@ -110,6 +111,9 @@ class TaskPool(BasePool):
         except asyncio.CancelledError:
             sequel, callback = None, _give_back
             failed, outcome = False, None
+            if not self._leaves:
+                logger.exception("%s[%s] was broken off from inside: its message comes back when its lease ends", name, task_id)
+                claims.forget(request["properties"]["delivery_tag"])
         except Retry as retry:
             sequel = None  # the task will be here again
             failed, outcome = True, _Raised(retry)
@@ -161,6 +165,7 @@ class TaskPool(BasePool):
     on_terminate = on_stop
 
     def _cancel_all(self) -> None:
+        self._leaves = True
         for task in list(self._running):
             self._loop.call_soon_threadsafe(task.cancel)
         self._wait_for_ends(CANCELLED_WITHIN_S)
@@ -180,7 +185,7 @@ class TaskPool(BasePool):
 
 
 def _give_back(_outcome: tuple[bool, Any, float]) -> None:
-    """Say nothing to Celery: the keeper gives back what is not answered for when the worker leaves."""
+    """Say nothing to Celery: the message is not acknowledged; of a worker that leaves, the keeper gives it back at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,14 @@ def test_a_cut_connection_gives_no_job_away(lab: ModuleType, start_worker: Start
     assert set(redis_client.hgetall("done").values()) == {"1"}
 
 
+def test_a_task_that_is_broken_off_from_inside_is_done_again(
+    lab: ModuleType, start_worker: Start, redis_client: redis.Redis
+) -> None:
+    start_worker()
+    lab.break_off.delay("once")
+    until(lambda: redis_client.hget("done", "once") == "2" and is_idle(redis_client))
+
+
 def hubs(client: redis.Redis) -> list[str]:
     """The connections over which workers claim: idle, they wait at the bells."""
     return [each["id"] for each in client.client_list() if each["cmd"] == "brpop"]

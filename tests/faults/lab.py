@@ -236,8 +236,8 @@ class Lab:
         waiting = [(job_id, state) for job_id, state in self.states(handles).items() if state not in FINAL]
         records = [self.redis.client.hgetall(shared_keys.job(job_id)) for job_id, _ in waiting[:5]]
         shown = [{name: value for name, value in record.items() if name != "spec"} for record in records]
-        told = "\n".join(process.tail for process in self.processes[-4:])
-        return f"the end of {len(waiting)} of {len(handles)} jobs {waiting[:20]}\n{shown}\n{told}\nit"
+        told = "\n".join(process.tail for process in self.processes if process.is_alive)
+        return f"the end of {len(waiting)} of {len(handles)} jobs {waiting[:20]}\n{shown}\nclaimed: {self.claimed()}\n{told}\nit"
 
     # --- inside --------------------------------------------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ class Storm:
         return f"{dict(self.blows)}: {self._lab.ended(self.herd.jobs)} of {len(self.herd.jobs)} ended, {self.herd.tails()}\nmore"
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(800)
 def test_worker_kills_redis_kills_and_cut_connections_in_random_order(start_lab: StartLab, seed: Seed) -> None:
     jobs, blows, watch = sized(200, 3000), sized(8, 90), StopWatch()
     lab = start_lab(latency_ms=20)

@@ -130,6 +130,34 @@ def test_what_cannot_be_written_leaves_nobody_waiting(redis_url: str) -> None:
     assert {type(answer) for answer in run(redis_url, steps)} == {UnicodeEncodeError}
 
 
+def test_what_nobody_foresaw_leaves_nobody_waiting(redis_url: str) -> None:
+    def unreadable(_answer: Any) -> None:
+        msg = "nobody foresaw this"
+        raise RuntimeError(msg)
+
+    async def steps(client: BatchingRedis) -> list[Any]:
+        client.set_response_callback("GET", unreadable)
+        told = await asyncio.wait_for(asyncio.gather(client.get("text"), client.get("text"), return_exceptions=True), 5)
+        return [*told, await client.incr("count")]
+
+    first, second, after = run(redis_url, steps)
+    assert (type(first), type(second), after) == (RuntimeError, RuntimeError, 1)
+
+
+def test_who_waits_when_the_sending_is_broken_off_is_told(redis_url: str) -> None:
+    async def steps(client: BatchingRedis) -> tuple[Any, int]:
+        asked = asyncio.ensure_future(client.blpop(["nothing"], timeout=60))
+        await asyncio.wait([asked], timeout=0.05)
+        sender = next(task for task in asyncio.all_tasks() if "_send" in str(task.get_coro()))
+        sender.cancel()
+        told = await asyncio.wait_for(asyncio.gather(asked, return_exceptions=True), 5)
+        return told[0], await client.incr("count")
+
+    told, after = run(redis_url, steps)
+    assert isinstance(told, redis.ConnectionError)
+    assert after == 1
+
+
 def test_closing_waits_for_what_was_asked(redis_url: str, redis_client: redis.Redis) -> None:
     async def steps(client: BatchingRedis) -> None:
         asked = asyncio.ensure_future(client.incr("count"))
