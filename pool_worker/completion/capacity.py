@@ -140,9 +140,14 @@ def _retry_at_ms(place: Exhausted) -> float:
 
 
 def lane_of(job: Job, trail: Trail, pool: Resources) -> Lane:
-    """The lane in which the job waits: that of all who wait for the same models, with about as many tokens."""
+    """The lane in which the job waits: that of all who wait for the same models, with about as many tokens.
+
+    Who pauses only briefly, as it would rather fail or take less than wait, does not stand among those who wait till tomorrow:
+    their lane asks ever more seldom.
+    """
     choices = route_of(job, trail, pool).choices
-    return Lane(_lane(choices), tuple(dict.fromkeys(choice.model.provider for choice in choices)))
+    name = _lane(choices) if job.on_exhausted is OnExhausted.PARK else f"{_lane(choices)}.brief"
+    return Lane(name, tuple(dict.fromkeys(choice.model.provider for choice in choices)))
 
 
 def _line(job: Job, trail: Trail, candidates: Route, pool: Resources) -> Line | None:

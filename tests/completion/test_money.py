@@ -13,6 +13,7 @@ from small_worker import CHEAP, SmallWorker
 from sqlalchemy import select
 
 from pool_client import BudgetExceededError, JobState
+from pool_client import redis_keys as shared_keys
 from pool_worker.budget import budgets_of, spent_fractions
 from pool_worker.ledger.database import open_database
 from pool_worker.ledger.rows import AttemptRow, EventRow, JobRow
@@ -145,6 +146,30 @@ def test_money_is_reserved_for_the_longest_answer_and_comes_back(worker: SmallWo
     worker.wake(second)
     assert worker.complete().startswith("succeeded")
     assert spent_usd(worker) == worker.bill_usd() <= A_JOB * 3
+
+
+def test_who_would_not_wait_till_tomorrow_does_not_stand_among_those_who_do(worker: SmallWorker) -> None:
+    """Their lane asks ever more seldom whether there is money again."""
+    worker.configure(budget=Budget(daily_usd=A_JOB * 3))
+    worker.simulator.fault("openai", "slow", delay_s=0.5, count=1)
+    worker.submit(model="openai-small", max_tokens=250)
+    kinds = {
+        kind: [worker.submit(model="openai-small", max_tokens=10, on_exhausted=kind) for _ in range(2)]
+        for kind in ("park", "fail")
+    }
+
+    async def all_of_them() -> None:
+        first = asyncio.create_task(worker.work_on(worker.claim()))
+        while not await asyncio.to_thread(worker.in_flight):
+            pass
+        for _ in range(4):
+            assert (await worker.work_on(worker.claim())).startswith("parked")
+        await first
+
+    worker.run(all_of_them())
+    lanes = {kind: {worker.redis.hget(shared_keys.job(job.id), "lane") for job in jobs} for kind, jobs in kinds.items()}
+    assert [len(of_kind) for of_kind in lanes.values()] == [1, 1]
+    assert lanes["park"] != lanes["fail"]
 
 
 def test_an_answer_of_unknown_length_is_paid_for_in_full_before_it_is_asked_for(worker: SmallWorker) -> None:

@@ -70,7 +70,7 @@ def became(lab: Lab, jobs: list[JobHandle]) -> Counter[str]:
     return found
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(150)
 def test_so_many_calls_are_bought_as_the_budget_covers(start_lab: StartLab) -> None:
     lab = start_lab(latency_ms=30, model=PER_CALL, daily_budget_usd=float(BUDGET))
     for name in ("a", "b", "c"):
@@ -78,7 +78,7 @@ def test_so_many_calls_are_bought_as_the_budget_covers(start_lab: StartLab) -> N
     lab.until_ready("a", "b", "c")
     lab.start_beat()
     jobs = submit(lab)
-    settle_down(lab, jobs, within_s=150)
+    settle_down(lab, jobs, within_s=60)
 
     calls, spent = booked(lab)
     assert calls["ok"] == COVERED
