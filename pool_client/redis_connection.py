@@ -70,7 +70,7 @@ def async_pool(url: str, *, max_connections: int) -> redis.asyncio.BlockingConne
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url, max_connections=max_connections, timeout=ANSWER_WITHIN_S, **options
         )
-    pool.connection_class = type("Connection", (_LeavesReplicasAsync, pool.connection_class), {})
+    pool.connection_class = _careful(pool.connection_class)
     return pool
 
 
@@ -90,8 +90,15 @@ class _LeavesReplicas:
             raise
 
 
-class _LeavesReplicasAsync:
-    """The same for coroutines."""
+class _Careful:
+    """The same for coroutines; and what uvloop says of a connection that was reset is an error of the connection too."""
+
+    async def send_packed_command(self, *args: Any, **options: Any) -> None:
+        try:
+            await super().send_packed_command(*args, **options)  # type: ignore[misc]
+        except RuntimeError as error:  # redis-py knows asyncio's errors only, and would take this one for a mistake of its caller
+            msg = f"the connection was closed: {error}"
+            raise redis.ConnectionError(msg) from error
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         try:
@@ -99,6 +106,10 @@ class _LeavesReplicasAsync:
         except redis.ReadOnlyError:
             self.mark_for_reconnect()  # type: ignore[attr-defined]
             raise
+
+
+def _careful(kind: type[redis.asyncio.connection.AbstractConnection]) -> type[redis.asyncio.connection.AbstractConnection]:
+    return type("Connection", (_Careful, kind), {})
 
 
 def pubsub_connection(url: str) -> redis.asyncio.connection.AbstractConnection:
@@ -110,7 +121,7 @@ def pubsub_connection(url: str) -> redis.asyncio.connection.AbstractConnection:
     ours = {"protocol": 3, "health_check_interval": 0, "socket_timeout": None}
     with _url_errors(url):
         pool = redis.asyncio.ConnectionPool.from_url(url, **_fitting(url, connection_options(asynchronous=True)))
-        return pool.connection_class(**pool.connection_kwargs | ours)  # whatever the URL says
+        return _careful(pool.connection_class)(**pool.connection_kwargs | ours)  # whatever the URL says
 
 
 def shown(url: str) -> str:

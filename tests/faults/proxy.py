@@ -6,6 +6,8 @@ It runs on a thread of its own. What a black hole swallows comes late, as TCP wo
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -16,6 +18,8 @@ from typing import Self, TypeVar
 HOST = "127.0.0.1"
 MOST_CONNECTIONS = 10_000
 PIECE = 65536
+NO_GOODBYE = struct.pack("ii", 1, 0)
+"""Of a socket that is closed: its peer is told that the connection is reset, not that it has ended well."""
 PIECES_AHEAD = 64
 """Per direction, on their way at a time: a slow line pushes back."""
 
@@ -197,4 +201,6 @@ def _reset(link: Link) -> None:
     for task in link.tasks:
         task.cancel()
     for _, writer in (link.client, link.server):
+        if not writer.transport.is_closing():
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_GOODBYE)
         writer.transport.abort()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
+import redis
+import uvloop
 from callers import PatientCaller
 from celery import Celery
 from lab import Lab, until
@@ -14,6 +17,7 @@ from reservations import COUNTED
 from runs import IS_FULL, Seed, StartLab, lasts, sized
 
 from pool_client import JobHandle
+from pool_client.redis_connection import async_pool
 
 
 @pytest.fixture
@@ -126,3 +130,18 @@ def test_11_a_slow_line(lab: Lab, proxy: Proxy, seed: Seed, latency_s: float, by
     proxy.latency_s, proxy.bytes_per_s = 0.0, None
     back_s = all_end(lab, jobs)
     rested(lab, jobs, seed, what=f"fault 11: {ended} ended over the slow line, back in {back_s:.1f} s")
+
+
+def test_10_a_reset_connection_is_an_error_of_the_connection_in_every_loop(proxy: Proxy) -> None:
+    """uvloop says that a handle is closed, which redis-py passes on: a job waited for its answer for ever."""
+
+    async def write_on_a_reset_one() -> None:
+        connections = async_pool(proxy.url, max_connections=1)
+        connection = await connections.get_connection()
+        await asyncio.to_thread(proxy.cut)
+        with pytest.raises(redis.ConnectionError, match="reset"):
+            await connection.read_response(disconnect_on_error=False)  # by then the loop has seen it
+        with pytest.raises(redis.ConnectionError, match="the connection was closed"):
+            await connection.send_command("PING")
+
+    uvloop.run(write_on_a_reset_one())
