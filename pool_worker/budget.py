@@ -45,8 +45,7 @@ def model_budget(registry: Registry, model: Model) -> BudgetWindow | None:
     """What may be spent today on one model, if that is bounded."""
     if model.daily_budget_usd is None:
         return None
-    budget = BudgetWindow(model_scope(model.id), micro_usd(model.daily_budget_usd), registry.budget.timezone)
-    return budget if registry.budget.auto_pause else replace(budget, limit_micro_usd=BOUNDLESS)
+    return BudgetWindow(model_scope(model.id), micro_usd(model.daily_budget_usd), registry.budget.timezone)
 
 
 def budgets_of(registry: Registry, agent: str) -> tuple[BudgetWindow, ...]:
@@ -73,12 +72,20 @@ def binding_budgets(registry: Registry, job: Job) -> tuple[BudgetWindow, ...]:
 
     Those of a day hold it back only if they are to pause paid models; the one of its batch does so always.
     """
-    windows = budgets_of(registry, job.agent)
-    if not registry.budget.auto_pause:
-        windows = tuple(replace(window, limit_micro_usd=BOUNDLESS) for window in windows)
+    windows = tuple(_as_binding(window, registry) for window in budgets_of(registry, job.agent))
     if job.batch is None or job.batch_budget_usd is None:
         return windows
     return *windows, BudgetWindow(batch_scope(job.batch), micro_usd(job.batch_budget_usd), lasting=True)
+
+
+def binding_model_budget(registry: Registry, model: Model) -> BudgetWindow | None:
+    """The model's own budget, in which a lease counts its money, too."""
+    budget = model_budget(registry, model)
+    return budget and _as_binding(budget, registry)
+
+
+def _as_binding(window: BudgetWindow, registry: Registry) -> BudgetWindow:
+    return window if registry.budget.auto_pause else replace(window, limit_micro_usd=BOUNDLESS)
 
 
 async def spent_fractions(redis: Redis, registry: Registry) -> Mapping[str, Decimal]:

@@ -16,7 +16,7 @@ from pool_client.job import Job, OnExhausted
 from pool_client.queues import CELERY_PRIORITY
 from pool_worker import redis_keys
 from pool_worker.broker.jobs import Lane
-from pool_worker.budget import binding_budgets, model_budget
+from pool_worker.budget import binding_budgets, binding_model_budget
 from pool_worker.completion.calling import LEASE_MARGIN_S, LONGEST_CALL_S
 from pool_worker.completion.estimates import charge_to_reserve, least_charge, most_usage
 from pool_worker.completion.failures import enough_failed, is_locked_out, is_of_money, nobody_left
@@ -278,7 +278,7 @@ def _candidate(choice: Choice, charge: Charge, job: Job, registry: Registry) -> 
         charge=charge,
         # Of an unknown price only so much is known: it is not free, and so is paused when the money is spent.
         cost_micro_usd=cost_micro_usd if model.price_known else max(1, cost_micro_usd),
-        budget=model_budget(registry, model),
+        budget=binding_model_budget(registry, model),
     )
 
 

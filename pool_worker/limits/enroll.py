@@ -49,7 +49,7 @@ async def _enroll_provider(redis: Redis, registry: Registry, provider: Provider,
                 "priority": key.priority,
                 "group": key.group,
                 "daily_limit": "" if key.daily_limit is None else key.daily_limit,
-                "daily_budget": _micro_usd_a_day(key, registry),
+                "daily_budget": _binding_micro_usd(key, registry),
             }
             for key in keys
         ],
@@ -69,8 +69,8 @@ async def _enroll_provider(redis: Redis, registry: Registry, provider: Provider,
     )
 
 
-def _micro_usd_a_day(key: Key, registry: Registry) -> int | str:
-    """What may be spent with a key in a day; "" if that is not bounded."""
+def _binding_micro_usd(key: Key, registry: Registry) -> int | str:
+    """At what a lease stops in a day, beyond any amount where budgets only count; "" if the key has none."""
     if key.daily_budget_usd is None:
         return ""
     return micro_usd(key.daily_budget_usd) if registry.budget.auto_pause else BOUNDLESS

@@ -83,7 +83,7 @@ GAUGES = (
     _plain("model_pool_beat_active", "Whether a beat is active: 1 or 0.", lambda it: it.beat_is_active),
     Gauge(
         "model_pool_budget_spent_usd",
-        "Money spent today; scope: all, agent:x or model:y.",
+        "Money spent today; scope: all, agent:x, model:y or key:z.",
         ("scope",),
         lambda seen: {(it.scope,): float(it.spent_usd) for it in seen.figures.budgets},
     ),
@@ -91,7 +91,7 @@ GAUGES = (
         "model_pool_budget_limit_usd",
         "Money that may be spent today, by the same scopes.",
         ("scope",),
-        lambda seen: {(it.scope,): float(it.limit_usd) for it in seen.figures.budgets if it.limit_usd is not None},
+        lambda seen: {(it.scope,): float(it.limit_usd) for it in seen.figures.budgets},
     ),
 )
 

@@ -9,7 +9,6 @@ from redis.asyncio import Redis
 
 from pool_worker.budget import all_budgets
 from pool_worker.limits.usage import spent_now
-from pool_worker.limits.windows import BOUNDLESS
 from pool_worker.registry import MILLION, Registry
 
 
@@ -20,8 +19,7 @@ class BudgetUse:
     scope: str
     """`all`, `agent:x`, `model:y` or `key:z`."""
     spent_usd: Decimal
-    limit_usd: Decimal | None
-    """None: it is only counted."""
+    limit_usd: Decimal
 
 
 async def read_budgets(client: Redis, registry: Registry) -> tuple[BudgetUse, ...]:
@@ -33,7 +31,7 @@ async def read_budgets(client: Redis, registry: Registry) -> tuple[BudgetUse, ..
     """
     budgets = all_budgets(registry)
     spent = await spent_now(client, budgets)
-    limits = (None if it.limit_micro_usd == BOUNDLESS else it.limit_micro_usd / MILLION for it in budgets)
     return tuple(
-        BudgetUse(it.scope, micro_usd / MILLION, limit) for it, micro_usd, limit in zip(budgets, spent, limits, strict=True)
+        BudgetUse(it.scope, micro_usd / MILLION, it.limit_micro_usd / MILLION)
+        for it, micro_usd in zip(budgets, spent, strict=True)
     )

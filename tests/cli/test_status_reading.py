@@ -232,6 +232,14 @@ def test_money_spent_today(reader: StatusReader, redis_url: str, registry: Regis
     assert {budget.scope for budget in status.budgets[1:]} == {f"agent:{agent}" for agent in registry.agents}
 
 
+def test_a_models_money_is_shown_also_where_budgets_only_count(redis_url: str, registry: Registry) -> None:
+    model = replace(next(iter(registry.models.values())), daily_budget_usd=Decimal(3))
+    only_counts = replace(registry, models={model.id: model}, budget=replace(registry.budget, auto_pause=False))
+    with StatusReader(redis_url, only_counts) as reader:
+        limits = {budget.scope: budget.limit_usd for budget in reader.read().budgets}
+    assert (limits["all"], limits[f"model:{model.id}"]) == (10, 3)
+
+
 def test_a_redis_that_does_not_answer(registry: Registry) -> None:
     with (
         StatusReader("redis://127.0.0.1:1/0", registry) as reader,

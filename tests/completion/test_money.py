@@ -330,6 +330,16 @@ def test_a_budget_that_does_not_pause_only_counts(worker: SmallWorker) -> None:
     assert spent_usd(worker) == worker.bill_usd() > A_JOB
 
 
+def test_nor_does_that_of_a_model_or_a_key(worker: SmallWorker) -> None:
+    registry = worker.pool.registry
+    model = replace(registry.models["openai-small"], daily_budget_usd=A_JOB / 2)
+    keys = tuple(replace(key, daily_budget_usd=A_JOB / 2) for key in registry.keys_of("openai"))
+    worker.configure(models={model.id: model}, keys=keys, budget=Budget(auto_pause=False))
+    assert buy(worker).startswith("succeeded")
+    fractions = worker.run(spent_fractions(worker.pool.redis, worker.pool.registry))
+    assert min(fractions["model:openai-small"], fractions["key:openai#1"]) > 1
+
+
 def test_a_model_of_unknown_price_is_paused_with_the_paid_ones(worker: SmallWorker) -> None:
     buy(worker)
     unknown = replace(worker.pool.registry.models["openai-small"], price=Price(), price_known=False)

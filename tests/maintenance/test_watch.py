@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -61,6 +62,23 @@ def test_it_says_what_happens_now(worker: SmallWorker, *, pauses: bool, words: s
     worker.configure(budget=Budget(daily_usd=spent, auto_pause=pauses))
     worker.run(check_budgets(worker.pool))
     assert worker.rows(AlertRow)[-1].message == f"{spent:.2f} of {spent:.2f} USD{words}"
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_so_are_those_of_models_and_keys_also_where_they_only_count(worker: SmallWorker, *, pauses: bool) -> None:
+    registry = worker.pool.registry
+    model = replace(registry.models["openai-small"], daily_budget_usd=Decimal(9))
+    keys = tuple(replace(key, daily_budget_usd=Decimal(9)) for key in registry.keys_of("openai"))
+    worker.configure(models={model.id: model}, keys=keys, budget=Budget(auto_pause=pauses))
+    spent = spend(worker, 1)
+    model = replace(model, daily_budget_usd=spent)
+    worker.configure(models={model.id: model}, keys=tuple(replace(key, daily_budget_usd=spent / Decimal("0.9")) for key in keys))
+    assert worker.run(check_budgets(worker.pool)) == 2
+    assert warned(worker) == [
+        "warning: 80% of today's budget (model:openai-small) are spent",
+        "critical: 100% of today's budget (model:openai-small) are spent",
+        "warning: 80% of today's budget (key:openai#1) are spent",
+    ]
 
 
 def test_an_agents_budget_is_watched_too(worker: SmallWorker) -> None:

@@ -9,8 +9,6 @@ from pool_worker.overview.budgets import BudgetUse, read_budgets
 from pool_worker.registry import Registry
 
 
-async def budgets_that_pause(client: Redis, registry: Registry) -> tuple[BudgetUse, ...]:
-    """Everybody's, and those of others that are more than nothing. Empty if paid models are never paused."""
-    if not registry.budget.auto_pause:
-        return ()
+async def budgets_to_show(client: Redis, registry: Registry) -> tuple[BudgetUse, ...]:
+    """Everybody's, and those of others that are more than nothing; also where they only count."""
     return tuple(it for it in await read_budgets(client, registry) if it.scope == EVERYBODY or it.limit_usd)

@@ -12,7 +12,7 @@ import redis.asyncio
 
 from pool_client.redis_connection import connect_async, redis_errors, shown
 from pool_worker import redis_keys
-from pool_worker.cli.status.budgets import budgets_that_pause
+from pool_worker.cli.status.budgets import budgets_to_show
 from pool_worker.cli.status.facts import PoolStatus, Worker
 from pool_worker.cli.status.parked import read_parked
 from pool_worker.overview.holds import read_holds
@@ -93,7 +93,7 @@ async def read_status(client: redis.asyncio.Redis, registry: Registry) -> PoolSt
         keys=await read_key_use(client, registry),
         holds=tuple((await read_holds(client, registry)).values()),
         scores=await read_lowered_scores(client, registry),
-        budgets=await budgets_that_pause(client, registry),
+        budgets=await budgets_to_show(client, registry),
         outbox_rows=rows,
         dead_letters=dead,
         unserved_queues=tuple(queue.queue for queue in queues if queue.total and queue.queue not in served),

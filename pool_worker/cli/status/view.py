@@ -95,8 +95,7 @@ def _money(budget: BudgetUse) -> Text:
 
 
 def _spent(budget: BudgetUse) -> str:
-    limit = "" if budget.limit_usd is None else f" of {usd(budget.limit_usd)}"
-    return f"{usd(budget.spent_usd)}{limit} spent today"
+    return f"{usd(budget.spent_usd)} of {usd(budget.limit_usd)} spent today"
 
 
 def _queues(status: PoolStatus) -> Table | None:
