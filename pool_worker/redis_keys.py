@@ -121,7 +121,8 @@ def window(provider: str, model: str, *, unit: str, period: str, kind: str, grou
 def budget(scope: str) -> str:
     """`<this>:<start of the day>`, string: micro-USD spent by a scope (`all`, `agent:x`, `model:y`, `key:z`, `batch:b`).
 
-    A batch's start is 0. `<this>:pending`, string: reserved by calls in flight. TTL: two days; of a batch, 35.
+    A batch's start is 0. `<this>:<start of the day>:refused`, string: the least that was asked for when less was left; not of a
+    batch. `<this>:pending`, string: reserved by calls in flight. TTL: two days; of a batch, 35.
     """
     return f"pool:budget:{scope}"
 

@@ -1,8 +1,8 @@
-"""Bringing the budgets of an emptied Redis back to what the ledger knows was spent."""
+"""Bringing the budgets of an emptied Redis back to what the ledger knows was spent; what they could not pay for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
@@ -10,6 +10,7 @@ from pool_worker import redis_keys
 from pool_worker.limits.periods import spans
 from pool_worker.limits.windows import KEEP_LASTING_MS, BudgetWindow
 from pool_worker.lua import run_script
+from pool_worker.many_reads import read_many
 from pool_worker.registry import Period
 
 
@@ -32,6 +33,15 @@ async def raise_spent(redis: Redis, spent: Mapping[BudgetWindow, int], *, now_ms
     names = [_counter(budget, now_ms=now_ms) for budget in spent]
     arguments = [*spent.values(), KEEP_LASTING_MS]
     return int(await run_script(redis, __package__, "raise_spent", keys=[redis_keys.SPENDING_KNOWN, *names], arguments=arguments))
+
+
+async def least_refused(redis: Redis, budgets: Sequence[BudgetWindow], *, now_ms: int) -> list[int | None]:
+    """Micro-USD: the least that calls asked for today of each daily budget when less was left; None: nobody did.
+
+    What was merely reserved for calls in flight counts as left.
+    """
+    values = await read_many(redis, [f"{_counter(budget, now_ms=now_ms)}:refused" for budget in budgets])
+    return [None if value is None else int(value) for value in values]
 
 
 def _counter(budget: BudgetWindow, *, now_ms: int) -> str:

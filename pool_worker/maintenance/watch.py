@@ -12,13 +12,17 @@ from pool_worker.budget import agent_of, all_budgets
 from pool_worker.ledger.rows import EventRow
 from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
+from pool_worker.maintenance.pauses import check_pauses
 from pool_worker.resources import Resources
 
 BUDGET = "budget"
 
 
 async def check_budgets(pool: Resources) -> int:
-    """Tell of budgets that are nearly or wholly spent, and of those that no longer are; returns how many are."""
+    """Tell of budgets that are nearly or wholly spent, and of those that no longer are; returns how many are.
+
+    Also of those of which too little is left for a call; see `check_pauses`.
+    """
     budgets = [budget for budget in all_budgets(pool.registry) if budget.limit_micro_usd]
     thresholds = (pool.registry.budget.alert_threshold, Decimal(1))
     spent = dict(zip(budgets, await spent_now(pool.redis, budgets), strict=True))
@@ -33,6 +37,7 @@ async def check_budgets(pool: Resources) -> int:
             await _tell_of_room(cause, pool)
     for budget, threshold in reached.values():
         await _tell_of_budget(pool, budget, spent=spent[budget], threshold=threshold)
+    await check_pauses(pool, spent)
     return len({budget for budget, _ in reached.values()})
 
 

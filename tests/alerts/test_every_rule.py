@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alert_scene import Scene
 from booked_calls import book
 from receiver_fixture import Mailbox, Webhook
 from small_worker import SmallWorker
@@ -22,7 +23,6 @@ from pool_worker.broker.dead_letters import DeadLetters
 from pool_worker.broker.reading import UndeliverableError
 from pool_worker.ledger.rows import EventRow
 from pool_worker.ledger.summaries import summarize_day
-from pool_worker.maintenance.books import write_ledger
 from pool_worker.maintenance.degradation import check_degradation
 from pool_worker.maintenance.deliveries import deliver_alerts
 from pool_worker.maintenance.probes import probe_health
@@ -32,7 +32,6 @@ from pool_worker.maintenance.storms import check_failovers
 from pool_worker.maintenance.watch import check_budgets, check_dead_letters
 from pool_worker.maintenance.watchdog import Watch, check_beat, check_clock, check_outbox, check_workers
 from pool_worker.registry import Budget, Key, Period, PoolRules, Unit, Window, WindowKind
-from pool_worker.resources import Resources
 from pool_worker.rollout.presence import Presence, say_alive
 
 FREE = ("cerebras", "groq", "mistral")
@@ -43,40 +42,6 @@ SAID = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "So it is."}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
 }
-
-Look = Callable[[Resources], Coroutine[Any, Any, object]]
-
-
-@dataclass
-class Scene:
-    """A worker, and what may go wrong around it."""
-
-    worker: SmallWorker
-    watch: Watch
-
-    def later(self, by: timedelta) -> None:
-        moment = self.worker.pool.now() + by
-        self.worker.pool.now = lambda: moment
-
-    def look(self, *looks: Look) -> None:
-        """What beat or the worker itself does from time to time, the ledger first."""
-        for look in (write_ledger, *looks):
-            self.worker.run(look(self.worker.pool))
-
-    def job(self, **options: Any) -> str:
-        self.worker.submit(**options)
-        became = self.worker.complete()
-        self.worker.run(self.worker.pool.enroll())
-        return became
-
-    def jobs_on(self, model: str, times: int) -> None:
-        for _ in range(times):
-            assert self.job(model=model, max_tokens=10).startswith("succeeded")
-
-    def heal(self) -> None:
-        self.worker.simulator.clear_faults()
-        self.worker.heals()
-        self.worker.run(self.worker.pool.enroll())
 
 
 # --- quotas and money
@@ -108,6 +73,13 @@ def a_limit_said_to_be(scene: Scene, per_minute: int) -> None:
 def a_budget_spent_to(scene: Scene, share: str) -> None:
     scene.jobs_on("openai-small", 1)
     scene.worker.configure(budget=Budget(daily_usd=scene.worker.bill_usd() / Decimal(share)))
+    scene.look(check_budgets)
+
+
+def a_rest_of_a_budget(scene: Scene) -> None:
+    scene.jobs_on("openai-small", 1)
+    scene.worker.configure(budget=Budget(daily_usd=scene.worker.bill_usd() / Decimal("0.7")))
+    assert scene.job(model="openai-small", max_tokens=10) == "parked: budget all: money per day"
     scene.look(check_budgets)
 
 
@@ -293,6 +265,12 @@ RULES: Mapping[str, Rule] = {
         "critical: 100% of today's budget (all) are spent",
         "less than 100% of the budget (all) are spent",
         lambda scene: a_budget_spent_to(scene, "1.01"),
+        another_day,
+    ),
+    "a rest of a budget that is too little": Rule(
+        "critical: what is left of today's budget (all) is too little",
+        "the budget (all) suffices again",
+        a_rest_of_a_budget,
         another_day,
     ),
     "a key that is refused": Rule(

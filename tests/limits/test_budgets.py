@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from small_pool import NOON_MS, Limits, provider
 
-from pool_worker.limits.spent import raise_spent
+from pool_worker.limits.spent import least_refused, raise_spent
 from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
+from pool_worker.registry import Key
 
 MINUTE_MS = 60_000
 SOON_MS = 1_000
@@ -26,6 +29,28 @@ def test_budgets_are_reserved_and_corrected_for_what_costs_money(limits: Limits)
     assert (refused.who, refused.retry_at_ms) == ("budget agent:x", TONIGHT_MS), "it is spent"
     never = limits.refused(cost_micro_usd=501, budgets=budgets)
     assert (never.who, never.retry_at_ms, never.too_large) == ("budget agent:x", None, ("openai-small",))
+
+
+def test_it_is_noted_what_a_budget_could_not_pay_for(limits: Limits) -> None:
+    limits.use(provider("openai"), keys=(Key("openai#1", "openai", daily_budget_usd=Decimal("0.0004")),))
+    budgets = (BudgetWindow("all", 1_000), BudgetWindow("key:openai#1", 400), BudgetWindow("batch:b", 1_000, lasting=True))
+
+    def noted() -> list[int | None]:
+        return list(limits.run(least_refused(limits.redis, budgets[:2], now_ms=limits.now_ms)))
+
+    def ask_for(cost_micro_usd: int) -> None:
+        limits.refused(cost_micro_usd=cost_micro_usd, budgets=(budgets[0], budgets[2]))
+
+    lease = limits.take(cost_micro_usd=350, budgets=(budgets[0], budgets[2]))
+    ask_for(300)
+    assert noted() == [None, None], "it is only reserved"
+    limits.settle(lease, cost_micro_usd=350)
+    for cost, expected in ((300, [None, 300]), (200, [None, 200]), (250, [None, 200]), (900, [900, 200]), (700, [700, 200])):
+        ask_for(cost)
+        assert noted() == expected
+    limits.now_ms = TONIGHT_MS
+    assert noted() == [None, None], "that was yesterday"
+    assert not [name for name in limits.run(limits.redis.keys("*:refused")) if "batch" in name]
 
 
 def test_what_is_spent_of_a_lasting_budget_does_not_come_back(limits: Limits) -> None:

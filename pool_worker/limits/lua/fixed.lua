@@ -1,7 +1,7 @@
 -- Windows of kind `fixed`: at most `cap` in each calendar period.
 --
--- Redis keys: strings "name:start of the period", the amount counted in it, and "name:pending", reserved by calls in flight
--- (late windows only). Lua knows no time zones: the caller sends the periods {start, end} that this call can touch, and
+-- Redis keys: strings "name:start of the period", the amount counted in it; "name:pending", reserved by calls in flight (late
+-- windows only); of budgets "name:start of the period:refused", the least that was asked for when less was left. Lua knows no time zones: the caller sends the periods {start, end} that this call can touch, and
 -- the script picks by its own clock.
 --
 -- The provider counts a request when it arrives, 0 to guard_ms after our acquire: within guard_ms of the period's end that
@@ -96,6 +96,14 @@ function fixed.settle(note, actual, call)
     change(counter_of(note, second), actual - note.amount)
   elseif second and call.acquired_ms + call.sent_after_ms + note.guard_ms >= first[2] then
     add(counter_of(note, second), actual, note.keep_ms)
+  end
+end
+
+-- A budget had less left of this period than this, whatever comes back of what is reserved.
+function fixed.note_refused(w, amount, now)
+  local name = counter_of(w, w.periods[period_at(w.periods, now)]) .. ':refused'
+  if amount < tonumber(redis.call('GET', name) or NEVER) then
+    redis.call('SET', name, whole(amount), 'PX', w.keep_ms)
   end
 end
 

@@ -14,6 +14,11 @@ local function amount_for(w, c)
   return c.amounts[UNITS[w.unit]]
 end
 
+-- Whether what is in the way of an amount until `free` is spent: what calls in flight have reserved may be free in a moment.
+local function is_refused(free, now)
+  return free > now + SOON_MS
+end
+
 local function note_earlier(first, at, who, what)
   if at < first.at then
     first.at, first.who, first.what = at, who, what
@@ -52,6 +57,9 @@ local function look_at_windows(ask, c, account)
         seen.fullest = {share = share, what = w.what}
       end
       seen.small_at = math.max(seen.small_at, small_free)
+      if w.by_key and is_refused(free, now) then
+        fixed.note_refused(w, amount_for(w, c), now)
+      end
       if free > now then
         seen.at, seen.what = free, w.what
         break
