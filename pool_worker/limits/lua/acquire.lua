@@ -69,11 +69,10 @@ local function budgets_free(c)
     bind(w, {group = ''}, {now = now, guard_ms = 0, calendars = call.calendars})
     w.periods = {w.periods[now < w.periods[1][2] and 1 or 2]}
     local free = free_at(w, c.cost, now)
-    if is_refused(free, now) and not w.lasting then
-      fixed.note_refused(w, c.cost, now)
-    end
-    if w.lasting and free > now + SOON_MS then
+    if is_refused(free, now) and w.lasting then
       free = NEVER
+    elseif is_refused(free, now) then
+      fixed.note_refused(w, c.cost, now)
     end
     if free > at then
       at, who, what = free, w.scope, w.what

@@ -1,8 +1,8 @@
 -- Windows of kind `fixed`: at most `cap` in each calendar period.
 --
 -- Redis keys: strings "name:start of the period", the amount counted in it; "name:pending", reserved by calls in flight (late
--- windows only); of budgets "name:start of the period:refused", the least that was asked for when less was left. Lua knows no time zones: the caller sends the periods {start, end} that this call can touch, and
--- the script picks by its own clock.
+-- windows only); of budgets "name:start of the period:refused", the least that was asked for when less was left. Lua knows no
+-- time zones: the caller sends the periods {start, end} that this call can touch, and the script picks by its own clock.
 --
 -- The provider counts a request when it arrives, 0 to guard_ms after our acquire: within guard_ms of the period's end that
 -- may be in either period, so it must fit, and is counted, in both.
