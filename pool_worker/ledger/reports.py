@@ -111,13 +111,11 @@ def costs(engine: Engine, *, since: datetime, until: datetime | None = None, by:
     return [CostRow(**_with_group(row)) for row in found]
 
 
-def spent_since(engine: Engine, since: datetime, *, until: datetime | None = None, agent: str | None = None) -> Decimal:
-    """USD spent on attempts from `since` until just before `until` (None: no end), by everybody or by one agent; exact."""
+def spent_since(engine: Engine, since: datetime, *, until: datetime | None = None) -> Decimal:
+    """USD spent on attempts from `since` until just before `until` (None: no end); exact."""
     query = select(func.sum(usage_logs.c.cost)).where(usage_logs.c.created_at >= since)
     if until is not None:
         query = query.where(usage_logs.c.created_at < until)
-    if agent is not None:
-        query = query.where(usage_logs.c.agent == agent)
     with engine.connect() as connection:
         return connection.execute(query).scalar() or Decimal(0)
 

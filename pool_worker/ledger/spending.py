@@ -23,7 +23,7 @@ class Spending:
     by_key: Mapping[str, Decimal]
 
 
-def spent_since(engine: Engine, since: datetime) -> Spending:
+def spending_by_whom(engine: Engine, *, since: datetime) -> Spending:
     """The calls that began at this time or later; one statement, which reads the attempts since then."""
     log = usage_logs.c
     columns = (log.agent, log.model_id, log.key_id)
@@ -36,9 +36,10 @@ def spent_since(engine: Engine, since: datetime) -> Spending:
     return Spending(sum(by_agent.values(), Decimal(0)), by_agent, by_model, by_key)
 
 
-def spent_of_batches(engine: Engine) -> dict[str, Decimal]:
-    """Batch → what its calls have cost, of the batches that the ledger still knows."""
-    log = usage_logs.c
-    query = select(log.batch, func.sum(log.cost)).where(log.batch.is_not(None), log.cost > 0).group_by(log.batch)
+def spent_of_batches(engine: Engine, *, since: datetime) -> dict[str, Decimal]:
+    """Batch → what all of its calls have cost, of the batches with a call that began at this time or later."""
+    log, late = usage_logs.c, usage_logs.alias().c
+    batches = select(late.batch).where(late.created_at >= since, late.batch.is_not(None)).distinct()
+    query = select(log.batch, func.sum(log.cost)).where(log.batch.in_(batches), log.cost > 0).group_by(log.batch)
     with engine.connect() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}

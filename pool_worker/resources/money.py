@@ -4,44 +4,57 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from redis.asyncio import Redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pool_worker.budget import EVERYBODY, agent_scope, batch_scope, key_scope, model_scope
-from pool_worker.ledger.spending import Spending, spent_of_batches, spent_since
+from pool_worker.budget import EVERYBODY, agent_scope, all_budgets, batch_scope, key_scope, model_scope
+from pool_worker.ledger.spending import Spending, spending_by_whom, spent_of_batches
 from pool_worker.limits.clock import redis_now_ms
 from pool_worker.limits.spent import day_began_ms, is_spending_known, raise_spent
-from pool_worker.limits.windows import BudgetWindow
+from pool_worker.limits.windows import KEEP_LASTING_MS, BudgetWindow
 from pool_worker.registry import Registry, micro_usd
 
 logger = logging.getLogger(__name__)
 
 
-async def know_spending(redis: Redis, engine: Engine, *, timezone: str, again: bool = False) -> None:
-    """Rebuild the budgets from the ledger, if Redis was emptied or is new; while the ledger is away nothing that costs is called.
+async def know_spending(
+    redis: Redis, engine: Engine, registry: Registry, *, counting: frozenset[BudgetWindow]
+) -> frozenset[BudgetWindow]:
+    """Have the budgets count what the ledger says was spent: all if Redis was emptied or is new, those of a day if one is new.
 
-    `again`: also if they are known, because one may be new, and has not counted what was spent today.
+    While the ledger is away nothing that costs is called if Redis was emptied, and a new budget counts from now on; the next look
+    tries again.
+
+    Args:
+        redis: Where budgets are counted.
+        engine: The ledger's.
+        registry: What may be spent now.
+        counting: The budgets of which this process knows that they count all that was spent, as returned the last time.
+
+    Returns:
+        Those of which it knows that now, without their limits.
 
     Raises:
         redis.RedisError: if Redis cannot be reached or refuses.
     """
-    if not again and await is_spending_known(redis):
-        return
+    budgets = frozenset(replace(budget, limit_micro_usd=0) for budget in all_budgets(registry))
+    is_known = await is_spending_known(redis)
+    if is_known and budgets <= counting:
+        return budgets
     now_ms = await redis_now_ms(redis)
-    since = datetime.fromtimestamp(day_began_ms(timezone, now_ms=now_ms) / 1000, UTC)
     try:
-        today, batches = await asyncio.to_thread(lambda: (spent_since(engine, since), spent_of_batches(engine)))
+        spent = await asyncio.to_thread(_read, engine, registry.budget.timezone, now_ms=now_ms, with_batches=not is_known)
     except SQLAlchemyError as error:
         logger.warning("what was spent today cannot be read from the ledger: %s", type(error).__name__)
-        return
-    raised = await raise_spent(redis, _budgets(today, batches, timezone=timezone), now_ms=now_ms)
+        return budgets & counting
+    raised = await raise_spent(redis, spent, now_ms=now_ms)
     if raised:
         logger.warning("%d budgets count now what the ledger says was spent", raised)
+    return budgets
 
 
 def tell_unknown_prices(registry: Registry, *, told: frozenset[str]) -> frozenset[str]:
@@ -52,10 +65,23 @@ def tell_unknown_prices(registry: Registry, *, told: frozenset[str]) -> frozense
     return told.union(new)
 
 
-def _budgets(today: Spending, batches: Mapping[str, Decimal], *, timezone: str) -> dict[BudgetWindow, int]:
-    of_day = {EVERYBODY: today.total}
-    of_day |= {agent_scope(agent): usd for agent, usd in today.by_agent.items()}
-    of_day |= {model_scope(model): usd for model, usd in today.by_model.items()}
-    of_day |= {key_scope(key): usd for key, usd in today.by_key.items()}
-    spent = {BudgetWindow(scope, 0, timezone): micro_usd(usd) for scope, usd in of_day.items()}
+def _read(engine: Engine, timezone: str, *, now_ms: int, with_batches: bool) -> dict[BudgetWindow, int]:
+    """Budget → micro-USD that were spent of it; blocking."""
+    day_began = _at(day_began_ms(timezone, now_ms=now_ms))
+    spent = _of_day(spending_by_whom(engine, since=day_began), timezone)
+    if not with_batches:
+        return spent
+    batches = spent_of_batches(engine, since=_at(now_ms - KEEP_LASTING_MS))
     return spent | {BudgetWindow(batch_scope(batch), 0, lasting=True): micro_usd(usd) for batch, usd in batches.items()}
+
+
+def _of_day(today: Spending, timezone: str) -> dict[BudgetWindow, int]:
+    spent = {EVERYBODY: today.total}
+    spent |= {agent_scope(agent): usd for agent, usd in today.by_agent.items()}
+    spent |= {model_scope(model): usd for model, usd in today.by_model.items()}
+    spent |= {key_scope(key): usd for key, usd in today.by_key.items()}
+    return {BudgetWindow(scope, 0, timezone): micro_usd(usd) for scope, usd in spent.items()}
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -27,7 +27,6 @@ from pool_worker.lua import load_scripts
 from pool_worker.providers.http import open_http
 from pool_worker.registry import Registry
 from pool_worker.resources.keyring import read_keyring
-from pool_worker.resources.money import know_spending
 from pool_worker.resources.shared import Books, Resources
 from pool_worker.rollout.orders import read_orders
 from pool_worker.rollout.presence import Presence, say_alive, say_goodbye
@@ -92,7 +91,7 @@ async def open_resources(
         await load_scripts(client, *(f"pool_worker.{room}" for room in rooms))
         await resources.enroll()
         await resources.follow(orders)
-        await know_spending(client, books.engine, timezone=registry.budget.timezone)
+        await resources.know_spending()
         await say_alive(client, resources.presence)
         stack.push_async_callback(_leave, resources)
         for background in (_stay_alive(resources), _listen(resources), _keep_looking(resources)):

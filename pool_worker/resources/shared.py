@@ -30,6 +30,7 @@ from pool_worker.ledger.models import publish_models
 from pool_worker.limits.enroll import enroll
 from pool_worker.limits.performance import Performance, performance_of
 from pool_worker.limits.token_history import TokenHistory, read_token_history
+from pool_worker.limits.windows import BudgetWindow
 from pool_worker.registry import Provider, Registry
 from pool_worker.resources.keyring import read_keyring, served_providers
 from pool_worker.resources.money import know_spending, tell_unknown_prices
@@ -96,6 +97,8 @@ class Resources:
     """Held while orders are followed."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[], float] = random.random
+    _counting: frozenset[BudgetWindow] = frozenset()
+    """The budgets that count all that was spent; see `know_spending`."""
     _published: Registry | None = None
     _unpriced: frozenset[str] = frozenset()
     """Ids of the models of unknown price that were told of."""
@@ -140,7 +143,7 @@ class Resources:
 
     async def look_around(self) -> None:
         """Bring `spent`, `token_history`, `performance`, `availability` and the registry up to date; the budgets, if need be."""
-        await know_spending(self.redis, self.books.engine, timezone=self.registry.budget.timezone)
+        await self.know_spending()
         self.spent, self.token_history, self.performance, self.availability, orders = await asyncio.gather(
             spent_fractions(self.redis, self.registry),
             read_token_history(self.redis),
@@ -188,7 +191,7 @@ class Resources:
     async def _begin_anew(self) -> None:
         """Keys, limits or budgets are others now: who waits may be served, and a new budget counts what was spent today."""
         await self.enroll()
-        await know_spending(self.redis, self.books.engine, timezone=self.registry.budget.timezone, again=True)
+        await self.know_spending()
         for provider in served_providers(self.registry, self.served_queues):
             await self.jobs.hasten(provider)
 
@@ -263,6 +266,10 @@ class Resources:
     def _secret_missing(self, reason: str) -> SecretMissingError:
         """The key is left alone for a fixed time: other workers may be able to read its secret."""
         return SecretMissingError(reason, retry_at=self.now() + SECRET_MISSING_FOR)
+
+    async def know_spending(self) -> None:
+        """Have the budgets count what was spent before Redis was emptied, or before they were there."""
+        self._counting = await know_spending(self.redis, self.books.engine, self.registry, counting=self._counting)
 
     async def enroll(self) -> None:
         """Tell Redis which keys there are; also after Redis was emptied."""

@@ -22,7 +22,6 @@ from pool_worker.ledger.writer import drain
 from pool_worker.limits.usage import spent_now
 from pool_worker.maintenance.books import write_ledger
 from pool_worker.registry import Agent, Budget, Price
-from pool_worker.resources.money import know_spending
 
 ANALYZER = Agent(id="log_analyzer", daily_budget_usd=Decimal(9))
 A_JOB = Decimal("0.28")
@@ -208,8 +207,20 @@ def test_a_budget_that_is_new_counts_what_was_spent_before_it(worker: SmallWorke
     drain(worker.pool.books.redis, worker.pool.books.engine)
     bounded = replace(worker.pool.registry.models["openai-small"], daily_budget_usd=A_JOB * Decimal("1.5"))
     worker.configure(models={bounded.id: bounded})
-    timezone = worker.pool.registry.budget.timezone
-    worker.run(know_spending(worker.pool.redis, worker.pool.books.engine, timezone=timezone, again=True))
+    worker.run(worker.pool.know_spending())
+    assert buy(worker) == "parked: budget model:openai-small: money per day"
+
+
+def test_also_when_the_ledger_was_away_as_it_came(worker: SmallWorker) -> None:
+    buy(worker)
+    drain(worker.pool.books.redis, worker.pool.books.engine)
+    bounded = replace(worker.pool.registry.models["openai-small"], daily_budget_usd=A_JOB * Decimal("1.5"))
+    worker.configure(models={bounded.id: bounded})
+    books = worker.pool.books
+    worker.pool.books = replace(books, engine=open_database("postgresql://nobody@127.0.0.1:1/none"))
+    worker.run(worker.pool.look_around())
+    worker.pool.books = books
+    worker.run(worker.pool.look_around())
     assert buy(worker) == "parked: budget model:openai-small: money per day"
 
 
