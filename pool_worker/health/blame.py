@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from pool_worker import redis_keys
 from pool_worker.alerts import tell
 from pool_worker.errors import AttemptError, BillingError, ModelNotAllowedError, Scope
-from pool_worker.health.matters import SOURCE, quarantine
+from pool_worker.health.matters import SOURCE, quarantine, refusal_cause
 from pool_worker.health.scores import FAILURE_COSTS, HEALTHY, QUARANTINE_S, scopes_of
 from pool_worker.limits.acquire import Lease
 from pool_worker.limits.clock import as_argument
@@ -129,7 +129,7 @@ async def _tell(redis: Redis, error: AttemptError, lease: Lease, *, scope: str, 
         source=SOURCE,
         title=f"{lease.key_id}: {what}",
         message=f"{error.reason} (model {lease.candidate.model.id}); it is left alone for {error.default_hold_s / 3600:g} h",
-        cause=f"{type(error).__name__}:{scope}",
+        cause=refusal_cause(type(error), scope),
         now=now,
     )
 

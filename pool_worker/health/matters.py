@@ -1,4 +1,4 @@
-"""What people are told of who is ill: that a provider is down, that somebody is in quarantine; and that it is over."""
+"""What people are told of who is ill: that a provider is down, that somebody is refused or in quarantine; and that it is over."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from redis.asyncio import Redis
 
 from pool_worker import redis_keys
 from pool_worker.alerts import Matter
+from pool_worker.errors import AttemptError
 from pool_worker.health.scores import QUARANTINE_S, scopes_of
 from pool_worker.limits.acquire import Lease
 
 SOURCE = "health"
 QUARANTINE_TOLD_FOR_S = 6 * 3600.0
 """Who goes in and out of quarantine is told of so often at most."""
+
+
+def refusal_cause(error: type[AttemptError], scope: str) -> str:
+    """The cause of the alert that a scope was refused in a way that only a person can mend."""
+    return f"{error.__name__}:{scope}"
 
 
 def down(provider_id: str, *, because: str = "") -> Matter:

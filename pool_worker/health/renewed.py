@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from pool_worker import redis_keys
 from pool_worker.alerts import resolve
 from pool_worker.errors import AuthenticationFailedError
-from pool_worker.health.matters import SOURCE, quarantine
+from pool_worker.health.matters import SOURCE, quarantine, refusal_cause
 from pool_worker.limits.holds import key_scope
 
 
@@ -21,6 +21,6 @@ async def start_anew(client: Redis, key_id: str, *, because: str, now: datetime)
     """
     scope = key_scope(key_id)
     await client.delete(redis_keys.hold(scope), redis_keys.failures(scope), redis_keys.health(scope))
-    refused = f"{AuthenticationFailedError.__name__}:{scope}"
+    refused = refusal_cause(AuthenticationFailedError, scope)
     await resolve(client, source=SOURCE, title=f"{key_id} {because}", message="it is refused no more", cause=refused, now=now)
     await quarantine(scope).ends(client, now=now)

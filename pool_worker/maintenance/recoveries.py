@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pool_worker.alerts import open_causes, resolve
 from pool_worker.errors import KINDS
-from pool_worker.health.matters import SOURCE, quarantine
+from pool_worker.health.matters import SOURCE, quarantine, refusal_cause
 from pool_worker.health.scores import HEALTHY, read_scores
 from pool_worker.ledger.successes import has_succeeded
 from pool_worker.limits.holds import group_scope, key_scope, model_scope, provider_scope
@@ -17,7 +17,7 @@ from pool_worker.registry import ALL_MODELS, Registry
 from pool_worker.resources import Resources
 
 QUARANTINE = quarantine("").cause
-REFUSALS = tuple(f"{kind.__name__}:" for kind in KINDS if kind.needs_person)
+REFUSALS = tuple(refusal_cause(kind, "") for kind in KINDS if kind.needs_person)
 """How the causes of those alerts begin that `pool_worker.health.blame` tells of refusals only a person can mend."""
 _READER = Clerk("looking who is answered again")
 """Of this process."""
