@@ -27,8 +27,8 @@ def _rows(figures: Figures) -> list[Metric]:
         Metric("messages_claimed", figures.claimed, "messages"),
         Metric("calls_in_flight", figures.calls_in_flight, "calls"),
         Metric("dead_letters", figures.dead_letters, "messages"),
-        Metric("outbox_rows", figures.outbox_rows, "rows"),
-        Metric("outbox_lag", figures.outbox_lag_s, "s"),
+        Metric("outbox_rows", figures.outbox.rows, "rows"),
+        Metric("outbox_lag", figures.outbox.lag_s, "s"),
         Metric("workers", figures.workers, "processes"),
         Metric("spent_today", float(everybody.spent_usd), "usd", {it.scope: float(it.spent_usd) for it in others}),
     ]

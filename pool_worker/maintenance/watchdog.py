@@ -15,6 +15,7 @@ from pool_worker.alerts import Matter, open_causes
 from pool_worker.beside import running_beside
 from pool_worker.limits.clock import redis_now_ms
 from pool_worker.maintenance.deliveries import EVERY_S, deliver_alerts, is_our_turn
+from pool_worker.overview.outbox import read_outbox
 from pool_worker.resources import Resources
 from pool_worker.rollout.presence import Presence, read_roll, strike_off
 
@@ -26,7 +27,7 @@ GONE_FOR = timedelta(days=1)
 """Then nobody waits for a lost worker any more."""
 TOLD_FOR_S = 2 * GONE_FOR.total_seconds()
 OUTBOX_ROWS = 50_000
-OUTBOX_AGE = timedelta(minutes=1)
+OUTBOX_LAG_S = 60.0
 SKEW = timedelta(seconds=2)
 SLOW_ANSWER = timedelta(seconds=1)
 """An answer that took longer says nothing of the clock."""
@@ -133,27 +134,25 @@ def _lost(name: str, *, queues: tuple[str, ...] = (), others: tuple[Presence, ..
 
 async def check_outbox(pool: Resources) -> None:
     """Tell that rows wait for the ledger too long, or too many of them, until they are written."""
-    rows = await pool.redis.xlen(redis_keys.OUTBOX)
-    oldest = await pool.redis.xrange(redis_keys.OUTBOX, count=1)
-    waits = await _redis_now(pool) - _at(int(str(oldest[0][0]).partition("-")[0])) if oldest else timedelta()
+    outbox = await read_outbox(pool.redis)
     matter = Matter(
         cause="outbox",
         source="ledger",
         severity="warning",
         title="rows wait for the ledger",
-        message=f"{rows:,} by now, the oldest for {waits.total_seconds():,.0f} s: is the database there, and does beat run? "
+        message=f"{outbox.rows:,} by now, the oldest for {outbox.lag_s:,.0f} s: is the database there, and does beat run? "
         "Nothing is lost as long as Redis has memory; reports and totals lag behind",
         over_title="no rows wait for the ledger any more",
-        over_message=f"{rows:,} are on their way",
+        over_message=f"{outbox.rows:,} are on their way",
     )
-    grows = rows > OUTBOX_ROWS or waits > OUTBOX_AGE
+    grows = outbox.rows > OUTBOX_ROWS or outbox.lag_s > OUTBOX_LAG_S
     await (matter.begins if grows else matter.ends)(pool.redis, now=pool.now())
 
 
 async def check_clock(pool: Resources) -> None:
     """Tell that this worker's clock and Redis's differ by more than two seconds, until it is less than half of that."""
     before = pool.now()
-    theirs = await _redis_now(pool)
+    theirs = datetime.fromtimestamp(await redis_now_ms(pool.redis) / 1000, UTC)
     now = pool.now()
     if now - before > SLOW_ANSWER:
         return
@@ -172,11 +171,3 @@ async def check_clock(pool: Resources) -> None:
         await matter.begins(pool.redis, now=now)
     elif abs(off) < SKEW / 2:
         await matter.ends(pool.redis, now=now)
-
-
-async def _redis_now(pool: Resources) -> datetime:
-    return _at(await redis_now_ms(pool.redis))
-
-
-def _at(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

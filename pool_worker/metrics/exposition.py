@@ -77,8 +77,8 @@ GAUGES = (
     _plain("model_pool_messages_claimed", "Messages that workers hold.", lambda it: it.claimed),
     _plain("model_pool_leases_open", "Calls in flight: leases that are not settled.", lambda it: it.calls_in_flight),
     _plain("model_pool_dead_letters", "Messages that no worker could work on.", lambda it: it.dead_letters),
-    _plain("model_pool_outbox_rows", "Rows on their way to the ledger.", lambda it: it.outbox_rows),
-    _plain("model_pool_outbox_lag_seconds", "How long the oldest of them has waited.", lambda it: it.outbox_lag_s),
+    _plain("model_pool_outbox_rows", "Rows on their way to the ledger.", lambda it: it.outbox.rows),
+    _plain("model_pool_outbox_lag_seconds", "How long the oldest of them has waited.", lambda it: it.outbox.lag_s),
     _plain("model_pool_workers", "Worker processes that gave a sign of life in the last half minute.", lambda it: it.workers),
     _plain("model_pool_beat_active", "Whether a beat is active: 1 or 0.", lambda it: it.beat_is_active),
     Gauge(

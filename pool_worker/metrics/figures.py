@@ -14,6 +14,7 @@ from pool_worker import redis_keys
 from pool_worker.broker.reading import readable_names
 from pool_worker.limits.clock import redis_now_ms
 from pool_worker.overview.budgets import BudgetUse, read_budgets
+from pool_worker.overview.outbox import OutboxDepth, read_outbox
 from pool_worker.overview.queues import QueueDepth, read_queues
 from pool_worker.registry import Registry
 from pool_worker.rollout.presence import read_presences
@@ -30,9 +31,7 @@ class Figures:
     calls_in_flight: int
     """Leases that are not settled."""
     dead_letters: int
-    outbox_rows: int
-    outbox_lag_s: float
-    """How long the oldest row has waited for the ledger."""
+    outbox: OutboxDepth
     workers: int
     beat_is_active: bool
     budgets: tuple[BudgetUse, ...]
@@ -52,19 +51,15 @@ async def read_figures(client: Redis, registry: Registry) -> Figures:
         pipe.hlen(redis_keys.UNACKED)
         pipe.zcard(redis_keys.LEASES)
         pipe.zcard(redis_keys.DEAD_LETTERS)
-        pipe.xlen(redis_keys.OUTBOX)
-        pipe.xrange(redis_keys.OUTBOX, count=1)
         pipe.exists(redis_keys.BEAT_LOCK)
-        pipe.time()
-        parked, claimed, calls, dead, rows, oldest, beat, (seconds, _) = await pipe.execute()
+        parked, claimed, calls, dead, beat = await pipe.execute()
     return Figures(
         queues=queues,
         parked=parked,
         claimed=claimed,
         calls_in_flight=calls,
         dead_letters=dead,
-        outbox_rows=rows,
-        outbox_lag_s=max(0.0, seconds - int(oldest[0][0].partition("-")[0]) / 1000) if oldest else 0.0,
+        outbox=await read_outbox(client),
         workers=len(await read_presences(client)),
         beat_is_active=bool(beat),
         budgets=await read_budgets(client, registry),
