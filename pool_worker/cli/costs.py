@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Self
 
@@ -14,25 +14,12 @@ from rich.table import Table
 from pool_worker.cli.csv_output import print_csv
 from pool_worker.cli.figures import NOTHING, bar, count_of, moment, percent, usd
 from pool_worker.cli.json_output import print_json_object
-from pool_worker.cli.ledger_reading import open_ledger
-from pool_worker.cli.listing import (
-    ByOption,
-    CsvOption,
-    JsonOption,
-    SinceOption,
-    listing_table,
-    print_listing,
-    refuse_both,
-    tell_empty,
-)
-from pool_worker.cli.running import connected_settings
-from pool_worker.cli.since import parse_since
+from pool_worker.cli.listing import ByOption, CsvOption, JsonOption, SinceOption, listing_table, open_listing
 from pool_worker.config import load_registry
 from pool_worker.ledger import reports
 from pool_worker.ledger.calls import By
 from pool_worker.ledger.reports import CostRow
 from pool_worker.overview.spending import Today, read_today
-from pool_worker.settings import Settings
 
 SHARE_BAR = 12
 
@@ -67,30 +54,20 @@ def costs(
     as_csv: CsvOption = False,
 ) -> None:
     """Show what was spent, from the ledger, the dearest first, and what today will have cost by its end."""
-    refuse_both(as_json=as_json, as_csv=as_csv)
-    now = datetime.now(UTC)
-    from_then = parse_since(since, now=now)
-    settings = connected_settings(Settings())
-    budget = load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url).budget
-    with open_ledger(settings) as engine:
+    with open_listing(since, as_json=as_json, as_csv=as_csv) as listing:
+        settings, engine = listing.settings, listing.engine
+        budget = load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url).budget
         if forecast:
-            _print_today(read_today(engine, budget, now=now), as_json=as_json, as_csv=as_csv)
+            _print_today(read_today(engine, budget, now=listing.now), as_json=as_json, as_csv=as_csv)
             return
-        found = reports.costs(engine, since=from_then, by=by)
+        found = reports.costs(engine, since=listing.since, by=by)
         total_usd = sum((row.cost_usd for row in found), Decimal(0))
         rows = [Cost.of(row, total_usd=total_usd, budget_usd=budget.daily_usd if by is By.DAY else None) for row in found]
-        print_listing(
-            rows,
-            Cost,
-            lambda: _table(rows, by=by, since=from_then),
-            as_json=as_json,
-            as_csv=as_csv,
-            empty=lambda: tell_empty(engine, settings, since=from_then),
-        )
+        listing.print(rows, Cost, lambda: _table(rows, by=by, since=listing.since))
         if not as_json and not as_csv:
-            if unpriced := reports.unpriced_calls(engine, since=from_then):
+            if unpriced := reports.unpriced_calls(engine, since=listing.since):
                 typer.echo(f"{count_of(unpriced, 'call')} of models whose price is not known: counted as 0 USD")
-            typer.echo(today_words(read_today(engine, budget, now=now)))
+            typer.echo(today_words(read_today(engine, budget, now=listing.now)))
 
 
 def _print_today(today: Today, *, as_json: bool, as_csv: bool) -> None:

@@ -1,10 +1,11 @@
-"""What `usage` and `costs` share: their options, their output as table, JSON or CSV, and what is said where there is nothing."""
+"""What `usage` and `costs` share: their options, the ledger, their output as table, JSON or CSV, and what is said of nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +15,10 @@ from sqlalchemy import Engine
 from pool_worker.cli.csv_output import print_csv
 from pool_worker.cli.figures import moment
 from pool_worker.cli.json_output import print_json_list
-from pool_worker.cli.ledger_reading import ledger_place
+from pool_worker.cli.ledger_reading import ledger_place, open_ledger
+from pool_worker.cli.running import connected_settings
 from pool_worker.cli.screen import show
-from pool_worker.cli.since import RIGHT
+from pool_worker.cli.since import RIGHT, parse_since
 from pool_worker.cli.terminal import err
 from pool_worker.config.mistakes import did_you_mean
 from pool_worker.ledger import reports
@@ -29,29 +31,45 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="As CSV, with a line of names.")]
 
 
-def refuse_both(*, as_json: bool, as_csv: bool) -> None:
-    """One form at a time.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What was asked for, and the ledger that has the answer."""
+
+    engine: Engine
+    settings: Settings
+    since: datetime
+    now: datetime
+    as_json: bool
+    as_csv: bool
+
+    def print(self, rows: Sequence[Any], kind: type[Any], table: Callable[[], Table], *, only: Only = EVERYTHING) -> None:
+        """Print dataclasses of one kind as they were asked for; where there are none, say so in place of a table."""
+        if self.as_json:
+            print_json_list(rows)
+        elif self.as_csv:
+            print_csv([field.name for field in fields(kind)], map(asdict, rows))
+        elif rows:
+            show(table())
+        else:
+            _tell_empty(self, only)
+
+
+@contextmanager
+def open_listing(since: str, *, as_json: bool, as_csv: bool) -> Iterator[Listing]:
+    """The ledger, opened for what the options ask for.
 
     Raises:
-        typer.BadParameter: if two are asked for.
+        typer.BadParameter: if they ask for two forms, or `since` is no time.
+        CommandError: if there is no ledger yet.
     """
     if as_json and as_csv:
         msg = "print either of them"
         raise typer.BadParameter(msg, param_hint="--json / --csv")
-
-
-def print_listing(
-    rows: Sequence[Any], kind: type[Any], table: Callable[[], Table], *, as_json: bool, as_csv: bool, empty: Callable[[], None]
-) -> None:
-    """Print dataclasses of one kind as they were asked for; `empty` is called in place of a table without rows."""
-    if as_json:
-        print_json_list(rows)
-    elif as_csv:
-        print_csv([field.name for field in fields(kind)], map(asdict, rows))
-    elif rows:
-        show(table())
-    else:
-        empty()
+    now = datetime.now(UTC)
+    from_then = parse_since(since, now=now)
+    settings = connected_settings(Settings())
+    with open_ledger(settings) as engine:
+        yield Listing(engine=engine, settings=settings, since=from_then, now=now, as_json=as_json, as_csv=as_csv)
 
 
 def listing_table(by: By, titles: Sequence[str], caption: str) -> Table:
@@ -63,10 +81,11 @@ def listing_table(by: By, titles: Sequence[str], caption: str) -> Table:
     return table
 
 
-def tell_empty(engine: Engine, settings: Settings, *, since: datetime, only: Only = EVERYTHING) -> None:
-    """Say that there were no such calls; of a name that no call ever had, which there are."""
-    err.print(f"no calls{_of(only)} since {moment(since)} in {ledger_place(settings)}", markup=False)
-    unknown = {group: names for group, value in only.items() if value not in (names := reports.names_of(engine, group))}
+def _tell_empty(listing: Listing, only: Only) -> None:
+    """Of a name that no call ever had, say which there are."""
+    err.print(f"no calls{_of(only)} since {moment(listing.since)} in {ledger_place(listing.settings)}", markup=False)
+    known = {group: reports.names_of(listing.engine, group) for group in only}
+    unknown = {group: names for group, names in known.items() if only[group] not in names}
     for group, names in unknown.items():
         err.print(f"no call of {group} {only[group]} is in the ledger: {did_you_mean(only[group], names)}", markup=False)
     if not unknown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -11,23 +11,10 @@ import typer
 from rich.table import Table
 
 from pool_worker.cli.figures import NOTHING, milliseconds, moment, percent, usd
-from pool_worker.cli.ledger_reading import open_ledger
-from pool_worker.cli.listing import (
-    ByOption,
-    CsvOption,
-    JsonOption,
-    SinceOption,
-    listing_table,
-    print_listing,
-    refuse_both,
-    tell_empty,
-)
-from pool_worker.cli.running import connected_settings
-from pool_worker.cli.since import parse_since
+from pool_worker.cli.listing import ByOption, CsvOption, JsonOption, SinceOption, listing_table, open_listing
 from pool_worker.ledger import reports
 from pool_worker.ledger.calls import By
 from pool_worker.ledger.reports import UsageRow
-from pool_worker.settings import Settings
 
 
 def usage(
@@ -42,21 +29,11 @@ def usage(
     as_csv: CsvOption = False,
 ) -> None:
     """Show calls, tokens, latencies and costs from the ledger, where they arrive about a second after the call."""
-    refuse_both(as_json=as_json, as_csv=as_csv)
-    from_then = parse_since(since, now=datetime.now(UTC))
     asked = {By.MODEL: model, By.AGENT: agent, By.PROVIDER: provider, By.KEY: key}
     only = {group: value for group, value in asked.items() if value is not None}
-    settings = connected_settings(Settings())
-    with open_ledger(settings) as engine:
-        rows = reports.usage(engine, since=from_then, by=by, only=only)
-        print_listing(
-            rows,
-            UsageRow,
-            lambda: _table(rows, by=by, since=from_then),
-            as_json=as_json,
-            as_csv=as_csv,
-            empty=lambda: tell_empty(engine, settings, since=from_then, only=only),
-        )
+    with open_listing(since, as_json=as_json, as_csv=as_csv) as listing:
+        rows = reports.usage(listing.engine, since=listing.since, by=by, only=only)
+        listing.print(rows, UsageRow, lambda: _table(rows, by=by, since=listing.since), only=only)
 
 
 def _table(rows: Sequence[UsageRow], *, by: By, since: datetime) -> Table:
