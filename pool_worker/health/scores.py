@@ -18,6 +18,8 @@ from pool_worker.many_reads import read_many
 HEALTHY = 100
 SUCCESS_GIVES = 5
 FAILURE_COSTS = 15
+LEAST_SHARE = 0.2
+"""Of the calls that it would get if it were well, who recovers gets so many at least (`ILL` of `limits/lua/scores.lua`)."""
 QUARANTINE_S = 300.0
 """For so long nobody is called whose score has come to 0."""
 
@@ -43,6 +45,13 @@ async def read_availability(redis: Redis, providers: Iterable[str]) -> Mapping[s
         provider: 0.0 if held else scores[scope] / HEALTHY for (provider, scope), held in zip(scopes.items(), holds, strict=True)
     }
     return {provider: share for provider, share in available.items() if share < 1}
+
+
+async def read_shares(redis: Redis, scopes: Sequence[str]) -> Mapping[str, float]:
+    """Of those that recover: which share of the calls they get that they would get if they were well."""
+    values = await read_many(redis, [redis_keys.health(scope) for scope in scopes])
+    parts = {scope: value.split() for scope, value in zip(scopes, values, strict=True) if value}
+    return {scope: max(LEAST_SHARE, int(score) / HEALTHY) for scope, (score, _, recovers) in parts.items() if recovers == "1"}
 
 
 async def read_scores(redis: Redis, scopes: Sequence[str]) -> Mapping[str, int]:

@@ -22,6 +22,7 @@ from pool_client.errors import PoolUnavailableError
 from pool_client.job import Priority
 from pool_client.redis_connection import connection_options
 from pool_worker import redis_keys
+from pool_worker.cli.figures import moment
 from pool_worker.cli.running import HomeLock, Running
 from pool_worker.cli.screen import as_text
 from pool_worker.cli.status.beat import beat_is_starting
@@ -103,6 +104,21 @@ def test_the_health_of_who_is_not_wholly_well(
     assert lines == ["providers: groq 40; all others 100", "keys: groq#2 85; all others 100"]
     redis_client.delete(redis_keys.health("provider:groq"))
     assert "providers:" not in page(reader.read())
+
+
+def test_who_is_on_probation(reader: StatusReader, redis_client: redis.Redis) -> None:
+    assert "on probation" not in page(reader.read())
+    redis_client.set(redis_keys.health("provider:groq"), "45 0 1")
+    redis_client.zadd(redis_keys.ALERTS_OPEN, {"down:provider:cerebras": time.time() * 1000})
+    redis_client.set(redis_keys.alert_told("down:provider:cerebras"), "warning")
+    status = reader.read()
+    groq, cerebras = sorted(status.on_probation, key=lambda it: it.provider, reverse=True)
+    assert (groq.provider, groq.down_since, groq.share) == ("groq", None, 0.45)
+    text = " ".join(page(status).split())
+    assert "groq: recovering: it gets 45% of its calls" in text
+    assert f"cerebras: down since {moment(cerebras.down_since)}: it is called again, to see whether it is well" in text
+    redis_client.set(redis_keys.hold("provider:cerebras"), f"{time.time_ns() // 1_000_000 + 9000} it failed", px=9000)
+    assert [it.provider for it in reader.read().on_probation] == ["groq"], "who is left alone is not called"
 
 
 def test_nothing_is_changed_by_looking(reader: StatusReader, redis_client: redis.Redis) -> None:

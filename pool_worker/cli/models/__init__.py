@@ -10,7 +10,7 @@ import typer
 from pool_client import Pool
 from pool_client.job import Tier
 from pool_worker.cli.json_output import print_json_list, print_json_object
-from pool_worker.cli.models.held import read_held_models
+from pool_worker.cli.models.held import read_standing
 from pool_worker.cli.models.known import known_model, known_registry
 from pool_worker.cli.models.reloading import reload_command
 from pool_worker.cli.models.switching import disable_command, enable_command
@@ -59,11 +59,11 @@ def list_command(
         lambda model: tier in {None, model.tier},
     ]
     found = [model for model in registry.models.values() if all(fits(model) for fits in wanted)]
-    held = read_held_models(str(settings.redis_url), registry)
+    standing = read_standing(str(settings.redis_url), registry)
     if as_json:
-        print_json_list(model_facts(model, registry, held) for model in found)
+        print_json_list(model_facts(model, registry, standing) for model in found)
     elif found:
-        show(models_table(found, registry, held))
+        show(models_table(found, registry, standing))
     else:
         err.print("no model is like that; `model-pool models list` shows them all")
 
@@ -76,11 +76,11 @@ def show_command(
     settings = connected_settings(Settings())
     registry = known_registry(settings)
     model = known_model(model_id, registry)
-    held = read_held_models(str(settings.redis_url), registry)
+    standing = read_standing(str(settings.redis_url), registry)
     if as_json:
-        print_json_object(model_facts(model, registry, held))
+        print_json_object(model_facts(model, registry, standing))
     else:
-        show(model_details(model, registry, held))
+        show(model_details(model, registry, standing))
 
 
 @app.command("test")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from pool_worker.cli.figures import NOTHING, moment, percent
+from pool_worker.cli.models.held import Standing
+from pool_worker.cli.probation import probation_words
 from pool_worker.cli.reasons import plain_reason
-from pool_worker.overview.facts import Hold
 from pool_worker.registry import MILLION, Model, Price, Registry, Unit, Window
 
 
-def model_facts(model: Model, registry: Registry, held: Mapping[str, Hold]) -> dict[str, object]:
-    """For `--json`. `held`: model id → what keeps it from being called now, here and below."""
-    hold = held.get(model.id)
+def model_facts(model: Model, registry: Registry, standing: Standing) -> dict[str, object]:
+    """For `--json`."""
+    hold, probation = standing.held.get(model.id), standing.on_probation.get(model.provider)
     return {
         "id": model.id,
         "provider": model.provider,
@@ -36,10 +37,12 @@ def model_facts(model: Model, registry: Registry, held: Mapping[str, Hold]) -> d
         "why_not": registry.unusable_models.get(model.id),
         "held_until": hold and hold.until,
         "held_because": hold and hold.reason,
+        "provider_down_since": probation and probation.down_since,
+        "share_of_calls": probation.share if probation else 1.0,
     }
 
 
-def models_table(found: Sequence[Model], registry: Registry, held: Mapping[str, Hold]) -> Table:
+def models_table(found: Sequence[Model], registry: Registry, standing: Standing) -> Table:
     """A line each."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("id", overflow="fold")
@@ -49,23 +52,21 @@ def models_table(found: Sequence[Model], registry: Registry, held: Mapping[str, 
     table.add_column("keys", justify="right")
     table.add_column("", overflow="fold")
     for model in found:
-        keys, obstacle = len(registry.keys_of(model.provider)), _obstacle(model, registry, held)
-        state = Text("usable", style="green") if obstacle is None else Text(obstacle, style="yellow")
+        keys = len(registry.keys_of(model.provider))
+        state = _state(model, registry, standing, usable="usable")
         table.add_row(model.id, model.tier.value, _price(model), _count(model.context_window), str(keys or NOTHING), state)
     table.caption, table.caption_justify = "in / out: USD per million tokens", "left"
     return table
 
 
-def model_details(model: Model, registry: Registry, held: Mapping[str, Hold]) -> Table:
+def model_details(model: Model, registry: Registry, standing: Standing) -> Table:
     """Everything of one."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
-    obstacle = _obstacle(model, registry, held)
-    state = Text("yes", style="green") if obstacle is None else Text(f"no: {obstacle}", style="yellow")
     rows: dict[str, str | Text] = {
         "id": Text(model.id, style="bold"),
-        "usable": state,
+        "usable": _state(model, registry, standing, usable="yes", unusable="no: "),
         "model": f"{model.name} of {model.provider}",
         "tier": f"{model.tier.value}, priority {model.priority}" + (", experimental" if model.is_experimental else ""),
         "can": ", ".join(sorted(model.capabilities)) or NOTHING,
@@ -79,11 +80,15 @@ def model_details(model: Model, registry: Registry, held: Mapping[str, Hold]) ->
     return grid
 
 
-def _obstacle(model: Model, registry: Registry, held: Mapping[str, Hold]) -> str | None:
-    """Why it cannot be called now."""
-    hold = held.get(model.id)
-    left_alone = None if hold is None else f"left alone until {moment(hold.until)}: {plain_reason(hold.reason)}"
-    return registry.unusable_models.get(model.id) or left_alone
+def _state(model: Model, registry: Registry, standing: Standing, *, usable: str, unusable: str = "") -> Text:
+    """Whether it can be called now, and why not, or why not as much as else."""
+    if why_not := registry.unusable_models.get(model.id):
+        return Text(f"{unusable}{why_not}", style="yellow")
+    if hold := standing.held.get(model.id):
+        return Text(f"{unusable}left alone until {moment(hold.until)}: {plain_reason(hold.reason)}", style="yellow")
+    if probation := standing.on_probation.get(model.provider):
+        return Text(f"on probation: {model.provider} is {probation_words(probation)}", style="yellow")
+    return Text(usable, style="green")
 
 
 def _price(model: Model) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pool_worker.overview.budgets import BudgetUse
 from pool_worker.overview.facts import Hold, KeyUse
+from pool_worker.overview.probation import Probation
 from pool_worker.overview.queues import QueueDepth
 
 
@@ -63,6 +64,8 @@ class PoolStatus:
     """It is not active yet, but `up` was started on this home a moment ago."""
     keys: tuple[KeyUse, ...] = ()
     holds: tuple[Hold, ...] = ()
+    on_probation: tuple[Probation, ...] = ()
+    """Providers that may be called again after failures, and have not shown yet that they are well."""
     scores: Mapping[str, int] = field(default_factory=dict)
     """`provider:groq`, `key:groq#1` → health from 0 to 99, the lowest first; who is not here has 100."""
     budgets: tuple[BudgetUse, ...] = ()

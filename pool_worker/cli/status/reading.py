@@ -17,6 +17,7 @@ from pool_worker.cli.status.facts import PoolStatus, Worker
 from pool_worker.cli.status.parked import read_parked
 from pool_worker.overview.holds import read_holds
 from pool_worker.overview.keys import enrolled_keys, read_key_use
+from pool_worker.overview.probation import read_probations
 from pool_worker.overview.queues import read_queues
 from pool_worker.overview.reading import Overview, read_lowered_scores, read_overview
 from pool_worker.registry import Registry
@@ -80,6 +81,7 @@ async def read_status(client: redis.asyncio.Redis, registry: Registry) -> PoolSt
         pipe.zcard(redis_keys.DEAD_LETTERS)
         pipe.time()
         calls, claimed, beat, rows, dead, (seconds, _) = await pipe.execute()
+    holds = await read_holds(client, registry)
     served = {queue for worker in workers for queue in worker.queues}
     return PoolStatus(
         at=datetime.fromtimestamp(int(seconds), UTC),
@@ -91,7 +93,8 @@ async def read_status(client: redis.asyncio.Redis, registry: Registry) -> PoolSt
         workers=workers,
         beat_is_active=bool(beat),
         keys=await read_key_use(client, registry),
-        holds=tuple((await read_holds(client, registry)).values()),
+        holds=tuple(holds.values()),
+        on_probation=await read_probations(client, registry, held=holds),
         scores=await read_lowered_scores(client, registry),
         budgets=await budgets_to_show(client, registry),
         outbox_rows=rows,

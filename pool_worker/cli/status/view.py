@@ -11,6 +11,7 @@ from rich.text import Text
 
 from pool_client.job import Priority
 from pool_worker.cli.figures import NOTHING, bar, count_of, limit_words, load_colour, percent, span, until, usd
+from pool_worker.cli.probation import probation_words
 from pool_worker.cli.reasons import plain_reason, reason_words
 from pool_worker.cli.screen import plain_table
 from pool_worker.cli.status.facts import PoolStatus
@@ -56,6 +57,8 @@ def _numbers(status: PoolStatus) -> Table:
     for kind in ("provider", "key"):
         if health := _health(kind, status.scores):
             grid.add_row("health", f"{kind}s: {health}")
+    for number, it in enumerate(status.on_probation):
+        grid.add_row("" if number else "on probation", Text(f"{it.provider}: {probation_words(it)}", style="yellow"))
     if status.budgets:
         grid.add_row("money", _money(status.budgets[0]))
         for budget in status.budgets[1:]:
