@@ -17,7 +17,6 @@ from pool_worker.cli.reasons import reason_words
 
 LOOKED_AT = 200
 """So many messages of its own list are searched for the job, the next ones first."""
-SCAN_STEP = 5000
 NOBODY_WORKS = "no worker is running"
 
 
@@ -27,7 +26,7 @@ class Whereabouts:
 
     status: Status
     ahead: int | None = None
-    """How many queued jobs are served before it; None: it is not in its queue (any more)."""
+    """How many queued jobs are served before it; None: it is not in its queue (any more), or this user may not look."""
     is_further: bool = False
     """Whether there are more than `ahead`."""
     worker: str | None = None
@@ -74,7 +73,10 @@ def _place_in_queue(client: redis.Redis, status: Status) -> tuple[int | None, bo
         pipe.lrange(list_name(status.queue, number), -LOOKED_AT, -1)
         for name in before:
             pipe.llen(name)
-        messages, *lengths = pipe.execute()
+        try:
+            messages, *lengths = pipe.execute()
+        except redis.exceptions.NoPermissionError:  # messages are not for clients to read
+            return None, False
     quoted = f'"{status.job_id}"'
     place = next((place for place, message in enumerate(reversed(messages)) if quoted in message), None)
     if place is not None:
@@ -83,7 +85,7 @@ def _place_in_queue(client: redis.Redis, status: Status) -> tuple[int | None, bo
 
 
 def _why_unserved(client: redis.Redis, queue: str) -> str | None:
-    names = list(client.scan_iter(redis_keys.worker("*"), count=SCAN_STEP))
+    names = [redis_keys.worker(name) for name in cast("dict[str, str]", client.hgetall(redis_keys.WORKERS))]
     values = cast("list[str | None]", client.mget(names)) if names else []
     served = [json.loads(facts)["queues"] for facts in values if facts]
     if not served:

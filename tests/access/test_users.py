@@ -17,6 +17,7 @@ from whole_system import WITHIN_S, until, whole_system
 from pool_client import JobCancelledError, Pool, Tier, redis_keys
 from pool_client.queues import list_name, list_names
 from pool_client.redis_connection import connect
+from pool_worker import redis_keys as worker_keys
 from pool_worker.cli.main import app as command_line
 from pool_worker.embedded_redis import free_port
 
@@ -88,6 +89,18 @@ def use_everything(pool: Pool) -> None:
         for priority in ("low", "normal", "high", "critical"):
             pool.submit("x", tier=tier, priority=priority, idempotency_key=f"{tier}{priority}", batch="cancelled").cancel()
     assert job.cancel() == "succeeded"
+
+
+def test_a_client_that_waits_learns_that_nobody_works(server: Server) -> None:
+    environment = {"MODEL_POOL_REDIS_URL": server.url("client")}
+    asked = CliRunner().invoke(command_line, ["submit", "Why?", "--timeout", "1.5"], env=environment)
+    assert "queued in free; no worker is running; to start one: " in str(asked.exception)
+    with connect(server.url("operator")) as operator:
+        facts = '{"pid": 1, "since": "2026-01-01T00:00:00Z", "queues": ["paid"]}'
+        operator.set(worker_keys.worker("w@h"), facts)
+        operator.hset(worker_keys.WORKERS, "w@h", facts)
+    asked = CliRunner().invoke(command_line, ["submit", "Why?", "--timeout", "1.5"], env=environment)
+    assert "queued in free; no worker serves free; to start one: " in str(asked.exception)
 
 
 def test_a_cancelled_job_has_its_outcome(server: Server) -> None:
@@ -168,6 +181,7 @@ OF_A_CLIENT = {
     "give orders": [
         ["HSET", "pool:models:disabled", "groq-small", "x"],
         ["INCR", "pool:reloads"],
+        ["HDEL", "pool:workers", "w@h"],
         ["SET", "pool:worker:x", "{}"],
         ["SET", "pool:alert:told:x", "1"],
         ["DEL", "pool:beat::lock"],

@@ -30,7 +30,9 @@ def pool(redis_url: str) -> Iterator[Pool]:
 @pytest.fixture
 def worker(redis_client: redis.Redis) -> StandInWorker:
     """It serves `free`, and says so."""
-    redis_client.set(worker_keys.worker("w@h"), json.dumps({"pid": 1, "since": "2026-01-01T00:00:00Z", "queues": ["free"]}))
+    facts = json.dumps({"pid": 1, "since": "2026-01-01T00:00:00Z", "queues": ["free"]})
+    redis_client.set(worker_keys.worker("w@h"), facts)
+    redis_client.hset(worker_keys.WORKERS, "w@h", facts)
     return StandInWorker(redis_client)
 
 
