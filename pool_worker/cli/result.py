@@ -48,8 +48,8 @@ def result(
         except InvalidRequestError:
             facts = find_job(job_id, settings)
             msg = (
-                f"job {job_id} ended at {moment(facts.finished_at)}; its answer is kept no longer than {KEPT}. "
-                f"What is known of it: {as_typed(f'job {job_id}')}"
+                f"job {job_id} ended at {moment(facts.finished_at)}, and Redis has its answer no more: it keeps one for {KEPT}, "
+                f"unless it is emptied. What is known of it: {as_typed(f'job {job_id}')}"
             )
             raise CommandError(msg) from None
         print_answer(job, url, timeout_s=timeout, as_json=as_json)

@@ -6,11 +6,17 @@ import json
 import re
 import socket
 import sqlite3
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from command_line import CommandLine
 
 from pool_worker.embedded_redis import free_port
+from pool_worker.ledger.database import open_database, writing
+from pool_worker.ledger.rows import JobRow
+from pool_worker.ledger.tables import jobs
+from pool_worker.settings import Settings
 
 
 def somebody_listens(port: int) -> bool:
@@ -60,6 +66,26 @@ def test_a_fresh_ledger_is_empty_and_says_so(cli: CommandLine) -> None:
     assert "no calls since" in usage.stderr
     told = cli.run("alerts", "list", "--open").stderr
     assert told == "no open alert, but nothing runs here now that would notice anything\n"
+
+
+@pytest.mark.parametrize("folder", [".", "simulate-thirty-two-keys"])
+def test_a_job_of_a_stopped_pool_is_told_of_by_its_ledger(cli: CommandLine, folder: str) -> None:
+    home = cli.home / folder
+    assert cli.run("database", "migrate", "--home", str(home)).returncode == 0
+    at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    facts = {"agent": "backup_recovery", "priority": "normal", "tier": "paid", "submitted_at": at, "finished_at": at}
+    ended = JobRow(job_id="one", state="succeeded", model_id="openai-small", cost=Decimal("0.0042"), **facts)
+    engine = open_database(Settings(home=home).ledger_url)
+    with writing(engine) as connection:
+        connection.execute(jobs.insert(), ended.to_columns())
+    engine.dispose()
+    redis = f"redis://127.0.0.1:{free_port()}/0"
+    text = " ".join(cli.run("job", "one", "--redis", redis).stdout.split())
+    assert "job one succeeded" in text
+    assert "model openai-small cost 0.0042 USD" in text
+    assert f"source the ledger {(home / 'ledger.db').resolve()}; Redis at {redis} cannot be reached" in text
+    known = json.loads(cli.run("job", "one", "--redis", redis, "--json").stdout)
+    assert (known["source"], known["state"], known["cost_usd"]) == ("ledger", "succeeded", "0.0042")
 
 
 def test_what_is_old_is_pruned(cli: CommandLine) -> None:

@@ -222,9 +222,11 @@ def test_the_ledger_knows_what_was_called_and_redis_may_forget(shown: Shown) -> 
     assert (facts["source"], facts["state"], facts["model_id"]) == ("ledger", "succeeded", "mistral_small")
     assert [attempt["key_id"] for attempt in facts["attempts"]] == ["mistral#1"]
     text, _ = shown.run("job", job.id)
-    assert "Redis has forgotten it" in text
-    assert text.endswith("\nanswer\n(kept no longer than 24 hours)\n")
-    assert "its answer is kept no longer than 24 hours" in shown.run("result", job.id, code=1)[1]
+    assert "ledger.db; Redis does not have it: it keeps a job for 24 hours" in " ".join(text.split())
+    assert text.endswith("\nanswer\n(Redis alone has answers, and for no longer than 24 hours)\n")
+    assert (
+        "Redis has its answer no more: it keeps one for 24 hours, unless it is emptied" in shown.run("result", job.id, code=1)[1]
+    )
     assert "had succeeded before" in shown.run("cancel", job.id)[0]
 
 

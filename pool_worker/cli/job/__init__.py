@@ -12,7 +12,7 @@ from pool_client.errors import InvalidRequestError, PoolUnavailableError
 from pool_client.job import JobState, Status
 from pool_client.redis_connection import connect, redis_errors
 from pool_worker.cli.job.facts import JobFacts, facts_of_record
-from pool_worker.cli.job.view import answer_text, job_view
+from pool_worker.cli.job.view import KEPT, answer_text, job_view
 from pool_worker.cli.json_output import print_json_object
 from pool_worker.cli.reaching import reach
 from pool_worker.cli.running import connected_settings
@@ -21,13 +21,15 @@ from pool_worker.cli.terminal import CommandError
 from pool_worker.cli.whereabouts import look, where_words
 from pool_worker.settings import Settings
 
+NOT_IN_REDIS = f"Redis does not have it: it keeps a job for {KEPT} after its end, unless it is emptied"
+
 
 def job(
     job_id: Annotated[str, typer.Argument(metavar="ID", help="As `submit` gave it.")],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Show one job: where it is, what was tried for it, its answer. The ledger tells what Redis has forgotten."""
+    """Show one job: where it is, what was tried for it, its answer. The ledger tells of what Redis does not have."""
     facts = find_job(job_id, connected_settings(Settings()))
     if as_json:
         print_json_object(facts)
@@ -43,7 +45,7 @@ def find_job(job_id: str, settings: Settings) -> JobFacts:
     Raises:
         CommandError: if nobody knows it, or nobody can be asked.
     """
-    is_reached = True
+    because = None
     try:
         with Pool(redis_url=settings.redis_url) as pool:
             status = pool.status(job_id)
@@ -51,13 +53,14 @@ def find_job(job_id: str, settings: Settings) -> JobFacts:
             return facts_of_record(status, pool.peek(job_id), where=where)
     except InvalidRequestError:
         pass
-    except PoolUnavailableError:
-        is_reached = False
+    except PoolUnavailableError as error:
+        because = str(error)
     # Imported only now: SQLAlchemy takes half a second, and Redis knows almost every job that is asked for.
-    found: JobFacts | None = import_module("pool_worker.cli.job.books").job_in_ledger(job_id, settings)
+    books = import_module("pool_worker.cli.job.books")
+    found: JobFacts | None = books.job_in_ledger(job_id, settings, because=because or NOT_IN_REDIS)
     if found is not None:
         return found
-    if not is_reached:
+    if because is not None:
         reach()
     msg = f"job {job_id} is not known: neither Redis nor the ledger has it (is it of another --home or --redis?)"
     raise CommandError(msg, exit_code=2)

@@ -1,4 +1,4 @@
-"""A job that Redis has forgotten, as the ledger has it."""
+"""A job that Redis does not have, as a ledger has it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,33 @@ from decimal import Decimal
 
 from pool_client.job import Attempt, Step, Usage
 from pool_worker.cli.job.facts import JobFacts, Source
-from pool_worker.cli.ledger_reading import ledger_if_there
+from pool_worker.cli.ledger_reading import ledger_if_there, ledger_place
 from pool_worker.ledger import reports
 from pool_worker.ledger.rows import AttemptRow
 from pool_worker.settings import Settings
 
 
-def job_in_ledger(job_id: str, settings: Settings) -> JobFacts | None:
-    """The job with its attempts; None if the ledger does not know it, or there is no ledger."""
-    with ledger_if_there(settings) as engine:
-        report = None if engine is None else reports.job(engine, job_id)
-    return None if report is None else _facts(job_id, report)
+def job_in_ledger(job_id: str, settings: Settings, *, because: str) -> JobFacts | None:
+    """The job with its attempts, as the ledger has it, or that of a simulation on the same home; None if none of them knows it.
+
+    `because`: why Redis is not asked.
+    """
+    simulated = [settings.model_copy(update={"home": file.parent}) for file in settings.home.glob("simulate-*/ledger.db")]
+    for each in (settings, *(() if settings.database_url else simulated)):
+        with ledger_if_there(each) as engine:
+            report = None if engine is None else reports.job(engine, job_id)
+        if report is not None:
+            return _facts(job_id, report, note=f"the ledger {ledger_place(each)}; {because}")
+    return None
 
 
-def _facts(job_id: str, report: reports.JobReport) -> JobFacts:
+def _facts(job_id: str, report: reports.JobReport, *, note: str) -> JobFacts:
     job, rows = report.job, report.attempts
     calls = [row.created_at for row in rows]
     return JobFacts(
         job_id=job_id,
         source=Source.LEDGER,
+        source_note=note,
         state=None if job is None else job.state,
         agent=job.agent if job is not None else rows[0].agent,
         priority=None if job is None else job.priority,
@@ -36,7 +44,7 @@ def _facts(job_id: str, report: reports.JobReport) -> JobFacts:
         degraded=job is not None and job.degraded,
         error_type=None if job is None else job.error_type,
         error_message=None if job is None else job.error_message,
-        cost_usd=sum((row.cost for row in rows), Decimal(0)),
+        cost_usd=sum((row.cost for row in rows), Decimal(0)) if job is None else job.cost,
         hops=sum(row.outcome == Step.MOVED for row in rows),
         attempts=tuple(_attempt(row) for row in rows),
     )

@@ -24,6 +24,8 @@ class JobFacts:
 
     job_id: str
     source: Source
+    source_note: str | None = None
+    """Which ledger, and why it and not Redis."""
     state: JobState | None
     """None: the ledger has attempts of it but not its end."""
     agent: str | None

@@ -11,7 +11,7 @@ from rich.text import Text
 from pool_client.job import Attempt, JobState, Step
 from pool_client.redis_keys import RESULT_TTL_MS
 from pool_worker.cli.figures import NOTHING, count_of, milliseconds, moment, usd
-from pool_worker.cli.job.facts import JobFacts, Source
+from pool_worker.cli.job.facts import JobFacts
 from pool_worker.cli.reasons import outcome_words
 
 KEPT = f"{RESULT_TTL_MS // 3_600_000} hours"
@@ -41,7 +41,7 @@ def job_view(facts: JobFacts) -> RenderableType:
 def answer_text(facts: JobFacts) -> str:
     """What stands below the view of a job that succeeded: its answer as it is, in lines of its own length."""
     if facts.content is None:
-        return f"(kept no longer than {KEPT})"
+        return f"(Redis alone has answers, and for no longer than {KEPT})"
     if not facts.content and facts.tool_calls:
         return f"({count_of(len(facts.tool_calls), 'tool call')}, shown by --json)"
     return facts.content
@@ -79,8 +79,8 @@ def _facts(facts: JobFacts) -> Table:
     if facts.error_type is not None:
         grid.add_row("error", Text(f"{facts.error_type}: {facts.error_message}", style="red"))
     grid.add_row("cost", usd(facts.cost_usd))
-    if facts.source is Source.LEDGER:
-        grid.add_row("source", "the ledger; Redis has forgotten it")
+    if facts.source_note is not None:
+        grid.add_row("source", Text(facts.source_note))
     return grid
 
 
