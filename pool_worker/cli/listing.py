@@ -20,8 +20,6 @@ from pool_worker.cli.running import connected_settings
 from pool_worker.cli.screen import show
 from pool_worker.cli.since import RIGHT, parse_since
 from pool_worker.cli.terminal import err
-from pool_worker.config.mistakes import did_you_mean
-from pool_worker.ledger import reports
 from pool_worker.ledger.calls import EVERYTHING, By, Only
 from pool_worker.settings import Settings
 
@@ -82,14 +80,8 @@ def listing_table(by: By, titles: Sequence[str], caption: str) -> Table:
 
 
 def _tell_empty(listing: Listing, only: Only) -> None:
-    """Of a name that no call ever had, say which there are."""
     err.print(f"no calls{_of(only)} since {moment(listing.since)} in {ledger_place(listing.settings)}", markup=False)
-    known = {group: reports.names_of(listing.engine, group) for group in only}
-    unknown = {group: names for group, names in known.items() if only[group] not in names}
-    for group, names in unknown.items():
-        err.print(f"no call of {group} {only[group]} is in the ledger: {did_you_mean(only[group], names)}", markup=False)
-    if not unknown:
-        err.print('submit one with `model-pool submit "Why is the sky blue?"`, or look further back with --since 7d', style="dim")
+    err.print('submit one with `model-pool submit "Why is the sky blue?"`, or look further back with --since 7d', style="dim")
 
 
 def _of(only: Mapping[By, str]) -> str:

@@ -15,10 +15,10 @@ from pool_client.errors import InvalidRequestError, StatsUnavailableError
 from pool_client.job import OnExhausted, Priority, Tier
 from pool_client.options import JobOptions
 from pool_worker.cli.json_output import print_json_object
+from pool_worker.cli.names import check_name
 from pool_worker.cli.reaching import reach
 from pool_worker.cli.result import TimeoutOption, print_answer, print_text
 from pool_worker.cli.terminal import out
-from pool_worker.config.mistakes import did_you_mean
 
 STDIN = "-"
 FIELD = re.compile(r"(?:^|(?<=; ))(\w+)(?:\.\d+)?:")
@@ -113,9 +113,7 @@ def _check_providers(excluded: Sequence[str], pool: Pool) -> None:
     except StatsUnavailableError:
         return
     for name in excluded:
-        if name not in known:
-            msg = f'"{name}" is not a provider of any model; {did_you_mean(name, known)}'
-            raise typer.BadParameter(msg, param_hint="--exclude")
+        check_name(name, known, option="--exclude", what="a provider of any model")
 
 
 def _in_options(words: str) -> str:

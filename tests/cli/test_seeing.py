@@ -206,16 +206,11 @@ def test_the_ledger_knows_what_was_called_and_redis_may_forget(shown: Shown) -> 
     assert "mistral#1" in text
     assert "total" in text
     assert {row["group"]: row["cost_usd"] for row in shown.json("costs", "--by", "provider")}["mistral"] == "0"
-    assert shown.json("usage", "--agent", "nobody") == []
-    told = shown.run("usage", "--agent", "nobody")[1]
-    assert "no calls of agent nobody since" in told
-    assert "no call of agent nobody is in the ledger: there are" in told
-    assert 'did you mean "mistral_small"?' in shown.run("usage", "--model", "mistral_smal")[1]
     filters = ("--model", "mistral_small", "--provider", "mistral", "--key", "mistral#1", "--agent", "default")
     header, line = shown.run("usage", "--csv", *filters)[0].splitlines()
     assert header.startswith("group,calls,successes,refusals,input_tokens,output_tokens,cost_usd,")
     assert line.startswith(f"mistral_small,1,1,0,{result.usage.input_tokens},{result.usage.output_tokens},0,")
-    assert shown.run("usage", "--csv", "--key", "mistral#2")[0] == f"{header}\n"
+    assert shown.run("usage", "--csv", "--key", "mistral#1", "--agent", "backup_recovery")[0] == f"{header}\n"
 
     shown.redis.delete(shared_keys.job(job.id), shared_keys.result(job.id))
     facts = shown.json("job", job.id)
@@ -228,6 +223,22 @@ def test_the_ledger_knows_what_was_called_and_redis_may_forget(shown: Shown) -> 
         "Redis has its answer no more: it keeps one for 24 hours, unless it is emptied" in shown.run("result", job.id, code=1)[1]
     )
     assert "had succeeded before" in shown.run("cancel", job.id)[0]
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "told"),
+    [
+        ("--model", "mistral_smal", '"mistral_smal" is not a model, and no call of it is known; did you mean "mistral_small"?'),
+        ("--agent", "nobody", '"nobody" is not an agent, and no call of it is known; there are '),
+        ("--provider", "gorq", '"gorq" is not a provider, and no call of it is known; did you mean "groq"?'),
+        ("--key", "mistral#11", '"mistral#11" is not a key, and no call of it is known; did you mean "mistral#1"?'),
+    ],
+)
+def test_a_name_that_nobody_has_is_a_mistake(shown: Shown, option: str, name: str, told: str) -> None:
+    for form in ((), ("--json",), ("--csv",)):
+        stdout, stderr = shown.run("usage", option, name, *form, code=2)
+        assert (stdout, f"{option}: {told}" in stderr) == ("", True), stderr
+    assert "no calls of agent backup_recovery since" in shown.run("usage", "--agent", "backup_recovery")[1]
 
 
 def test_a_pool_of_free_models_costs_nothing_and_will_not(shown: Shown) -> None:

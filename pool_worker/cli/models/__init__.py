@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,12 +15,12 @@ from pool_worker.cli.models.known import known_model, known_registry
 from pool_worker.cli.models.reloading import reload_command
 from pool_worker.cli.models.switching import disable_command, enable_command
 from pool_worker.cli.models.view import model_details, model_facts, models_table
+from pool_worker.cli.names import check_name
 from pool_worker.cli.reaching import reach
 from pool_worker.cli.result import print_answer
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.screen import show
 from pool_worker.cli.terminal import CommandError, err
-from pool_worker.config.mistakes import did_you_mean
 from pool_worker.registry import Model
 from pool_worker.settings import Settings
 
@@ -50,9 +50,9 @@ def list_command(
     """List models, in the order of the configuration."""
     settings = connected_settings(Settings())
     registry = known_registry(settings)
-    _check_word(provider, registry.providers, what="provider", option="--provider")
+    check_name(provider, registry.providers, option="--provider", what="a provider")
     capabilities = {word for model in registry.models.values() for word in model.capabilities}
-    _check_word(capability, capabilities, what="capability", option="--capability")
+    check_name(capability, capabilities, option="--capability", what="a capability of any model")
     wanted: list[Callable[[Model], bool]] = [
         lambda model: provider in {None, model.provider},
         lambda model: capability is None or capability in model.capabilities,
@@ -105,9 +105,3 @@ def try_command(
 app.command("disable")(disable_command)
 app.command("enable")(enable_command)
 app.command("reload")(reload_command)
-
-
-def _check_word(word: str | None, known: Any, *, what: str, option: str) -> None:
-    if word is not None and word not in known:
-        msg = f'"{word}" is not a {what}; {did_you_mean(word, known)}'
-        raise typer.BadParameter(msg, param_hint=option)

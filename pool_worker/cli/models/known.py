@@ -26,7 +26,7 @@ def known_registry(settings: Settings) -> Registry:
         ConfigError: naming every mistake of the configuration.
     """
     registry = load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url)
-    return replace(registry, keys=_keys_in_vault(settings), disabled=_disabled(str(settings.redis_url)))
+    return replace(registry, keys=keys_in_vault(settings), disabled=_disabled(str(settings.redis_url)))
 
 
 def known_model(model_id: str, registry: Registry) -> Model:
@@ -42,7 +42,8 @@ def known_model(model_id: str, registry: Registry) -> Model:
     return model
 
 
-def _keys_in_vault(settings: Settings) -> tuple[Key, ...]:
+def keys_in_vault(settings: Settings) -> tuple[Key, ...]:
+    """Without their secrets, revoked ones too; none where there is no ledger."""
     with ledger_if_there(settings) as engine:
         if engine is None:
             return ()
