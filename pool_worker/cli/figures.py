@@ -10,15 +10,18 @@ NOTHING = "–"
 FULL, EMPTY = "█", "░"
 SECOND_MS = 1000
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
-CENT = Decimal("0.01")
+CENT, DOLLAR = Decimal("0.01"), Decimal(1)
 
 
 def usd(amount: Decimal) -> str:
-    """Money: in cents from a cent on, below with two digits that mean something."""
+    """Money: in cents from a dollar on, below to a hundredth of a cent, and below a cent with two digits that mean something."""
     if amount == 0:
         return "0.00 USD"
-    if amount >= CENT:
+    if amount >= DOLLAR:
         return f"{amount:,.2f} USD"
+    if amount >= CENT:
+        cents, rest = f"{amount:.4f}"[:-2], f"{amount:.4f}"[-2:]
+        return f"{cents}{rest.rstrip('0')} USD"
     exact = f"{amount:.8f}".rstrip("0")
     first = next((place for place, digit in enumerate(exact) if digit not in "0."), len(exact))
     return f"{exact[: first + 2]} USD" if first < len(exact) else "< 0.00000001 USD"

@@ -73,8 +73,8 @@ def _table(rows: Sequence[UsageRow], *, by: By, since: datetime) -> Table:
 
 def _sums(rows: Sequence[UsageRow]) -> tuple[str, ...]:
     calls = sum(row.calls for row in rows)
-    successes, refusals = sum(row.successes for row in rows), sum(row.refusals for row in rows)
-    errors = calls - successes - refusals
+    successes = sum(row.successes for row in rows)
+    refusals, errors = sum(row.refusals for row in rows), sum(row.errors for row in rows)
     return (
         f"{calls:,}",
         percent(successes / calls) if calls else NOTHING,

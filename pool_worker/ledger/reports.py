@@ -29,6 +29,8 @@ class UsageRow:
     successes: int
     refusals: int
     """Answers that a limit was reached: status 429 or a spent window."""
+    errors: int
+    """Calls that were neither answered nor refused so."""
     input_tokens: int
     output_tokens: int
     cost_usd: Decimal
@@ -211,12 +213,14 @@ def _usage_of(found: Select[Any]) -> Select[Any]:
     of = ranked(found)
     row = of.c
     refused = or_(row.status_code == TOO_MANY_REQUESTS, row.outcome == WindowSpentError.__name__)
+    count, successes, refusals = func.count(), func.count(case((row.success, 1))), func.count(case((refused, 1)))
     return (
         select(
             row.group,
-            func.count().label("calls"),
-            func.count(case((row.success, 1))).label("successes"),
-            func.count(case((refused, 1))).label("refusals"),
+            count.label("calls"),
+            successes.label("successes"),
+            refusals.label("refusals"),
+            (count - successes - refusals).label("errors"),
             cast(func.sum(row.input_tokens), BigInteger).label("input_tokens"),
             cast(func.sum(row.output_tokens), BigInteger).label("output_tokens"),
             func.sum(row.cost).label("cost_usd"),

@@ -13,6 +13,7 @@ from pool_worker.ledger.rows import EventRow
 from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
 from pool_worker.maintenance.pauses import check_pauses
+from pool_worker.registry import MILLION
 from pool_worker.resources import Resources
 
 BUDGET = "budget"
@@ -50,7 +51,7 @@ async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, 
         severity="critical" if used_up else "warning",
         source=BUDGET,
         title=f"{threshold:.0%} of today's budget ({budget.scope}) are spent",
-        message=f"{spent / 1e6:.2f} of {budget.limit_micro_usd / 1e6:.2f} USD"
+        message=f"{spent / MILLION:,f} of {budget.limit_micro_usd / MILLION:,f} USD"
         + ("; paid models are paused until tomorrow" if pauses else ""),
         cause=_cause(budget, threshold, pool),
         now=now,

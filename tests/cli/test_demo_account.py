@@ -168,7 +168,7 @@ def test_an_agents_times_are_medians() -> None:
 
 
 def usage_row(group: str, *, calls: int = 10, refusals: int = 0, tokens: int = 100) -> UsageRow:
-    return UsageRow(group, calls, calls - refusals, refusals, tokens, tokens, Decimal(0), 1234.0, 900.0, 2345.6, 2345.6)
+    return UsageRow(group, calls, calls - refusals, refusals, 0, tokens, tokens, Decimal(0), 1234.0, 900.0, 2345.6, 2345.6)
 
 
 PEAKS = {

@@ -208,8 +208,8 @@ def test_the_ledger_knows_what_was_called_and_redis_may_forget(shown: Shown) -> 
     assert {row["group"]: row["cost_usd"] for row in shown.json("costs", "--by", "provider")}["mistral"] == "0"
     filters = ("--model", "mistral_small", "--provider", "mistral", "--key", "mistral#1", "--agent", "default")
     header, line = shown.run("usage", "--csv", *filters)[0].splitlines()
-    assert header.startswith("group,calls,successes,refusals,input_tokens,output_tokens,cost_usd,")
-    assert line.startswith(f"mistral_small,1,1,0,{result.usage.input_tokens},{result.usage.output_tokens},0,")
+    assert header.startswith("group,calls,successes,refusals,errors,input_tokens,output_tokens,cost_usd,")
+    assert line.startswith(f"mistral_small,1,1,0,0,{result.usage.input_tokens},{result.usage.output_tokens},0,")
     assert shown.run("usage", "--csv", "--key", "mistral#1", "--agent", "backup_recovery")[0] == f"{header}\n"
 
     shown.redis.delete(shared_keys.job(job.id), shared_keys.result(job.id))

@@ -50,7 +50,7 @@ def test_usage_counts_calls_by_what_came_of_them(engine: Engine, book: Book) -> 
         ]
     )
     (row,) = reports.usage(engine, since=NOON)
-    assert (row.group, row.calls, row.successes, row.refusals) == ("groq/llama", 4, 1, 2)
+    assert (row.group, row.calls, row.successes, row.refusals, row.errors) == ("groq/llama", 4, 1, 2, 1)
     assert (row.input_tokens, row.output_tokens, row.cost_usd) == (107, 20, Decimal("0.3"))
     assert type(row.input_tokens) is int
     assert (row.avg_latency_ms, row.p50_latency_ms, row.p95_latency_ms) == (50.0, 50.0, 50.0), "of successes only"

@@ -61,7 +61,7 @@ def test_it_says_what_happens_now(worker: SmallWorker, *, pauses: bool, words: s
     spent = spend(worker, 1)
     worker.configure(budget=Budget(daily_usd=spent, auto_pause=pauses))
     worker.run(check_budgets(worker.pool))
-    assert worker.rows(AlertRow)[-1].message == f"{spent:.2f} of {spent:.2f} USD{words}"
+    assert worker.rows(AlertRow)[-1].message == f"{spent.normalize():f} of {spent.normalize():f} USD{words}"
 
 
 @pytest.mark.parametrize("pauses", [True, False])

@@ -54,7 +54,6 @@ def _providers(providers: Sequence[ProviderAccount]) -> Table:
 
 def _cells(share: UsageShare) -> tuple[str | Text, ...]:
     usage = share.usage
-    errors = usage.calls - usage.successes - usage.refusals
     return (
         f"{usage.calls:,}",
         f"{usage.input_tokens:,}",
@@ -62,7 +61,7 @@ def _cells(share: UsageShare) -> tuple[str | Text, ...]:
         milliseconds(usage.avg_latency_ms),
         milliseconds(usage.p95_latency_ms),
         _unwanted(usage.refusals),
-        _unwanted(errors),
+        _unwanted(usage.errors),
         Text.assemble((bar(share.peak.share, width=BAR), "green"), f" {percent(share.peak.share):>4}"),
     )
 

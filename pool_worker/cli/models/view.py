@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from pool_worker.cli.figures import NOTHING, moment, percent
+from pool_worker.cli.figures import NOTHING, moment, percent, usd
 from pool_worker.cli.models.held import Standing
 from pool_worker.cli.probation import probation_words
 from pool_worker.cli.reasons import plain_reason
@@ -122,6 +122,6 @@ def _count(tokens: int | None) -> str:
 
 
 def _limit(window: Window) -> str:
-    amount = f"{window.limit / MILLION:.2f} USD" if window.unit is Unit.USD else f"{window.limit:,} {window.unit.value}"
+    amount = usd(window.limit / MILLION) if window.unit is Unit.USD else f"{window.limit:,} {window.unit.value}"
     zone = f" of {window.timezone}" if window.kind.value == "fixed" else ""
     return f"{amount.replace('_', ' ')} per {window.per.value} ({window.kind.value}{zone})"
