@@ -12,8 +12,8 @@ from typing import IO
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pool_client.errors import ConfigurationError
-from pool_client.redis_connection import DEFAULT_URL, shown
-from pool_worker.cli.terminal import CommandError, in_columns
+from pool_client.redis_connection import DEFAULT_URL
+from pool_worker.cli.terminal import CommandError, in_columns, option_of
 from pool_worker.settings import Settings
 
 ALREADY_RUNNING = 3
@@ -108,7 +108,7 @@ def connected_settings(settings: Settings) -> Settings:
         owner = next((running for running in found if running.redis_url == settings.redis_url), None)
         return settings if owner is None else attached(settings, owner)
     if len(found) > 1:
-        ways = {f"--redis {shown(running.redis_url)}": str(running.home) for running in found}
+        ways = {option_of("--redis", running.redis_url): str(running.home) for running in found}
         msg = f"{len(found)} systems are running here: choose one with\n{in_columns(ways)}"
         raise ConfigurationError(msg)
     if not found:

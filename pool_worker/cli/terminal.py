@@ -18,6 +18,8 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PROGRAM = "model-pool"
+SECRET = re.compile(r"//.*@|[?&]password=")
+"""In a URL: a password, or a name that may stand in place of one."""
 
 
 class CommandError(Exception):
@@ -32,10 +34,14 @@ def as_typed(words: str) -> str:
     """A command of ours, such as `up --simulate`, as this user can type it here.
 
     The program is named so that this shell finds it, and `--redis`, `--home` and `--config` are repeated if the command that runs
-    now was given them; the password in a URL is not.
+    now was given them; a URL with a password is not (see `option_of`).
     """
-    options = [f"{flag} {shlex.quote(_without_password(value))}" for flag, value in given_options().items()]
-    return " ".join([program(), words, *options])
+    return " ".join([program(), words, *(option_of(flag, value) for flag, value in given_options().items() if value)])
+
+
+def option_of(flag: str, value: str) -> str:
+    """`--redis URL`, to be typed; in place of a URL with a password stands the variable in which people keep it."""
+    return f'{flag} "$MODEL_POOL_REDIS_URL"' if SECRET.search(value) else f"{flag} {shlex.quote(value)}"
 
 
 def in_columns(rows: Mapping[str, str]) -> str:
@@ -57,7 +63,3 @@ def program() -> str:
     relative = os.path.relpath(script)
     near = relative if os.sep in relative else f".{os.sep}{relative}"
     return shlex.quote(min(near, str(script), key=len))
-
-
-def _without_password(value: str) -> str:
-    return re.sub(r"//.*@", "//***@", value)

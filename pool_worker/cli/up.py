@@ -19,7 +19,7 @@ from pool_worker.cli.plan import Plan, make_plan
 from pool_worker.cli.processes import Report, is_alive
 from pool_worker.cli.running import ALREADY_RUNNING, AlreadyRunningError, Running, find_running, recorded
 from pool_worker.cli.system import System
-from pool_worker.cli.terminal import CommandError, as_typed, err
+from pool_worker.cli.terminal import CommandError, as_typed, err, option_of
 from pool_worker.logs import json_line
 from pool_worker.settings import Settings
 
@@ -148,7 +148,7 @@ def _first_job(running: Running, *, base: Path) -> str:
     if base != Path.home() / ".model-pool" and not was_given("MODEL_POOL_HOME"):
         words += f" --home {shlex.quote(str(base))}"
     if len(find_running(base)) > 1 and not was_given("MODEL_POOL_REDIS_URL"):
-        words += f" --redis {shown(running.redis_url)}"
+        words += f" {option_of('--redis', running.redis_url)}"
     return as_typed(words)
 
 

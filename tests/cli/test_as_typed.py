@@ -55,8 +55,18 @@ def test_started_as_a_module_it_names_the_script_beside_the_interpreter() -> Non
     assert typed_by(["/somewhere/main.py"], path=str(SCRIPT.parent)) == "model-pool up"
 
 
-def test_the_options_that_were_given_are_repeated_but_no_password(tmp_path: Path) -> None:
-    words = ["version", "--home", f"{tmp_path}/c/../a b", "--redis", "redis://:secret@h/0"]
+@pytest.mark.parametrize(
+    ("url", "option"),
+    [
+        ("redis://:secret@h/0", ' --redis "$MODEL_POOL_REDIS_URL"'),
+        ("redis://h/0?password=secret", ' --redis "$MODEL_POOL_REDIS_URL"'),
+        ("redis://h/0?timeout=2", " --redis 'redis://h/0?timeout=2'"),
+        ("redis://h/0", " --redis redis://h/0"),
+        ("", ""),
+    ],
+)
+def test_the_options_that_were_given_are_repeated_but_no_password(tmp_path: Path, url: str, option: str) -> None:
+    words = ["version", "--home", f"{tmp_path}/c/../a b", "--redis", url]
     program = f"from pool_worker.cli.main import app; app({words!r}, standalone_mode=False); {ASK}"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert printed.endswith(f"model-pool up --home '{tmp_path / 'a b'}' --redis 'redis://***@h/0'\n")
+    assert printed.endswith(f"model-pool up --home '{tmp_path / 'a b'}'{option}\n")
