@@ -159,11 +159,15 @@ class Vault:
         """Change what is said of a key; None leaves a fact as it is.
 
         Raises:
-            ConfigurationError: if there is no such key, or a value is wrong.
+            ConfigurationError: if there is no such active key, or a value is wrong.
         """
         facts = _given(said)
         with self._shelf(actor) as shelf:
-            return as_key(shelf.update_facts(shelf.row(key_id), facts))
+            row = shelf.row(key_id)
+            if not row["is_active"]:
+                msg = f"{key_id} is revoked: add its secret again, and it comes back with what you say of it then"
+                raise ConfigurationError(msg)
+            return as_key(shelf.update_facts(row, facts))
 
     def revoke(self, key_id: str, *, actor: str | None = None) -> Key:
         """Take a key out of use and delete its secret; its row stays, for the books name it.
@@ -201,11 +205,13 @@ class Vault:
             tokens = (*connection.execute(select(api_keys.c.encrypted_key)).scalars(), self._seal())
         return frozenset(sealed_with(token) for token in tokens if token)
 
-    def audit(self, *, key_id: str | None = None, limit: int = 100) -> tuple[Audit, ...]:
-        """What was done, the newest first; with `key_id` to one key."""
+    def audit(self, *, key_id: str | None = None, provider: str | None = None, limit: int = 100) -> tuple[Audit, ...]:
+        """What was done, the newest first; with `key_id` to one key, with `provider` to all of its keys."""
         query = select(*(key_audit.c[name] for name in Audit.__slots__)).order_by(key_audit.c.id.desc()).limit(limit)
         if key_id is not None:
             query = query.where(key_audit.c.key_id == key_id)
+        if provider is not None:
+            query = query.where(key_audit.c.key_id.startswith(f"{provider}#", autoescape=True))
         with self._engine.connect() as connection:
             return tuple(Audit(**row) for row in connection.execute(query).mappings())
 

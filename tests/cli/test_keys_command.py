@@ -75,7 +75,9 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated(cli: CommandLi
         (("rotate", "groq", "2"), "groq#2 is revoked: add the new secret as a key of its own"),
         (("set", "groq#1"), "say what to change: --priority, --quota-group, --daily-limit or --daily-budget"),
         (("check", "nobody"), "there is no active key of nobody"),
+        (("set", "groq#2", "--priority", "3"), "groq#2 is revoked: add its secret again"),
         (("audit", "groq#99"), "there is no key groq#99"),
+        (("audit", "groc"), 'ID: "groc" is not a provider with a key; did you mean "groq"?'),
     ],
 )
 def test_mistakes_are_answered_with_what_would_be_right(cli: CommandLine, arguments: tuple[str, ...], says: str) -> None:
@@ -97,6 +99,28 @@ def test_facts_of_a_key_are_changed_and_everything_is_on_record(cli: CommandLine
     assert record[1]["detail"] == "priority 3, daily_limit 500"
     assert all("@" in entry["actor"] for entry in record)
     assert "rotated" in cli.run("keys", "audit").stdout
+
+
+def test_what_changes_nothing_says_so(cli: CommandLine) -> None:
+    def keys(*arguments: str, text: str | None = None) -> str:
+        ended = cli.run("keys", *arguments, text=text)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    keys("add", "groq", text=SECRET)
+    assert keys("add", "groq", text=SECRET) == "this secret is groq#1 already (…WXYZ); nothing was changed\n"
+    again = keys("add", "groq", "--priority", "2", text=SECRET)
+    assert again == "this secret is groq#1 already (…WXYZ); what is said of it is changed\n"
+    assert keys("revoke", "groq#1") == "groq#1 is revoked\n"
+    assert keys("revoke", "groq#1") == "groq#1 is revoked already; nothing was changed\n"
+    assert keys("add", "groq", text=SECRET) == "groq#1 was revoked, and is in use again (…WXYZ)\n"
+
+
+def test_the_record_of_all_keys_of_a_provider(cli: CommandLine) -> None:
+    for provider, secret in (("groq", SECRET), ("groq", SECRET + "2"), ("gemini", SECRET)):
+        cli.run("keys", "add", provider, text=secret)
+    record = json.loads(cli.run("keys", "audit", "groq", "--json").stdout)
+    assert [entry["key_id"] for entry in record] == ["groq#2", "groq#1"]
 
 
 def test_a_master_key_that_came_into_the_environment_is_taken_and_the_old_one_can_go(cli: CommandLine) -> None:

@@ -66,10 +66,20 @@ def add_command(
     budget_usd = amount_usd(daily_budget)
     secret = ask_for_secret(provider)
     with open_vault(settings) as vault:
+        before = {each.id: each for each in vault.list()}
         key = vault.add(
             provider, secret, priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=budget_usd
         )
-    out.print(f"{key.id} is in the vault (…{key.last4})" if key.last4 else f"{key.id} is in the vault")
+    was, end = before.get(key.id), f" (…{key.last4})" if key.last4 else ""
+    if was == key:
+        out.print(f"this secret is {key.id} already{end}; nothing was changed")
+        return
+    if was is None:
+        out.print(f"{key.id} is in the vault{end}")
+    elif was.is_active:
+        out.print(f"this secret is {key.id} already{end}; what is said of it is changed")
+    else:
+        out.print(f"{key.id} was revoked, and is in use again{end}")
     tell_workers(settings)
 
 

@@ -68,6 +68,10 @@ def revoke_command(key: KeyArgument, number: NumberArgument = None) -> None:
     """Take a key out of use and delete its secret. Calls under way end normally."""
     settings = connected_settings(Settings())
     with open_vault(settings) as vault:
-        revoked = vault.revoke(key_id(key, number))
+        was = vault.known(key_id(key, number))
+        revoked = vault.revoke(was.id)
+    if not was.is_active:
+        out.print(f"{revoked.id} is revoked already; nothing was changed")
+        return
     out.print(f"{revoked.id} is revoked")
     tell_workers(settings, renewed={revoked.id: "is revoked"})

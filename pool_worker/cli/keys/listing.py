@@ -9,6 +9,7 @@ from rich.table import Table
 
 from pool_worker.cli.json_output import print_json_list
 from pool_worker.cli.keys.opening import NumberArgument, key_id, open_vault
+from pool_worker.cli.names import check_name
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.screen import show
 from pool_worker.cli.terminal import err
@@ -30,7 +31,7 @@ def list_command(*, as_json: Annotated[bool, typer.Option("--json", help="As JSO
 
 
 def audit_command(
-    key: Annotated[str | None, typer.Argument(metavar="[ID]", help="Of this key only: groq#2, or groq 2.")] = None,
+    key: Annotated[str | None, typer.Argument(metavar="[ID]", help="Of this key, groq#2 or groq 2, or of all of groq.")] = None,
     number: NumberArgument = None,
     *,
     limit: Annotated[int, typer.Option(min=1, help="So many entries.")] = 50,
@@ -38,7 +39,13 @@ def audit_command(
 ) -> None:
     """Show who read or changed which key, and when, the newest first."""
     with open_vault(connected_settings(Settings())) as vault:
-        entries = vault.audit(key_id=None if key is None else vault.known(key_id(key, number)).id, limit=limit)
+        if key is None:
+            entries = vault.audit(limit=limit)
+        elif number is None and "#" not in key:
+            check_name(key, {each.provider for each in vault.list()}, option="ID", what="a provider with a key")
+            entries = vault.audit(provider=key, limit=limit)
+        else:
+            entries = vault.audit(key_id=vault.known(key_id(key, number)).id, limit=limit)
     if as_json:
         print_json_list(entries)
     elif not entries:
