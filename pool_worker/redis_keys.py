@@ -224,6 +224,11 @@ ALERT_OVER = "over"
 """What was told is over, and yet is not told again for a while."""
 
 
+def forged_job(agent: str) -> str:
+    """String: "1", that a job in the name of this agent was refused of late. TTL: an hour after the last one."""
+    return f"pool:forged:{agent}"
+
+
 ALERTS_OPEN = "pool:alerts:open"
 """Sorted set: cause that was told and is not over → when, ms. *Lasting*: whoever asks takes out those that are told no more."""
 

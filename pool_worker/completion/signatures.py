@@ -5,7 +5,7 @@ from __future__ import annotations
 from pool_client.errors import InvalidRequestError
 from pool_client.job import Job
 from pool_client.signing import is_signed
-from pool_worker.alerts import tell
+from pool_worker.alerts.forged import tell_forged
 from pool_worker.broker.jobs import OpenedJob
 from pool_worker.resources import Resources
 
@@ -15,7 +15,7 @@ NOBODY = "an unknown agent"
 async def check_signature(job: Job, opened: OpenedJob, pool: Resources) -> None:
     """Nothing, if the job is its agent's, or its agent has no secret and none is required.
 
-    Others are told of in an alert, once a day for each agent.
+    Others are told of in an alert for each agent, until none has come for an hour: critical where every job has to be signed.
 
     Raises:
         InvalidRequestError: if it is not.
@@ -27,14 +27,11 @@ async def check_signature(job: Job, opened: OpenedJob, pool: Resources) -> None:
         return
     if secret is not None and is_signed(opened.spec, signature=opened.signature, secret=secret):
         return
-    name = NOBODY if agent is None else agent.id
-    await tell(
+    await tell_forged(
         pool.redis,
-        severity="critical",
-        source="signatures",
-        title=f"A job in the name of {name} was refused",
-        message=f"job {job.id} {_what_is_wrong(opened, secret)}. Is a client set up wrongly, or does somebody pretend to be it?",
-        cause=f"signature:{name}",
+        NOBODY if agent is None else agent.id,
+        severity="critical" if pool.registry.rules.require_signatures else "warning",
+        because=f"job {job.id} {_what_is_wrong(opened, secret)}",
         now=pool.now(),
     )
     msg = f"agent: {job.agent!r} is refused, for the job {_what_is_wrong(opened, secret)}"

@@ -1,4 +1,7 @@
-"""That keys, accounts and models that were refused are answered again, or that nobody asks for them any more, as alerts."""
+"""That keys, accounts and models that were refused are answered again, or that nobody asks for them any more, as alerts.
+
+So are jobs that were not their agent's: no more of them come.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pool_worker.alerts import open_causes, resolve
+from pool_worker.alerts.forged import end_forged
 from pool_worker.errors import KINDS
 from pool_worker.health.matters import SOURCE, quarantine, refusal_cause
 from pool_worker.health.scores import HEALTHY, read_scores
@@ -32,10 +36,11 @@ class _Who:
 
 
 async def check_recoveries(pool: Resources) -> int:
-    """Tell that refusals and quarantines are over; returns how many are.
+    """Tell that refusals, quarantines and forged jobs are over; returns how many are.
 
     A refusal is over when a call that began after it was told has succeeded, by the ledger; also when the key or the model is
-    not in use any more. A quarantine is over when the score is whole again. While the database is away no refusal is over.
+    not in use any more. A quarantine is over when the score is whole again, jobs are not forged any more when none came for an
+    hour. While the database is away no refusal is over.
     """
     told = await open_causes(pool.redis, "")
     healed = await _healed(told, pool)
@@ -47,7 +52,7 @@ async def check_recoveries(pool: Resources) -> int:
         what = cause.partition(":")[2].replace(":", " ", 1)
         title = f"{what} is no longer refused"
         await resolve(pool.redis, source=SOURCE, title=title, message=because, cause=cause, now=pool.now())
-    return len(over) + len(healed)
+    return len(over) + len(healed) + await end_forged(pool.redis, told, now=pool.now())
 
 
 async def _healed(told: Mapping[str, datetime], pool: Resources) -> list[str]:

@@ -1,4 +1,4 @@
-"""A worker, and what may go wrong around it."""
+"""A small worker around which things go wrong, while time passes and beat looks."""
 
 from __future__ import annotations
 

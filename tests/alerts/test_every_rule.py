@@ -15,6 +15,7 @@ from booked_calls import book
 from receiver_fixture import Mailbox, Webhook
 from small_worker import SmallWorker
 
+from pool_client import Pool
 from pool_client.queues import list_name
 from pool_worker import redis_keys
 from pool_worker.alert_rules import AlertRules, DigestRules
@@ -31,7 +32,7 @@ from pool_worker.maintenance.recoveries import check_recoveries
 from pool_worker.maintenance.storms import check_failovers
 from pool_worker.maintenance.watch import check_budgets, check_dead_letters
 from pool_worker.maintenance.watchdog import Watch, check_beat, check_clock, check_outbox, check_workers
-from pool_worker.registry import Budget, Key, Period, PoolRules, Unit, Window, WindowKind
+from pool_worker.registry import Agent, Budget, Key, Period, PoolRules, Unit, Window, WindowKind
 from pool_worker.rollout.presence import Presence, say_alive
 
 FREE = ("cerebras", "groq", "mistral")
@@ -219,6 +220,23 @@ def doing_as_usual(scene: Scene) -> None:
     scene.look(check_degradation)
 
 
+def a_forged_job(scene: Scene) -> None:
+    agents = {"log_analyzer": Agent(id="log_analyzer", secret="correct-horse-battery-staple")}  # noqa: S106 - of this test
+    scene.worker.configure(agents=agents)
+    for _ in range(2):
+        with Pool(agent="log_analyzer", redis_url=scene.worker.redis_url) as pool:
+            pool.submit("Why did this fail?")
+        assert scene.worker.complete().startswith("failed: InvalidRequestError")
+        scene.look(check_recoveries)
+
+
+def no_forged_job_for_an_hour(scene: Scene) -> None:
+    name = redis_keys.forged_job("log_analyzer")
+    assert 3590 < scene.worker.redis.ttl(name) <= 3600
+    scene.worker.redis.delete(name)  # as its TTL does
+    scene.look(check_recoveries)
+
+
 def files(scene: Scene, tmp_path: Path, text: str) -> None:
     (tmp_path / "pool.yaml").write_text(text)
     scene.worker.pool.settings = scene.worker.pool.settings.model_copy(update={"config_dir": tmp_path})
@@ -296,6 +314,12 @@ RULES: Mapping[str, Rule] = {
         "model groq:small is no longer refused",
         lambda scene: refused(scene, "groq", kind="status", status=404),
         answered_again,
+    ),
+    "a forged job": Rule(
+        "warning: A job in the name of log_analyzer was refused",
+        "no job in the name of log_analyzer is refused any more",
+        a_forged_job,
+        no_forged_job_for_an_hour,
     ),
     "a quarantine": Rule(
         "warning: provider groq is in quarantine", "provider groq is out of quarantine", many_failures, many_successes
