@@ -68,7 +68,7 @@ async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) ->
         return f"was {opened.state} already"
     work = Work(job, delivery=delivery, trail=Trail(opened.trail, queue=delivery.queue, now=pool.now), pool=pool)
     try:
-        with pool.under_way(job_id):
+        with pool.under_way.working_on(job_id):
             await check_signature(job, opened, pool)
             return await _serve(work, turn, cancelled=opened.cancel_requested)
     except PoolError as error:

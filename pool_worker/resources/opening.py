@@ -127,7 +127,7 @@ async def _keep_looking(resources: Resources) -> None:
 
 async def _listen(resources: Resources) -> None:
     """Stop jobs whose callers cancelled them while they run here; tell those who wait for another job that it has its answer."""
-    told = {shared_keys.CANCEL_CHANNEL: resources.cancel, redis_keys.LANDINGS: resources.flights.heard}
+    told = {shared_keys.CANCEL_CHANNEL: resources.under_way.cancel, redis_keys.LANDINGS: resources.flights.heard}
     while True:
         try:
             async with resources.redis.pubsub() as listener:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ import redis.asyncio
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pool_client.errors import ConfigurationError, JobCancelledError
+from pool_client.errors import ConfigurationError
 from pool_worker import redis_keys
 from pool_worker.broker.jobs import Jobs
 from pool_worker.budget import EVERYBODY, agent_scope, spent_fractions
@@ -33,6 +33,7 @@ from pool_worker.limits.token_history import TokenHistory, read_token_history
 from pool_worker.registry import Provider, Registry
 from pool_worker.resources.keyring import read_keyring, served_providers
 from pool_worker.resources.money import know_spending, tell_unknown_prices
+from pool_worker.resources.under_way import UnderWay
 from pool_worker.rollout.orders import Orders, read_orders
 from pool_worker.rollout.presence import Presence, read_presences, say_alive
 from pool_worker.rollout.publishing import publish
@@ -80,6 +81,7 @@ class Resources:
     flights: Flights
     gate: asyncio.Semaphore
     """So many jobs get ready at a time; see `pool_worker.completion.turn`."""
+    under_way: UnderWay = field(default_factory=UnderWay)
     spent: Mapping[str, Decimal] = field(default_factory=dict)
     """Budget scope → share of it that is spent; see `look_around`."""
     token_history: TokenHistory = field(default_factory=TokenHistory)
@@ -99,40 +101,6 @@ class Resources:
     _published: Registry | None = None
     _unpriced: frozenset[str] = frozenset()
     """Ids of the models of unknown price that were told of."""
-    _under_way: dict[str, asyncio.Task[object]] = field(default_factory=dict)
-    _cancelled: set[str] = field(default_factory=set)
-
-    @contextmanager
-    def under_way(self, job_id: str) -> Iterator[None]:
-        """While a job is being worked on, its caller may cancel it.
-
-        Raises:
-            JobCancelledError: in place of `asyncio.CancelledError`, if its caller cancelled it, not the worker that leaves.
-        """
-        task = asyncio.current_task()
-        assert task is not None, "jobs run as tasks of the loop"  # noqa: S101
-        self._under_way[job_id] = task
-        try:
-            yield
-        except asyncio.CancelledError:
-            if job_id not in self._cancelled:
-                raise
-            task.uncancel()
-            raise JobCancelledError from None
-        finally:
-            self._under_way.pop(job_id, None)
-            self._cancelled.discard(job_id)
-
-    @property
-    def jobs_under_way(self) -> int:
-        """How many jobs are being worked on."""
-        return len(self._under_way)
-
-    def cancel(self, job_id: str) -> None:
-        """Stop working on a job of ours, if it is one, because its caller wants no answer any more."""
-        if task := self._under_way.get(job_id):
-            self._cancelled.add(job_id)
-            task.cancel()
 
     def spent_fraction(self, agent: str) -> Decimal:
         """Share of the day's money that is spent, everybody's or this agent's, whichever is more; as of some seconds ago."""

@@ -94,7 +94,7 @@ def test_both_are_broken_off_when_the_job_is_cancelled(hedging: SmallWorker) -> 
         task = asyncio.create_task(hedging.work_on(it))
         while await asyncio.to_thread(hedging.in_flight) < 2:
             pass
-        hedging.pool.cancel(job.id)
+        hedging.pool.under_way.cancel(job.id)
         await task
 
     hedging.run(scenario())
