@@ -35,6 +35,8 @@ from pool_worker.protocols.tokens import estimate_input_tokens
 from pool_worker.providers.attempt import attempt
 from pool_worker.registry import Model, Registry, micro_usd, window_name
 from pool_worker.resources import Resources
+from pool_worker.resources.following import has_replaced
+from pool_worker.resources.keyring import secret_of
 
 LEASE_MARGIN_S = 30.0
 """How much longer than its call a lease lives, so that it never ends under a call that still runs."""
@@ -108,7 +110,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
     provider, model = lease.candidate.provider, lease.candidate.model
     secret = ""
     try:
-        secret = await pool.secret_of(provider, lease.key_id)
+        secret = await secret_of(provider, lease.key_id, pool)
         async with Speaker(pool.redis, job.id, attempt_id=lease.id) as speaker:
             success = await attempt(
                 pool.http,
@@ -229,7 +231,7 @@ def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sen
 async def _as_of_now(error: AttemptError, lease: Lease, pool: Resources, *, secret: str) -> AttemptError:
     """A key that was rotated or revoked while it was called is not to blame for being refused."""
     is_refused = isinstance(error, AuthenticationFailedError) and lease.candidate.provider.needs_key
-    if is_refused and await pool.has_replaced(lease.key_id, secret):
+    if is_refused and await has_replaced(lease.key_id, secret, pool):
         return KeyReplacedError(status_code=error.status_code)
     return error
 

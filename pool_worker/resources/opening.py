@@ -23,9 +23,11 @@ from pool_worker.broker.jobs import Jobs
 from pool_worker.cache import Flights
 from pool_worker.ledger.database import open_database
 from pool_worker.limits.clock import ClockError
+from pool_worker.limits.enroll import enroll
 from pool_worker.lua import load_scripts
 from pool_worker.providers.http import open_http
 from pool_worker.registry import Registry
+from pool_worker.resources.following import follow, look_around
 from pool_worker.resources.keyring import read_keyring
 from pool_worker.resources.money import know_spending
 from pool_worker.resources.shared import Books, Resources
@@ -90,8 +92,8 @@ async def open_resources(
         )
         rooms = ("broker", "cache", "completion", "health", "limits")
         await load_scripts(client, *(f"pool_worker.{room}" for room in rooms))
-        await resources.enroll()
-        await resources.follow(orders)
+        await enroll(client, resources.registry)
+        await follow(orders, resources)
         await know_spending(client, books.engine, timezone=registry.budget.timezone)
         await say_alive(client, resources.presence)
         stack.push_async_callback(_leave, resources)
@@ -121,7 +123,7 @@ async def _keep_looking(resources: Resources) -> None:
     """Keep what is known of money, tokens, models, providers and the registry fresh, so that no job has to ask."""
     while True:
         with contextlib.suppress(redis.RedisError, ClockError):
-            await resources.look_around()
+            await look_around(resources)
         await asyncio.sleep(LOOK_EVERY_S)
 
 

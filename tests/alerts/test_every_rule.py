@@ -66,7 +66,7 @@ class Scene:
     def job(self, **options: Any) -> str:
         self.worker.submit(**options)
         became = self.worker.complete()
-        self.worker.run(self.worker.pool.enroll())
+        self.worker.enroll()
         return became
 
     def jobs_on(self, model: str, times: int) -> None:
@@ -76,7 +76,7 @@ class Scene:
     def heal(self) -> None:
         self.worker.simulator.clear_faults()
         self.worker.heals()
-        self.worker.run(self.worker.pool.enroll())
+        self.worker.enroll()
 
 
 # --- quotas and money
@@ -251,7 +251,7 @@ def files(scene: Scene, tmp_path: Path, text: str) -> None:
     (tmp_path / "pool.yaml").write_text(text)
     scene.worker.pool.settings = scene.worker.pool.settings.model_copy(update={"config_dir": tmp_path})
     scene.worker.redis.incr(redis_keys.RELOADS)
-    scene.worker.run(scene.worker.pool.look_around())
+    scene.worker.look_around()
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,8 @@ def test_nor_are_critical_ones_without_leave_or_reason(hedging: SmallWorker, why
             hedging.configure(rules=PoolRules())
         case "unknown":
             hedging.redis.flushall()
-            hedging.run(hedging.pool.look_around())
-            hedging.run(hedging.pool.enroll())
+            hedging.look_around()
+            hedging.enroll()
         case "spent":
             hedging.pool.hedges_saved = 0
         case "nobody":

@@ -108,8 +108,8 @@ def test_so_it_does_when_all_of_it_is_known_to_be_spent(worker: SmallWorker) -> 
     buy(worker)
     buy(worker)
     worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.5")))
-    worker.run(worker.pool.look_around())
-    assert worker.pool.spent_fraction("log_analyzer") > 1
+    worker.look_around()
+    assert worker.pool.outlook.spent_fraction("log_analyzer") > 1
     assert buy(worker) == "parked: budget all: money per day"
 
 
@@ -216,8 +216,8 @@ def test_budgets_are_rebuilt_from_the_ledger_when_redis_was_emptied(worker: Smal
     spent = spent_usd(worker)
     assert drain(worker.pool.books.redis, worker.pool.books.engine) == 6
     worker.redis.flushall()
-    worker.run(worker.pool.enroll())
-    worker.run(worker.pool.look_around())
+    worker.enroll()
+    worker.look_around()
     assert spent_usd(worker) == spent == worker.bill_usd()
     assert worker.run(spent_fractions(worker.pool.redis, worker.pool.registry))["agent:log_analyzer"] == spent / 9
     assert buy(worker) == "parked: budget all: money per day"
@@ -230,13 +230,13 @@ def test_while_the_ledger_is_away_nothing_is_bought_that_it_would_have_to_know(w
     books = worker.pool.books
     worker.pool.books = replace(books, engine=open_database("postgresql://nobody@127.0.0.1:1/none"))
     worker.redis.flushall()
-    worker.run(worker.pool.enroll())
-    worker.run(worker.pool.look_around())
+    worker.enroll()
+    worker.look_around()
     assert buy(worker) == "parked: budget all: what was spent is being read from the ledger"
     worker.submit()
     assert worker.complete().startswith("succeeded on groq-small"), "free capacity costs nothing"
     worker.pool.books = books
-    worker.run(worker.pool.look_around())
+    worker.look_around()
     assert buy(worker).startswith("succeeded")
 
 
@@ -270,7 +270,7 @@ def test_urgent_jobs_do_not_get_cheaper_models_when_money_runs_low(worker: Small
     worker.configure(models={dear.id: dear, CHEAP.id: CHEAP}, budget=Budget(daily_usd=A_JOB * Decimal("6.1")))
     for _ in range(5):
         buy(worker)
-    worker.run(worker.pool.look_around())
+    worker.look_around()
     job = worker.submit(tier="paid", max_tokens=10, priority=priority)
     worker.complete()
     assert job.result(timeout=5).model_id == model
@@ -327,7 +327,7 @@ def test_a_worker_says_once_of_which_models_it_does_not_know_the_price(
     unreachable = replace(unknown, id="off", is_active=False)
     for models in ({CHEAP.id: unknown, "off": unreachable}, {CHEAP.id: replace(unknown, priority=2)}):
         worker.configure(models=models)
-        worker.run(worker.pool.look_around())
+        worker.look_around()
     told = [line for line in caplog.messages if "price" in line]
     assert told == [f"the price is not known of {CHEAP.id}: what is called there is counted as 0 USD"]
 
@@ -338,7 +338,7 @@ def test_from_four_fifths_on_cheaper_models_come_first(worker: SmallWorker, jobs
     worker.configure(models={dear.id: dear, CHEAP.id: CHEAP}, budget=Budget(daily_usd=A_JOB * Decimal(jobs_a_day)))
     for _ in range(5):
         buy(worker)
-    worker.run(worker.pool.look_around())
+    worker.look_around()
     job = worker.submit(tier="paid", max_tokens=10)
     worker.complete()
     assert job.result(timeout=5).model_id == model
@@ -349,6 +349,6 @@ def test_the_agents_own_budget_counts_as_well(worker: SmallWorker) -> None:
         agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=A_JOB * 2)}, budget=Budget(daily_usd=A_JOB * 4)
     )
     buy(worker)
-    worker.run(worker.pool.look_around())
-    assert worker.pool.spent_fraction("log_analyzer") == pytest.approx(Decimal("0.5"), abs=Decimal("0.1"))
-    assert worker.pool.spent_fraction("somebody else") == pytest.approx(Decimal("0.25"), abs=Decimal("0.05"))
+    worker.look_around()
+    assert worker.pool.outlook.spent_fraction("log_analyzer") == pytest.approx(Decimal("0.5"), abs=Decimal("0.1"))
+    assert worker.pool.outlook.spent_fraction("somebody else") == pytest.approx(Decimal("0.25"), abs=Decimal("0.05"))
