@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +11,7 @@ from functools import partial
 
 from pool_client.job import Job, Usage
 from pool_worker.completion.estimates import charge_of_answer, estimate_usage, max_tokens_to_send
+from pool_worker.completion.owed import Telling
 from pool_worker.completion.speaking import Speaker
 from pool_worker.errors import (
     AbandonedError,
@@ -46,10 +47,6 @@ OVERTAKEN = "another call brought the answer first"
 LONGEST_CALL_S = LONGEST_LEASE_MS / 1000 - LEASE_MARGIN_S
 
 
-Owed = Callable[[], Awaitable[object]]
-"""Something that Redis is still to be told. It is sent along with the job's next step, before it: one trip instead of several."""
-
-
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A call that brought an answer."""
@@ -62,7 +59,7 @@ class Answered:
     """Told with the job's end."""
     tokens_seen: dict[str, float]
     """For the history of tokens."""
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[Telling, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ class Failed:
     ended_at: datetime
     settlement: Settlement
     """Told with the call's row."""
-    owed: tuple[Owed, ...]
+    owed: tuple[Telling, ...]
 
 
 class Sending:
@@ -182,7 +179,7 @@ def _tokens_seen(job: Job, model: Model, answer: Answer, registry: Registry) -> 
     )
 
 
-def _holds(observed: Iterable[Observed], lease: Lease, pool: Resources, *, now: datetime) -> tuple[Owed, ...]:
+def _holds(observed: Iterable[Observed], lease: Lease, pool: Resources, *, now: datetime) -> tuple[Telling, ...]:
     """A window that is not configured, and of which the provider says that nothing remains, is waited for."""
     candidate = lease.candidate
     counted = {(window.unit, window.per) for window in candidate.windows}
@@ -193,7 +190,7 @@ def _holds(observed: Iterable[Observed], lease: Lease, pool: Resources, *, now: 
     )
 
 
-def _news(lease: Lease, pool: Resources, *, now: datetime) -> tuple[Owed, ...]:
+def _news(lease: Lease, pool: Resources, *, now: datetime) -> tuple[Telling, ...]:
     return (partial(tell_well, pool.redis, lease, now=now),) if lease.success_is_news else ()
 
 
