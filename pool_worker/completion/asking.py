@@ -1,6 +1,6 @@
 """Asking under a lease: one call, a second beside it if that is slow, and the account of each when it has ended.
 
-Every call that was made is put on the job's trail, counted, traced and owed to the books, however it ended.
+Every call that was made is put on the job's trail, counted, traced and told to the books, however it ended.
 """
 
 from __future__ import annotations
