@@ -59,7 +59,7 @@ class PoolApp(Celery):
         served = frozenset(self.amqp.queues.consume_from)
         opened = open_resources(self.pool_settings, self.registry, served_queues=served, worker=self.process_name)
         async with self._traced(), opened as self.resources, bringing_back(self.resources.jobs), keeping_watch(self.resources):
-            self.serve_metrics(WorkerCollector(lambda: self.resources.jobs_under_way))
+            self.serve_metrics(WorkerCollector(lambda: len(self.resources.under_way)))
             yield
 
     @asynccontextmanager

@@ -26,10 +26,12 @@ from pool_worker.config.providers import simulated
 from pool_worker.ledger import tables
 from pool_worker.ledger.database import open_database, writing
 from pool_worker.ledger.rows import row_from_fields
+from pool_worker.limits.enroll import enroll
 from pool_worker.limits.performance import CELLS, ENOUGH_CALLS, answered
 from pool_worker.lua import read_script
 from pool_worker.registry import Agent, Model, Period, Price, Provider, Registry, Unit, Window, WindowKind
 from pool_worker.resources import Resources, open_resources
+from pool_worker.resources.following import look_around
 from pool_worker.settings import Settings
 from pool_worker.simulator.profile import SimulatedProfile, profile_from, secret_of
 from pool_worker.simulator.server import RunningSimulator
@@ -99,8 +101,8 @@ class SmallWorker:
                 tables.system_metrics,
             ):
                 connection.execute(table.delete())
-        self.run(self.pool.enroll())
-        self.run(self.pool.look_around())
+        self.enroll()
+        self.look_around()
 
     def reset_pool(self) -> None:
         """Put back what a test changed of the resources."""
@@ -148,6 +150,14 @@ class SmallWorker:
 
         return str(self.run(scenario()))
 
+    def look_around(self) -> None:
+        """As it does every two seconds."""
+        self.run(look_around(self.pool))
+
+    def enroll(self) -> None:
+        """As it does when it starts, and when Redis was emptied."""
+        self.run(enroll(self.pool.redis, self.pool.registry))
+
     def time_passes(self) -> None:
         """Every hold is over."""
         for scope in self.held():
@@ -164,7 +174,7 @@ class SmallWorker:
         cells = bytearray(2 * CELLS)
         cells[0] = cells[answered(model_id, latency_ms=latency_ms).cell] = ENOUGH_CALLS
         self.redis.hset(redis_keys.PERFORMANCE, model_id, f"{round(self.redis_now_s()):08x}{cells.decode()}")
-        self.run(self.pool.look_around())
+        self.look_around()
 
     def time_passes_for(self, scope: str) -> None:
         """The hold on this scope is over."""
@@ -185,7 +195,7 @@ class SmallWorker:
     def configure(self, **changes: Any) -> None:
         """Another registry for the jobs from now on; see `Registry`."""
         self.pool.registry = replace(self.pool.registry, **changes)
-        self.run(self.pool.enroll())
+        self.enroll()
 
     # --- what can be seen
 

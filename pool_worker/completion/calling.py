@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +11,7 @@ from functools import partial
 
 from pool_client.job import Job, Usage
 from pool_worker.completion.estimates import charge_of_answer, estimate_usage, max_tokens_to_send
+from pool_worker.completion.owed import Telling
 from pool_worker.completion.speaking import Speaker
 from pool_worker.errors import (
     AbandonedError,
@@ -35,6 +36,8 @@ from pool_worker.protocols.tokens import estimate_input_tokens
 from pool_worker.providers.attempt import attempt
 from pool_worker.registry import Model, Registry, micro_usd, window_name
 from pool_worker.resources import Resources
+from pool_worker.resources.following import has_replaced
+from pool_worker.resources.keyring import secret_of
 
 LEASE_MARGIN_S = 30.0
 """How much longer than its call a lease lives, so that it never ends under a call that still runs."""
@@ -42,10 +45,6 @@ ASK_AGAIN_AFTER_MS = 3_600_000
 """Where a provider says that nothing remains, and not until when."""
 OVERTAKEN = "another call brought the answer first"
 LONGEST_CALL_S = LONGEST_LEASE_MS / 1000 - LEASE_MARGIN_S
-
-
-Owed = Callable[[], Awaitable[object]]
-"""Something that Redis is still to be told. It is sent along with the job's next step, before it: one trip instead of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Answered:
     """Told with the job's end."""
     tokens_seen: dict[str, float]
     """For the history of tokens."""
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[Telling, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class Failed:
     ended_at: datetime
     settlement: Settlement
     """Told with the call's row."""
-    owed: tuple[Owed, ...]
+    owed: tuple[Telling, ...]
 
 
 class Sending:
@@ -108,7 +107,7 @@ async def call(job: Job, lease: Lease, pool: Resources, *, sending: Sending) -> 
     provider, model = lease.candidate.provider, lease.candidate.model
     secret = ""
     try:
-        secret = await pool.secret_of(provider, lease.key_id)
+        secret = await secret_of(provider, lease.key_id, pool)
         async with Speaker(pool.redis, job.id, attempt_id=lease.id) as speaker:
             success = await attempt(
                 pool.http,
@@ -180,7 +179,7 @@ def _tokens_seen(job: Job, model: Model, answer: Answer, registry: Registry) -> 
     )
 
 
-def _holds(observed: Iterable[Observed], lease: Lease, pool: Resources, *, now: datetime) -> tuple[Owed, ...]:
+def _holds(observed: Iterable[Observed], lease: Lease, pool: Resources, *, now: datetime) -> tuple[Telling, ...]:
     """A window that is not configured, and of which the provider says that nothing remains, is waited for."""
     candidate = lease.candidate
     counted = {(window.unit, window.per) for window in candidate.windows}
@@ -191,7 +190,7 @@ def _holds(observed: Iterable[Observed], lease: Lease, pool: Resources, *, now: 
     )
 
 
-def _news(lease: Lease, pool: Resources, *, now: datetime) -> tuple[Owed, ...]:
+def _news(lease: Lease, pool: Resources, *, now: datetime) -> tuple[Telling, ...]:
     return (partial(tell_well, pool.redis, lease, now=now),) if lease.success_is_news else ()
 
 
@@ -229,7 +228,7 @@ def _failed(job: Job, lease: Lease, pool: Resources, error: AttemptError, *, sen
 async def _as_of_now(error: AttemptError, lease: Lease, pool: Resources, *, secret: str) -> AttemptError:
     """A key that was rotated or revoked while it was called is not to blame for being refused."""
     is_refused = isinstance(error, AuthenticationFailedError) and lease.candidate.provider.needs_key
-    if is_refused and await pool.has_replaced(lease.key_id, secret):
+    if is_refused and await has_replaced(lease.key_id, secret, pool):
         return KeyReplacedError(status_code=error.status_code)
     return error
 

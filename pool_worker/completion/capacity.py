@@ -24,6 +24,7 @@ from pool_worker.completion.trail import Trail
 from pool_worker.completion.waiting import pause_s
 from pool_worker.limits.acquire import Elsewhere, Exhausted, Lease, Line, Others, Unenrolled, acquire
 from pool_worker.limits.candidates import Candidate, Charge
+from pool_worker.limits.enroll import enroll
 from pool_worker.limits.settle import settle, unused
 from pool_worker.limits.windows import GUARD_MS
 from pool_worker.metrics.instruments import lease_asked
@@ -183,9 +184,9 @@ def route_of(job: Job, trail: Trail, pool: Resources) -> Route:
         estimated_tokens=estimate_input_tokens(job.messages, tools=job.tools),
         excluded_models=trail.excluded_models,
         excluded_providers=trail.excluded_providers,
-        spent_fraction=min(pool.spent_fraction(job.agent), NEARLY_ALL),
-        performance=pool.performance,
-        availability=pool.availability,
+        spent_fraction=min(pool.outlook.spent_fraction(job.agent), NEARLY_ALL),
+        performance=pool.outlook.performance,
+        availability=pool.outlook.availability,
         strategy=pool.strategy,
         now=pool.now(),
     )
@@ -216,7 +217,7 @@ async def _acquire(
     choices: Sequence[Choice], job: Job, pool: Resources, *, cut_at: int, line: Line | None = None
 ) -> Leased | Elsewhere | Exhausted:
     """With a reservation that is enough for nearly every such call; where that is too large, with the plain estimate."""
-    enough = [charge_to_reserve(choice, job, pool.registry, pool.token_history, cut_at=cut_at) for choice in choices]
+    enough = [charge_to_reserve(choice, job, pool.registry, pool.outlook.token_history, cut_at=cut_at) for choice in choices]
     place = await _reserve(choices, enough, job, pool, line=line)
     if not isinstance(place, Exhausted) or not place.too_large:
         return place
@@ -254,7 +255,7 @@ async def _reserve(
         lease_asked(place, took_s=took_s)
         match place:
             case Unenrolled():
-                await pool.enroll()
+                await enroll(pool.redis, pool.registry)
             case Others():
                 return Exhausted(place.now_ms, "others wait for the same and come first", "")
             case Lease() if took_s > GUARD_MS / 1000:

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from redis.asyncio import Redis
 
 from pool_client import redis_keys as shared_keys
-from pool_client.job import Failure, JobState, Result
-from pool_client.outcome import render_outcome
+from pool_client.job import Attempt, Failure, Job, JobState, Result
+from pool_client.outcome import cancelled, render_outcome
 from pool_worker import redis_keys
 from pool_worker.broker.delivery import Delivery, Departure
 from pool_worker.broker.jobs import note_departure, render_trail
 from pool_worker.failpoints import reach
-from pool_worker.ledger.rows import Entry
+from pool_worker.ledger.rows import Entry, job_row
 from pool_worker.limits.settle import Settlement
 from pool_worker.lua import run_script
 
 _NO_LEASE = Settlement("", "{}")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The call that was answered: what is told of it with the job's end, also if that is another by now."""
+
+    row: Entry
+    settlement: Settlement
+    tokens_seen: Mapping[str, float]
+    """What it adds to the history of tokens."""
 
 
 async def finish(
@@ -28,17 +40,17 @@ async def finish(
     *,
     state: JobState,
     rows: Sequence[Entry],
-    settlement: Settlement | None = None,
-    tokens_seen: Mapping[str, float] | None = None,
+    served: Served | None = None,
 ) -> None:
     """End a job: settle its lease, store its outcome, acknowledge, put the rows into the outbox, wake the caller.
 
-    `tokens_seen`: what its call adds to the history of tokens.
+    `rows`: but for that of the call that was answered, which goes before them.
 
     Raises:
         LostClaimError: if the message is no longer ours or the job had ended; only settlement and the attempts' rows are kept.
     """
-    settled = settlement or _NO_LEASE
+    settled = served.settlement if served else _NO_LEASE
+    rows = [served.row, *rows] if served else rows
     job_id, model_id = outcome.job_id, outcome.model_id if isinstance(outcome, Result) else ""
     done = await run_script(
         redis,
@@ -58,10 +70,16 @@ async def finish(
             settled.lease_id,
             settled.ending,
             delivery.task_id,
-            json.dumps(tokens_seen or {}),
+            json.dumps(served.tokens_seen if served else {}),
             *(part for row in rows for part in row),
         ],
     )
     reach("finished")
     error = outcome.type if isinstance(outcome, Failure) else ""
     note_departure(delivery, Departure(state, error), done=done)
+
+
+def cancelled_row(job: Job, trail: Sequence[Attempt], *, at: datetime) -> Entry:
+    """The books' row of a job that its caller cancelled while it waited: nobody had it in hand then."""
+    outcome = cancelled(job.id, at=at).model_copy(update={"attempts": list(trail)})
+    return job_row(job, outcome, finished_at=at).to_entry()

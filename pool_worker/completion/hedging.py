@@ -23,7 +23,7 @@ def hedge_after_s(job: Job, leased: Leased, pool: Resources) -> float | None:
     if not rules.enabled or job.priority is not Priority.CRITICAL or job.stream:
         return None
     pool.hedges_saved = min(MOST_SAVED, pool.hedges_saved + float(rules.max_share))
-    p95_ms = pool.performance.p95_ms(leased.lease.candidate.model.id)
+    p95_ms = pool.outlook.performance.p95_ms(leased.lease.candidate.model.id)
     return None if p95_ms is None else p95_ms / 1000
 
 

@@ -18,10 +18,11 @@ from pool_worker.broker.delivery import Delivery
 from pool_worker.broker.jobs import LostClaimError, UnknownJobError
 from pool_worker.broker.reading import UndeliverableError
 from pool_worker.completion.capacity import Leased, Rest
+from pool_worker.completion.finishing import cancelled_row
 from pool_worker.completion.signatures import check_signature
 from pool_worker.completion.trail import Trail
 from pool_worker.completion.turn import Turn
-from pool_worker.completion.work import Work, cancelled_row
+from pool_worker.completion.work import Work
 from pool_worker.limits.acquire import Elsewhere, Exhausted
 from pool_worker.logs import current_job
 from pool_worker.metrics.instruments import job_ended
@@ -68,7 +69,7 @@ async def _open(job_id: str, delivery: Delivery, pool: Resources, turn: Turn) ->
         return f"was {opened.state} already"
     work = Work(job, delivery=delivery, trail=Trail(opened.trail, queue=delivery.queue, now=pool.now), pool=pool)
     try:
-        with pool.under_way(job_id):
+        with pool.under_way.working_on(job_id):
             await check_signature(job, opened, pool)
             return await _serve(work, turn, cancelled=opened.cancel_requested)
     except PoolError as error:

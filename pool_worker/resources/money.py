@@ -7,7 +7,6 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from redis.asyncio import Redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,44 +16,35 @@ from pool_worker.limits.clock import redis_now_ms
 from pool_worker.limits.spent import day_began_ms, is_spending_known, raise_spent
 from pool_worker.limits.windows import KEEP_LASTING_MS, BudgetWindow
 from pool_worker.registry import Registry, micro_usd
+from pool_worker.resources.shared import Resources
 
 logger = logging.getLogger(__name__)
 
 
-async def know_spending(
-    redis: Redis, engine: Engine, registry: Registry, *, counting: frozenset[BudgetWindow]
-) -> frozenset[BudgetWindow]:
+async def know_spending(pool: Resources) -> None:
     """Have the budgets count what the ledger says was spent: all if Redis was emptied or is new, those of a day if one is new.
 
     While the ledger is away nothing that costs is called if Redis was emptied, and a new budget counts from now on; the next look
     tries again.
 
-    Args:
-        redis: Where budgets are counted.
-        engine: The ledger's.
-        registry: What may be spent now.
-        counting: The budgets of which this process knows that they count all that was spent, as returned the last time.
-
-    Returns:
-        Those of which it knows that now, without their limits.
-
     Raises:
         redis.RedisError: if Redis cannot be reached or refuses.
     """
-    budgets = frozenset(replace(budget, limit_micro_usd=0) for budget in all_budgets(registry))
-    is_known = await is_spending_known(redis)
-    if is_known and budgets <= counting:
-        return budgets
-    now_ms = await redis_now_ms(redis)
+    budgets = frozenset(replace(budget, limit_micro_usd=0) for budget in all_budgets(pool.registry))
+    is_known = await is_spending_known(pool.redis)
+    if is_known and budgets <= pool.counting:
+        pool.counting = budgets
+        return
+    timezone, now_ms = pool.registry.budget.timezone, await redis_now_ms(pool.redis)
     try:
-        spent = await asyncio.to_thread(_read, engine, registry.budget.timezone, now_ms=now_ms, with_batches=not is_known)
+        spent = await asyncio.to_thread(_read, pool.books.engine, timezone, now_ms=now_ms, with_batches=not is_known)
     except SQLAlchemyError as error:
         logger.warning("what was spent today cannot be read from the ledger: %s", type(error).__name__)
-        return budgets & counting
-    raised = await raise_spent(redis, spent, now_ms=now_ms)
-    if raised:
+        pool.counting &= budgets
+        return
+    if raised := await raise_spent(pool.redis, spent, now_ms=now_ms):
         logger.warning("%d budgets count now what the ledger says was spent", raised)
-    return budgets
+    pool.counting = budgets
 
 
 def tell_unknown_prices(registry: Registry, *, told: frozenset[str]) -> frozenset[str]:

@@ -23,10 +23,13 @@ from pool_worker.broker.jobs import Jobs
 from pool_worker.cache import Flights
 from pool_worker.ledger.database import open_database
 from pool_worker.limits.clock import ClockError
+from pool_worker.limits.enroll import enroll
 from pool_worker.lua import load_scripts
 from pool_worker.providers.http import open_http
 from pool_worker.registry import Registry
+from pool_worker.resources.following import follow, look_around
 from pool_worker.resources.keyring import read_keyring
+from pool_worker.resources.money import know_spending
 from pool_worker.resources.shared import Books, Resources
 from pool_worker.rollout.orders import read_orders
 from pool_worker.rollout.presence import Presence, say_alive, say_goodbye
@@ -89,9 +92,9 @@ async def open_resources(
         )
         rooms = ("broker", "cache", "completion", "health", "limits")
         await load_scripts(client, *(f"pool_worker.{room}" for room in rooms))
-        await resources.enroll()
-        await resources.follow(orders)
-        await resources.know_spending()
+        await enroll(client, resources.registry)
+        await follow(orders, resources)
+        await know_spending(resources)
         await say_alive(client, resources.presence)
         stack.push_async_callback(_leave, resources)
         for background in (_stay_alive(resources), _listen(resources), _keep_looking(resources)):
@@ -120,13 +123,13 @@ async def _keep_looking(resources: Resources) -> None:
     """Keep what is known of money, tokens, models, providers and the registry fresh, so that no job has to ask."""
     while True:
         with contextlib.suppress(redis.RedisError, ClockError):
-            await resources.look_around()
+            await look_around(resources)
         await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _listen(resources: Resources) -> None:
     """Stop jobs whose callers cancelled them while they run here; tell those who wait for another job that it has its answer."""
-    told = {shared_keys.CANCEL_CHANNEL: resources.cancel, redis_keys.LANDINGS: resources.flights.heard}
+    told = {shared_keys.CANCEL_CHANNEL: resources.under_way.cancel, redis_keys.LANDINGS: resources.flights.heard}
     while True:
         try:
             async with resources.redis.pubsub() as listener:

@@ -35,7 +35,7 @@ class Scene:
     def job(self, **options: Any) -> str:
         self.worker.submit(**options)
         became = self.worker.complete()
-        self.worker.run(self.worker.pool.enroll())
+        self.worker.enroll()
         return became
 
     def jobs_on(self, model: str, times: int) -> None:
@@ -45,4 +45,4 @@ class Scene:
     def heal(self) -> None:
         self.worker.simulator.clear_faults()
         self.worker.heals()
-        self.worker.run(self.worker.pool.enroll())
+        self.worker.enroll()

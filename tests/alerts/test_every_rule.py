@@ -241,7 +241,7 @@ def files(scene: Scene, tmp_path: Path, text: str) -> None:
     (tmp_path / "pool.yaml").write_text(text)
     scene.worker.pool.settings = scene.worker.pool.settings.model_copy(update={"config_dir": tmp_path})
     scene.worker.redis.incr(redis_keys.RELOADS)
-    scene.worker.run(scene.worker.pool.look_around())
+    scene.worker.look_around()
 
 
 @dataclass(frozen=True)

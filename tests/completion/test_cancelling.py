@@ -57,7 +57,7 @@ def test_a_cancel_between_two_calls_loses_nothing_of_the_first(worker: SmallWork
 
     def cancelled_meanwhile() -> datetime:
         if worker.redis.zcard(redis_keys.LEASES) and worker.requests():
-            worker.pool.cancel(job.id)
+            worker.pool.under_way.cancel(job.id)
         return now()
 
     worker.pool.now = cancelled_meanwhile

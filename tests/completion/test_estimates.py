@@ -76,7 +76,8 @@ def trimming(worker: SmallWorker, *, expected_tokens: int, limits: tuple[Window,
     """One provider that charges up front, whose answers took so many tokens up to now."""
     provider = replace(worker.pool.registry.providers[GROQ.id], charges=Charges.UPFRONT)
     worker.configure(providers={GROQ.id: provider}, models={MODEL.id: replace(MODEL, limits=limits)})
-    worker.pool.token_history = TokenHistory({output_field(MODEL.id, "other"): expected_tokens, input_field(MODEL.id): 1.0})
+    learned = TokenHistory({output_field(MODEL.id, "other"): expected_tokens, input_field(MODEL.id): 1.0})
+    worker.pool.outlook = replace(worker.pool.outlook, token_history=learned)
 
 
 def test_an_answer_that_our_bound_cut_short_is_asked_for_once_more_with_the_jobs_own(worker: SmallWorker) -> None:
@@ -116,8 +117,8 @@ def test_every_answer_teaches_and_all_workers_learn(worker: SmallWorker) -> None
         assert worker.run(read_token_history(worker.pool.redis)).most == {}
         worker.submit(f"What does report {number} say?", max_tokens=1000, model=MODEL.id)
         worker.complete()
-    worker.run(worker.pool.look_around())
-    learned = worker.pool.token_history
+    worker.look_around()
+    learned = worker.pool.outlook.token_history
     used = [row["output_tokens"] for row in worker.simulator.counts()["providers"]["groq"]["keys"].values()]
     assert max(used) / ENOUGH_CALLS < (learned.output_tokens(MODEL.id, AGENT) or 0) <= 161
     assert 0.5 < learned.input_factor(MODEL.id) < 1.5
@@ -148,7 +149,7 @@ def test_what_was_long_ago_is_forgotten(worker: SmallWorker) -> None:
 def test_a_job_that_fits_by_its_estimate_alone_is_tried_where_nothing_else_fits(worker: SmallWorker) -> None:
     tight = (Window(Unit.TOKENS, 100, Period.MINUTE, WindowKind.REFILL),)
     worker.configure(models={MODEL.id: replace(MODEL, limits=tight)})
-    worker.pool.token_history = history(factor=4.0, output_tokens=90)
+    worker.pool.outlook = replace(worker.pool.outlook, token_history=history(factor=4.0, output_tokens=90))
     job = worker.submit("Why did this fail?", max_tokens=80)
     assert "succeeded" in worker.complete()
     assert job.result(timeout=5).model_id == MODEL.id
@@ -158,7 +159,7 @@ def test_nor_does_it_wait_for_another_model_while_it_fits_here(worker: SmallWork
     tight = (Window(Unit.TOKENS, 100, Period.MINUTE, WindowKind.REFILL),)
     worker.configure(models={MODEL.id: replace(MODEL, limits=tight), MODELS[1].id: MODELS[1]})
     worker.run(hold(worker.pool.redis, model_scope("cerebras", "small"), reason="busy", ttl_ms=86_400_000))
-    worker.pool.token_history = history(factor=4.0, output_tokens=90)
+    worker.pool.outlook = replace(worker.pool.outlook, token_history=history(factor=4.0, output_tokens=90))
     worker.submit("Why did this fail?", max_tokens=80)
     assert "succeeded on groq-small" in worker.complete()
 

@@ -73,7 +73,7 @@ def test_a_quota_that_was_spent_is_waited_for_as_often_as_it_takes(worker: Small
     for _ in range(times):
         assert worker.complete().startswith("parked: groq#")
         worker.time_passes()
-        worker.run(worker.pool.enroll())  # its keys are ready again
+        worker.enroll()  # its keys are ready again
         worker.wake(job)
     worker.simulator.clear_faults()
     assert worker.complete().startswith("succeeded")

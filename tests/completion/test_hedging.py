@@ -94,7 +94,7 @@ def test_both_are_broken_off_when_the_job_is_cancelled(hedging: SmallWorker) -> 
         task = asyncio.create_task(hedging.work_on(it))
         while await asyncio.to_thread(hedging.in_flight) < 2:
             pass
-        hedging.pool.cancel(job.id)
+        hedging.pool.under_way.cancel(job.id)
         await task
 
     hedging.run(scenario())
@@ -119,8 +119,8 @@ def test_nor_are_critical_ones_without_leave_or_reason(hedging: SmallWorker, why
             hedging.configure(rules=PoolRules())
         case "unknown":
             hedging.redis.flushall()
-            hedging.run(hedging.pool.look_around())
-            hedging.run(hedging.pool.enroll())
+            hedging.look_around()
+            hedging.enroll()
         case "spent":
             hedging.pool.hedges_saved = 0
         case "nobody":

@@ -56,7 +56,7 @@ def test_a_worker_takes_over_what_changed_in_the_vault(own: SmallWorker, vault: 
     vault.add("cerebras", "sim-cerebras-new-secret", priority=2)
     vault.add("openrouter", "nobody-serves-it-here")
     assert own.run(order_keys(own.pool.redis)) == 1
-    own.run(own.pool.look_around())
+    own.look_around()
     assert own.pool.secrets["groq#1"] == NEW
     assert "groq#2" not in own.pool.secrets
     assert own.pool.secrets["cerebras#2"] == "sim-cerebras-new-secret"
@@ -72,11 +72,11 @@ def test_while_the_vault_is_away_the_present_keys_are_used_and_it_is_said(own: S
     there = own.pool.settings
     own.pool.settings = there.model_copy(update={"database_url": "postgresql://nobody:wr0ng@127.0.0.1:1/none"})
     own.run(order_keys(own.pool.redis))
-    own.run(own.pool.look_around())
+    own.look_around()
     assert own.pool.secrets["groq#1"] == "sim-groq-1"
     assert (presence(own).key_changes, presence(own).keys_trouble) == (0, "the database is away (OperationalError)")
     own.pool.settings = there
-    own.run(own.pool.look_around())
+    own.look_around()
     assert "groq#1" not in own.pool.secrets
     assert (presence(own).key_changes, presence(own).keys_trouble) == (1, "")
 
@@ -141,6 +141,6 @@ def test_who_waits_for_a_key_is_tried_again_when_one_comes(own: SmallWorker, vau
     vault.rotate("mistral#1", NEW)
     own.run(start_anew(own.pool.redis, "mistral#1", because="has a new secret", now=own.pool.now()))
     own.run(order_keys(own.pool.redis))
-    own.run(own.pool.look_around())
+    own.look_around()
     own.run(own.pool.jobs.release_due())
     assert own.complete().startswith("succeeded on mistral-small")

@@ -22,6 +22,7 @@ from pool_worker.ledger.writer import drain
 from pool_worker.limits.usage import spent_now
 from pool_worker.maintenance.books import write_ledger
 from pool_worker.registry import Agent, Budget, Price
+from pool_worker.resources.money import know_spending
 
 ANALYZER = Agent(id="log_analyzer", daily_budget_usd=Decimal(9))
 A_JOB = Decimal("0.28")
@@ -108,8 +109,8 @@ def test_so_it_does_when_all_of_it_is_known_to_be_spent(worker: SmallWorker) -> 
     buy(worker)
     buy(worker)
     worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.5")))
-    worker.run(worker.pool.look_around())
-    assert worker.pool.spent_fraction("log_analyzer") > 1
+    worker.look_around()
+    assert worker.pool.outlook.spent_fraction("log_analyzer") > 1
     assert buy(worker) == "parked: budget all: money per day"
 
 
@@ -152,10 +153,8 @@ def test_who_would_not_wait_till_tomorrow_does_not_stand_among_those_who_do(work
     worker.configure(budget=Budget(daily_usd=A_JOB * 3))
     worker.simulator.fault("openai", "slow", delay_s=0.5, count=1)
     worker.submit(model="openai-small", max_tokens=250)
-    kinds = {
-        kind: [worker.submit(model="openai-small", max_tokens=10, on_exhausted=kind) for _ in range(2)]
-        for kind in ("park", "fail")
-    }
+    small = {"model": "openai-small", "max_tokens": 10}
+    kinds = {kind: [worker.submit(**small, on_exhausted=kind) for _ in range(2)] for kind in ("park", "fail")}
 
     async def all_of_them() -> None:
         first = asyncio.create_task(worker.work_on(worker.claim()))
@@ -207,7 +206,7 @@ def test_a_budget_that_is_new_counts_what_was_spent_before_it(worker: SmallWorke
     drain(worker.pool.books.redis, worker.pool.books.engine)
     bounded = replace(worker.pool.registry.models["openai-small"], daily_budget_usd=A_JOB * Decimal("1.5"))
     worker.configure(models={bounded.id: bounded})
-    worker.run(worker.pool.know_spending())
+    worker.run(know_spending(worker.pool))
     assert buy(worker) == "parked: budget model:openai-small: money per day"
 
 
@@ -218,9 +217,9 @@ def test_also_when_the_ledger_was_away_as_it_came(worker: SmallWorker) -> None:
     worker.configure(models={bounded.id: bounded})
     books = worker.pool.books
     worker.pool.books = replace(books, engine=open_database("postgresql://nobody@127.0.0.1:1/none"))
-    worker.run(worker.pool.look_around())
+    worker.look_around()
     worker.pool.books = books
-    worker.run(worker.pool.look_around())
+    worker.look_around()
     assert buy(worker) == "parked: budget model:openai-small: money per day"
 
 
@@ -252,8 +251,8 @@ def test_budgets_are_rebuilt_from_the_ledger_when_redis_was_emptied(worker: Smal
     spent = spent_usd(worker)
     assert drain(worker.pool.books.redis, worker.pool.books.engine) == 6
     worker.redis.flushall()
-    worker.run(worker.pool.enroll())
-    worker.run(worker.pool.look_around())
+    worker.enroll()
+    worker.look_around()
     assert spent_usd(worker) == spent == worker.bill_usd()
     assert worker.run(spent_fractions(worker.pool.redis, worker.pool.registry))["agent:log_analyzer"] == spent / 9
     assert buy(worker) == "parked: budget all: money per day"
@@ -266,13 +265,13 @@ def test_while_the_ledger_is_away_nothing_is_bought_that_it_would_have_to_know(w
     books = worker.pool.books
     worker.pool.books = replace(books, engine=open_database("postgresql://nobody@127.0.0.1:1/none"))
     worker.redis.flushall()
-    worker.run(worker.pool.enroll())
-    worker.run(worker.pool.look_around())
+    worker.enroll()
+    worker.look_around()
     assert buy(worker) == "parked: budget all: what was spent is being read from the ledger"
     worker.submit()
     assert worker.complete().startswith("succeeded on groq-small"), "free capacity costs nothing"
     worker.pool.books = books
-    worker.run(worker.pool.look_around())
+    worker.look_around()
     assert buy(worker).startswith("succeeded")
 
 
@@ -306,7 +305,7 @@ def test_urgent_jobs_do_not_get_cheaper_models_when_money_runs_low(worker: Small
     worker.configure(models={dear.id: dear, CHEAP.id: CHEAP}, budget=Budget(daily_usd=A_JOB * Decimal("6.1")))
     for _ in range(5):
         buy(worker)
-    worker.run(worker.pool.look_around())
+    worker.look_around()
     job = worker.submit(tier="paid", max_tokens=10, priority=priority)
     worker.complete()
     assert job.result(timeout=5).model_id == model
@@ -373,7 +372,7 @@ def test_a_worker_says_once_of_which_models_it_does_not_know_the_price(
     unreachable = replace(unknown, id="off", is_active=False)
     for models in ({CHEAP.id: unknown, "off": unreachable}, {CHEAP.id: replace(unknown, priority=2)}):
         worker.configure(models=models)
-        worker.run(worker.pool.look_around())
+        worker.look_around()
     told = [line for line in caplog.messages if "price" in line]
     assert told == [f"the price is not known of {CHEAP.id}: what is called there is counted as 0 USD"]
 
@@ -384,7 +383,7 @@ def test_from_four_fifths_on_cheaper_models_come_first(worker: SmallWorker, jobs
     worker.configure(models={dear.id: dear, CHEAP.id: CHEAP}, budget=Budget(daily_usd=A_JOB * Decimal(jobs_a_day)))
     for _ in range(5):
         buy(worker)
-    worker.run(worker.pool.look_around())
+    worker.look_around()
     job = worker.submit(tier="paid", max_tokens=10)
     worker.complete()
     assert job.result(timeout=5).model_id == model
@@ -395,6 +394,6 @@ def test_the_agents_own_budget_counts_as_well(worker: SmallWorker) -> None:
         agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=A_JOB * 2)}, budget=Budget(daily_usd=A_JOB * 4)
     )
     buy(worker)
-    worker.run(worker.pool.look_around())
-    assert worker.pool.spent_fraction("log_analyzer") == pytest.approx(Decimal("0.5"), abs=Decimal("0.1"))
-    assert worker.pool.spent_fraction("somebody else") == pytest.approx(Decimal("0.25"), abs=Decimal("0.05"))
+    worker.look_around()
+    assert worker.pool.outlook.spent_fraction("log_analyzer") == pytest.approx(Decimal("0.5"), abs=Decimal("0.1"))
+    assert worker.pool.outlook.spent_fraction("somebody else") == pytest.approx(Decimal("0.25"), abs=Decimal("0.05"))

@@ -56,9 +56,9 @@ def test_it_knows_the_vaults_keys_and_shows_no_secret(fresh: Fresh) -> None:
 
 def test_it_knows_how_much_of_the_money_is_spent(fresh: Fresh) -> None:
     with fresh as worker:
-        while not worker.pool.spent:
+        while not worker.pool.outlook.spent:
             worker.run(asyncio.sleep(0))
-        assert worker.pool.spent == {"all": 0, "agent:log_analyzer": 0}
+        assert worker.pool.outlook.spent == {"all": 0, "agent:log_analyzer": 0}
 
 
 def test_a_key_that_came_later_is_read_when_it_is_leased(worker: SmallWorker) -> None:

@@ -169,7 +169,7 @@ def equals(worker: SmallWorker) -> SmallWorker:
 
 
 def look_around(worker: SmallWorker) -> None:
-    worker.run(worker.pool.look_around())
+    worker.look_around()
 
 
 def learn(worker: SmallWorker) -> None:
@@ -188,7 +188,7 @@ def test_a_model_that_fails_loses_to_its_equal(equals: SmallWorker, strategy: st
     equals.configure(models=models | {CEREBRAS: replace(models[CEREBRAS], priority=99)})
     equals.simulator.fault("cerebras", "status", status=500, count=ENOUGH_CALLS)
     learn(equals)
-    assert equals.pool.performance.success_rate(CEREBRAS) == pytest.approx(1 / (ENOUGH_CALLS + 1))
+    assert equals.pool.outlook.performance.success_rate(CEREBRAS) == pytest.approx(1 / (ENOUGH_CALLS + 1))
     equals.configure(models=models)
     equals.pool.strategy = OF_THE_HOUSE[strategy]
     result = answered(equals)
@@ -202,7 +202,7 @@ def slow(equals: SmallWorker) -> SmallWorker:
     """Cerebras has taken half a second for each of its calls, groq a fiftieth."""
     equals.has_taken_ms(CEREBRAS, 500)
     equals.has_taken_ms(GROQ, 20)
-    assert (equals.pool.performance.median_ms(CEREBRAS) or 0) > 400
+    assert (equals.pool.outlook.performance.median_ms(CEREBRAS) or 0) > 400
     return equals
 
 
@@ -220,7 +220,7 @@ def test_a_slow_model_loses_to_its_equal_under_suitability_also_where_its_priori
 def test_who_asks_for_speed_gets_no_model_that_is_known_to_be_slow(slow: SmallWorker) -> None:
     models = slow.pool.registry.models
     slow.configure(models=models | {CEREBRAS: replace(models[CEREBRAS], priority=99)})
-    bound = int(slow.pool.performance.models[CEREBRAS].median_ms or 0) - 1
+    bound = int(slow.pool.outlook.performance.models[CEREBRAS].median_ms or 0) - 1
     assert answered(slow, max_latency_ms=bound).model_id == GROQ
     job = slow.submit(max_latency_ms=bound, model=CEREBRAS)
     slow.complete()
@@ -233,7 +233,7 @@ def test_who_asks_for_speed_gets_no_model_that_is_known_to_be_slow(slow: SmallWo
 def test_a_call_that_the_caller_spoilt_is_no_evidence(worker: SmallWorker) -> None:
     worker.simulator.fault("groq", "status", status=429, retry_after_s=30, count=1)
     assert answered(worker).model_id == GROQ, "with its second key"
-    worker.run(worker.pool.look_around())
+    worker.look_around()
     (entry,) = worker.redis.hvals(redis_keys.PERFORMANCE)
     assert entry[8:10] == "\1\0", "one call, no failure"
 
@@ -248,7 +248,7 @@ def test_a_provider_that_cannot_even_be_reached_is_evidence(worker: SmallWorker)
 def test_a_held_provider_is_known_to_be_away(worker: SmallWorker) -> None:
     hold_provider(worker, "groq")
     look_around(worker)
-    assert worker.pool.availability == {"groq": 0.0}
+    assert worker.pool.outlook.availability == {"groq": 0.0}
     worker.time_passes()
     look_around(worker)
-    assert worker.pool.availability == {}
+    assert worker.pool.outlook.availability == {}

@@ -37,7 +37,7 @@ def reads_of_calls(engine: Engine) -> Iterator[list[str]]:
 
 def test_changes_that_make_no_budget_new_read_nothing(worker: SmallWorker) -> None:
     worker.configure(agents={BOUNDED.id: BOUNDED})
-    worker.run(worker.pool.look_around())
+    worker.look_around()
     with reads_of_calls(worker.pool.books.engine) as reads:
         for changes in (
             {"budget": Budget(daily_usd=Decimal(77))},
@@ -46,9 +46,9 @@ def test_changes_that_make_no_budget_new_read_nothing(worker: SmallWorker) -> No
             {"agents": {}},
         ):
             worker.configure(**changes)
-            worker.run(worker.pool.look_around())
+            worker.look_around()
         worker.redis.incr(redis_keys.KEY_CHANGES)
-        worker.run(worker.pool.look_around())
+        worker.look_around()
     assert reads == []
 
 
@@ -58,7 +58,7 @@ def test_of_a_new_budget_only_the_day_is_read_once(worker: SmallWorker, what: st
     if what == "one that was away for a while":
         for agents in ({BOUNDED.id: BOUNDED}, {}):
             worker.configure(agents=agents)
-            worker.run(worker.pool.look_around())
+            worker.look_around()
     model = replace(registry.models["openai-small"], daily_budget_usd=Decimal(1))
     changes: dict[str, dict[str, Any]] = {
         "model": {"models": {model.id: model}},
@@ -68,7 +68,7 @@ def test_of_a_new_budget_only_the_day_is_read_once(worker: SmallWorker, what: st
     worker.configure(**changes.get(what, {"agents": {BOUNDED.id: BOUNDED}}))
     with reads_of_calls(worker.pool.books.engine) as reads:
         for _ in range(3):
-            worker.run(worker.pool.look_around())
+            worker.look_around()
     assert reads == ["day"]
 
 
@@ -76,7 +76,7 @@ def test_batches_are_read_when_redis_was_emptied(worker: SmallWorker) -> None:
     with reads_of_calls(worker.pool.books.engine) as reads:
         worker.redis.flushall()
         for _ in range(2):
-            worker.run(worker.pool.look_around())
+            worker.look_around()
     assert reads == ["day", "batches"]
 
 
@@ -87,5 +87,5 @@ def test_a_budget_that_is_new_as_the_worker_starts_counts_the_day_too(worker: Sm
     drain(worker.pool.books.redis, worker.pool.books.engine)
     settings = worker.pool.settings
     with open_small_worker(settings.home, redis_url=worker.redis_url, simulator=worker.simulator, agents=(BOUNDED,)) as other:
-        other.run(other.pool.look_around())
-        assert other.pool.spent["agent:log_analyzer"] == worker.bill_usd() / 9
+        other.look_around()
+        assert other.pool.outlook.spent["agent:log_analyzer"] == worker.bill_usd() / 9

@@ -126,7 +126,7 @@ def test_every_free_provider_fails_alike(hurried: SmallWorker, kind: Kind, *, st
 def quota_returns(worker: SmallWorker, job: JobHandle) -> None:
     worker.simulator.clear_faults()
     worker.time_passes()
-    worker.run(worker.pool.enroll())  # keys are ready again
+    worker.enroll()  # keys are ready again
     worker.wake(job)
 
 

@@ -147,11 +147,11 @@ def test_how_available_providers_are_is_known_to_every_worker(worker: SmallWorke
     worker.redis.set(redis_keys.health(GROQ), "40 0 0")
     fail(worker, 1)
     worker.redis.set(redis_keys.health("provider:mistral"), "85 0 0")
-    worker.run(worker.pool.look_around())
-    assert worker.pool.availability == {"groq": 0.0, "mistral": 0.85}
+    worker.look_around()
+    assert worker.pool.outlook.availability == {"groq": 0.0, "mistral": 0.85}
     worker.time_passes()
-    worker.run(worker.pool.look_around())
-    assert worker.pool.availability == {"groq": 0.25, "mistral": 0.85}
+    worker.look_around()
+    assert worker.pool.outlook.availability == {"groq": 0.25, "mistral": 0.85}
 
 
 def test_a_hop_to_a_provider_that_recovers_takes_its_turn_there(worker: SmallWorker) -> None:

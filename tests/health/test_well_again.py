@@ -97,7 +97,7 @@ def test_a_keys_quarantine_too(worker: SmallWorker) -> None:
     is_answered_by_groq(worker, jobs=3)
     assert told(worker) == ["key groq#2 is in quarantine"], "the other key has answered"
     worker.time_passes()
-    worker.run(worker.pool.enroll())
+    worker.enroll()
     worker.run(hold(worker.pool.redis, "key:groq#1", ttl_ms=60_000, reason="WindowSpentError: none remain"))
     is_answered_by_groq(worker, jobs=1)
     assert told(worker) == ["key groq#2 is in quarantine", "key groq#2 is out of quarantine"]

@@ -33,7 +33,7 @@ def fail(worker: SmallWorker, provider: str, times: int, *, status: int = 500) -
         worker.submit(excluded_providers=["groq"] if provider == "cerebras" else None)
         assert worker.complete().startswith("succeeded")
         worker.heals()
-        worker.run(worker.pool.enroll())
+        worker.enroll()
 
 
 def told(worker: SmallWorker) -> list[str]:

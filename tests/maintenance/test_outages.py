@@ -132,7 +132,7 @@ def test_refused_keys_are_found_out_by_jobs_and_forgiven_by_a_success(worker: Sm
     assert told(worker) == ["critical: no key of groq works"]
     worker.simulator.clear_faults()
     worker.time_passes()
-    worker.run(worker.pool.enroll())
+    worker.enroll()
     for _ in range(10):  # each of the two gets one of five calls for which it is looked at
         worker.submit()
         worker.complete()

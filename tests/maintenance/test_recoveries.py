@@ -30,7 +30,7 @@ def answered(worker: SmallWorker, model: str = "groq-small", *, times: int = 1) 
     worker.pool.now = lambda: moment
     worker.simulator.clear_faults()
     worker.heals()
-    worker.run(worker.pool.enroll())
+    worker.enroll()
     for _ in range(times):
         worker.submit(model=model)
         assert worker.complete().startswith("succeeded")

@@ -25,7 +25,7 @@ def growth(worker: SmallWorker) -> Growth:
 
 
 def page(worker: SmallWorker) -> Page:
-    return collected(WorkerCollector(lambda: worker.pool.jobs_under_way))
+    return collected(WorkerCollector(lambda: len(worker.pool.under_way)))
 
 
 def test_an_answered_job(worker: SmallWorker, growth: Growth) -> None:

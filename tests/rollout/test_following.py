@@ -17,6 +17,7 @@ from pool_client import ModelUnavailableError, Tier
 from pool_client.queues import list_names
 from pool_worker import redis_keys
 from pool_worker.ledger.rows import AlertRow
+from pool_worker.resources.following import look_around
 from pool_worker.rollout.orders import disable_model, enable_model
 
 GROQ = {
@@ -41,11 +42,7 @@ def write(folder: Path, *models: dict[str, Any], **providers: dict[str, Any]) ->
 
 def reload(worker: SmallWorker) -> None:
     worker.redis.incr(redis_keys.RELOADS)
-    look(worker)
-
-
-def look(worker: SmallWorker) -> None:
-    worker.run(worker.pool.look_around())
+    worker.look_around()
 
 
 def why_not(worker: SmallWorker, model_id: str) -> str | None:
@@ -56,7 +53,7 @@ def why_not(worker: SmallWorker, model_id: str) -> str | None:
 
 def test_a_disabled_model_is_rejected_with_the_reason_and_the_others_answer(worker: SmallWorker) -> None:
     disable_model(worker.redis, "groq-small", reason="it rambles")
-    look(worker)
+    worker.look_around()
     assert why_not(worker, "groq-small") == "disabled by a person: it rambles"
     pinned, free = worker.submit(model="groq-small"), worker.submit()
     worker.complete()
@@ -66,7 +63,7 @@ def test_a_disabled_model_is_rejected_with_the_reason_and_the_others_answer(work
     assert free.result(timeout=5).provider == "cerebras"
 
     enable_model(worker.redis, "groq-small")
-    look(worker)
+    worker.look_around()
     assert why_not(worker, "groq-small") is None
     worker.submit()
     assert worker.complete().startswith("succeeded on groq-small")
@@ -78,7 +75,7 @@ def test_a_call_under_way_ends_normally(worker: SmallWorker) -> None:
 
     def disable(_: object) -> None:
         disable_model(worker.redis, "groq-small")
-        looks.append(asyncio.create_task(worker.pool.look_around()))
+        looks.append(asyncio.create_task(look_around(worker.pool)))
 
     looks: list[asyncio.Task[None]] = []
     assert worker.interrupt(disable).startswith("succeeded on groq-small")
@@ -108,7 +105,7 @@ def test_one_line_of_the_log_says_what_was_taken(worker: SmallWorker, folder: Pa
     write(folder, {**SMALL, "id": "groq-again"})
     caplog.clear()
     reload(worker)
-    look(worker)
+    worker.look_around()
     assert [line for line in caplog.messages if "configuration" in line] == [
         "small@test has taken the configuration as it is now: new: model groq-again"
     ]
@@ -162,7 +159,7 @@ def test_files_with_mistakes_change_nothing_and_are_told_once(
     before = worker.pool.registry
     with caplog.at_level(logging.ERROR):
         reload(worker)
-        look(worker)
+        worker.look_around()
     assert worker.pool.registry is before
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert sum("rpm_limit" in line for line in lines) == sum("grok" in line for line in lines) == 1

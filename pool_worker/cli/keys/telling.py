@@ -14,9 +14,9 @@ from pool_client.redis_connection import connect_async
 from pool_worker.cli.running import find_running
 from pool_worker.cli.terminal import err
 from pool_worker.health.renewed import start_anew
-from pool_worker.rollout.following import WAIT_S, wait_for_workers
 from pool_worker.rollout.orders import order_keys
 from pool_worker.rollout.presence import Presence
+from pool_worker.rollout.waiting import WAIT_S, wait_for_workers
 from pool_worker.settings import Settings
 
 NOBODY: Mapping[str, str] = MappingProxyType({})

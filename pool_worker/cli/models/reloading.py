@@ -15,9 +15,9 @@ from pool_worker.cli.models.known import known_registry
 from pool_worker.cli.reaching import reach
 from pool_worker.cli.terminal import as_typed, err, out
 from pool_worker.registry import Registry
-from pool_worker.rollout.following import WAIT_S, wait_for_workers
 from pool_worker.rollout.orders import order_reload
 from pool_worker.rollout.presence import Presence
+from pool_worker.rollout.waiting import WAIT_S, wait_for_workers
 
 
 @dataclass(frozen=True, slots=True)
