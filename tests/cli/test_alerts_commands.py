@@ -9,6 +9,7 @@ import pytest
 from command_line import CommandLine
 from receiver_fixture import Mailbox, Webhook
 
+from pool_worker.alert_rules import Severity
 from pool_worker.ledger import reports
 from pool_worker.ledger.database import default_url, open_database, writing
 from pool_worker.ledger.rows import AlertRow
@@ -78,18 +79,22 @@ def test_the_doctor_says_who_is_told(cli: CommandLine, variables: dict[str, str]
     assert "s3cret" not in finding["text"]
 
 
-@pytest.fixture
-def four_alerts(cli: CommandLine) -> CommandLine:
-    cli.home.mkdir()
+def book_alerts(cli: CommandLine, *severities: Severity) -> None:
     engine = open_database(default_url(cli.home))
     migrate(engine)
     rows = [
-        AlertRow(alert_id=f"a{n}", severity="warning", source="s", cause=f"c{n}", title="t", message="m", created_at=NOON)
-        for n in range(4)
+        AlertRow(alert_id=f"{each} {n}", severity=each, source="s", cause=f"c{n}", title="t", message="m", created_at=NOON)
+        for n, each in enumerate(severities)
     ]
     with writing(engine) as connection:
         connection.execute(alerts.insert(), [row.to_columns() for row in rows])
     engine.dispose()
+
+
+@pytest.fixture
+def four_alerts(cli: CommandLine) -> CommandLine:
+    cli.home.mkdir()
+    book_alerts(cli, *["warning"] * 4)
     return cli
 
 
@@ -106,6 +111,20 @@ def test_several_are_acknowledged_at_once_and_what_is_none_is_named(four_alerts:
     assert ended.stdout.splitlines() == ["alert 1 is acknowledged", "alert 3 is acknowledged"]
     assert "there is no alert 99, 98: " in ended.stderr
     assert still_open(four_alerts) == [2, 4]
+
+
+def test_where_nothing_is_wrong_it_is_said_first(four_alerts: CommandLine) -> None:
+    words = "No warning or critical alert is open; what follows is for information."
+    assert words not in four_alerts.run("alerts", "list").stdout
+    four_alerts.run("alerts", "ack", "--all")
+    for arguments in ((), ("--all",)):
+        assert four_alerts.run("alerts", "list", *arguments).stdout.startswith(f"{words}\n")
+    assert len(json.loads(four_alerts.run("alerts", "list", "--json").stdout)) == 4
+    book_alerts(four_alerts, "critical")
+    assert words not in four_alerts.run("alerts", "list").stdout
+    four_alerts.run("alerts", "ack", "--all")
+    book_alerts(four_alerts, "info")
+    assert words in four_alerts.run("alerts", "list", "--open").stdout
 
 
 def test_all_are_acknowledged(four_alerts: CommandLine) -> None:

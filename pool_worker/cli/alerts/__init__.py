@@ -20,10 +20,11 @@ from pool_worker.cli.ledger_reading import open_ledger
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.screen import show
 from pool_worker.cli.status.beat import beat_is_starting
-from pool_worker.cli.terminal import as_typed, err
+from pool_worker.cli.terminal import as_typed, err, out
 from pool_worker.ledger import reports
 from pool_worker.settings import Settings
 
+MOST = 10_000
 SCAN_STEP = 5000
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -41,19 +42,22 @@ def list_command(
     *,
     is_open: Annotated[bool, typer.Option("--open", help="Only those that are not over and nobody acknowledged.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Each by itself with all that it says, the newest first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many at most.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="So many at most.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON: each by itself, the newest first.")] = False,
 ) -> None:
     """List alerts: what is open first, and a line for all that tell of the same sort of thing."""
     settings = connected_settings(Settings())
     with open_ledger(settings) as engine:
-        found = reports.list_alerts(engine, open_only=is_open, limit=limit)
+        still_open = reports.list_alerts(engine, open_only=True, limit=MOST)
+        found = still_open[:limit] if is_open else reports.list_alerts(engine, limit=limit)
         if not (as_json or every or is_open):  # however many came after an open one
             ended = [alert for alert in found if stage_of(alert) is not Stage.OPEN]
-            found = (reports.list_alerts(engine, open_only=True, limit=limit) + ended)[:limit]
+            found = (still_open + ended)[:limit]
     if as_json:
         print_json_list(found)
         return
+    if found and all(alert.severity == "info" for alert in still_open):
+        out.print("No warning or critical alert is open; what follows is for information.", style="green")
     nothing = "no open alert" if is_open else "no alert"
     if found and every:
         show(alerts_table(found))
