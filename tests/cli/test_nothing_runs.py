@@ -64,7 +64,7 @@ def test_a_fresh_ledger_is_empty_and_says_so(cli: CommandLine) -> None:
     usage = cli.run("usage")
     assert (usage.returncode, usage.stdout) == (0, "")
     assert "no calls since" in usage.stderr
-    told = cli.run("alerts", "list", "--open").stderr
+    told = cli.run("alerts", "list", "--open", "--redis", f"redis://127.0.0.1:{free_port()}/0").stderr
     assert told == "no open alert, but nothing runs here now that would notice anything\n"
 
 
