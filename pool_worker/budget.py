@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from pool_client.job import Job
 from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BOUNDLESS, BudgetWindow
-from pool_worker.registry import Model, Registry, micro_usd
+from pool_worker.registry import Model, Price, Registry, micro_usd
 
 EVERYBODY = "all"
 
@@ -39,6 +39,21 @@ def key_scope(key_id: str) -> str:
 def batch_scope(batch: str) -> str:
     """The budget scope of one batch."""
     return f"batch:{batch}"
+
+
+def price_to_reserve(registry: Registry, model: Model) -> Price:
+    """What a call is taken to cost before it is made: where that is not known, no less than on any model of which it is.
+
+    So a model of unknown price is paused with the others that cost money, though its calls are booked as 0 USD.
+    """
+    if model.price_known:
+        return model.price
+    known = [other.price for other in registry.models.values() if other.is_active and other.price_known] or [Price()]
+    return Price(
+        input_usd_per_mtok=max(price.input_usd_per_mtok for price in known),
+        output_usd_per_mtok=max(price.output_usd_per_mtok for price in known),
+        usd_per_request=max(price.usd_per_request for price in known),
+    )
 
 
 def model_budget(registry: Registry, model: Model) -> BudgetWindow | None:

@@ -16,7 +16,7 @@ from pool_client.job import Job, OnExhausted
 from pool_client.queues import CELERY_PRIORITY
 from pool_worker import redis_keys
 from pool_worker.broker.jobs import Lane
-from pool_worker.budget import binding_budgets, binding_model_budget
+from pool_worker.budget import binding_budgets, binding_model_budget, price_to_reserve
 from pool_worker.completion.calling import LEASE_MARGIN_S, LONGEST_CALL_S
 from pool_worker.completion.estimates import charge_to_reserve, least_charge, most_usage
 from pool_worker.completion.failures import enough_failed, is_locked_out, is_of_money, nobody_left
@@ -268,17 +268,15 @@ async def _reserve(
 
 def _candidate(choice: Choice, charge: Charge, job: Job, registry: Registry) -> Candidate:
     """Its money is that of the longest answer that may come: budgets are not overrun, and what was not needed comes back."""
-    model, provider = choice.model, registry.provider_of(choice.model)
-    costs_nothing = model.price == Price()
-    cost_micro_usd = 0 if costs_nothing else micro_usd(model.price.cost_usd(most_usage(job, model, charge)))
+    model, provider, price = choice.model, registry.provider_of(choice.model), price_to_reserve(registry, choice.model)
+    cost_micro_usd = 0 if price == Price() else micro_usd(price.cost_usd(most_usage(job, model, charge)))
     return Candidate(
         model=model,
         provider=provider,
         windows=registry.windows_of(model),
         queue=provider.queue,
         charge=charge,
-        # Of an unknown price only so much is known: it is not free, and so is paused when the money is spent.
-        cost_micro_usd=cost_micro_usd if model.price_known else max(1, cost_micro_usd),
+        cost_micro_usd=cost_micro_usd if model.price_known else max(1, cost_micro_usd),  # it is not free
         budget=binding_model_budget(registry, model),
     )
 
