@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import cast
 
 import redis
@@ -31,6 +32,8 @@ class Whereabouts:
     """Whether there are more than `ahead`."""
     worker: str | None = None
     """Who runs it."""
+    is_due: bool = False
+    """Whether it waits for its turn among those who wait for the same, as its own time has come."""
     unserved: str | None = None
     """Why nobody will take it, as things are; None if somebody will."""
 
@@ -46,7 +49,8 @@ def look(client: redis.Redis, status: Status) -> Whereabouts:
         return Whereabouts(status=status, ahead=ahead, is_further=is_further, unserved=_why_unserved(client, status.queue))
     if status.state is JobState.RUNNING:
         return Whereabouts(status=status, worker=cast("str | None", client.hget(shared_keys.job(status.job_id), "worker")))
-    return Whereabouts(status=status)
+    is_due = status.waits_until is not None and status.waits_until <= datetime.now(UTC)
+    return Whereabouts(status=status, is_due=is_due)
 
 
 def where_words(where: Whereabouts) -> str:
@@ -54,7 +58,7 @@ def where_words(where: Whereabouts) -> str:
     status = where.status
     if status.state is JobState.PARKED:
         because = f", because {reason_words(status.wait_reason)}" if status.wait_reason else ""
-        return f"parked until {moment(status.waits_until)}{because}"
+        return f"parked until {'its turn comes' if where.is_due else moment(status.waits_until)}{because}"
     if status.state is JobState.RUNNING:
         return f"running on {where.worker}" if where.worker else "running"
     if status.state is not JobState.QUEUED:

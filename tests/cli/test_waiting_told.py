@@ -93,6 +93,8 @@ def test_who_runs_it_and_what_it_waits_for(redis_client: redis.Redis, pool: Pool
     assert where(redis_client, job) == "running on w@h"
     park(redis_client, job, reason="groq#1: requests per minute")
     assert where(redis_client, job).endswith(", because groq has no requests left this minute")
+    park(redis_client, job, reason="others wait for the same and come first", for_s=-1)
+    assert where(redis_client, job) == "parked until its turn comes, because others wait for the same and come first"
 
 
 def test_a_long_wait_says_what_for_again_when_that_changes_and_prints_the_answer_alone(
