@@ -18,7 +18,8 @@ PAUSE = "budget_pause"
 async def check_pauses(pool: Resources, spent: Mapping[BudgetWindow, int]) -> int:
     """Tell of daily budgets that refuse calls for want of money, and of those that no longer do; returns how many do.
 
-    What is merely reserved for calls in flight pauses nobody. A budget of which nothing is left is told of as spent, not here.
+    What is merely reserved for calls in flight pauses nobody. A budget of which nothing is left is told of as spent, not here;
+    a call that may need more than all of a budget is told by its error.
 
     Args:
         pool: The worker's resources.
@@ -32,7 +33,7 @@ async def check_pauses(pool: Resources, spent: Mapping[BudgetWindow, int]) -> in
     needs = await least_refused(pool.redis, list(spent), now_ms=await redis_now_ms(pool.redis))
     for (budget, micro_usd), need in zip(spent.items(), needs, strict=True):
         left = budget.limit_micro_usd - micro_usd
-        if need is None or left >= need or not pool.registry.budget.auto_pause:
+        if need is None or not left < need <= budget.limit_micro_usd or not pool.registry.budget.auto_pause:
             continue
         day = f"{pool.now().astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
         pause = _pause(budget.scope, day, _words(left, need, limit=budget.limit_micro_usd))
@@ -60,8 +61,7 @@ def _pause(scope: str, day: str, words: str = "") -> Matter:
 
 def _words(left: int, need: int, *, limit: int) -> str:
     rest = f"{left / 1e6:.4f} of {limit / 1e6:.2f} USD are left, and a call was refused that may need {need / 1e6:.4f}"
-    until = "until tomorrow" if need <= limit else "until the budget is raised, for it is more than that of a whole day"
     return (
-        f"{rest}; paid models are paused {until} for calls that may need as much. Money is reserved for the longest answer "
+        f"{rest}; paid models are paused until tomorrow for calls that may need as much. Money is reserved for the longest answer "
         "that may come: with max_tokens a call needs less"
     )

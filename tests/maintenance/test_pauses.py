@@ -76,11 +76,15 @@ def test_it_is_over_with_the_day_and_with_a_larger_budget(worker: SmallWorker) -
     assert told(worker) == ["info: the budget (all) suffices again"]
 
 
-def test_a_whole_day_that_is_too_little_is_told_of_as_such(worker: SmallWorker) -> None:
-    worker.configure(budget=Budget(daily_usd=A_JOB / 2))
-    assert buy(worker).startswith("failed: BudgetExceededError")
-    worker.run(check_budgets(worker.pool))
-    assert "paused until the budget is raised" in worker.rows(AlertRow)[-1].message
+def test_a_job_for_which_a_whole_day_is_too_little_pauses_nobody_and_hides_nothing(worker: SmallWorker) -> None:
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.5")))
+    assert buy(worker, max_tokens=4000).startswith("failed: BudgetExceededError")
+    assert told(worker) == [], "its error tells it"
+    buy(worker)
+    buy(worker)
+    assert told(worker) == [TOO_LITTLE]
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("0.99")))
+    assert TOO_LITTLE not in told(worker), "what was refused is more than the lowered budget"
 
 
 def test_whose_budget_it_is(worker: SmallWorker) -> None:

@@ -99,10 +99,11 @@ function fixed.settle(note, actual, call)
   end
 end
 
--- A budget had less left of this period than this, whatever comes back of what is reserved.
+-- A budget had less left of this period than this, whatever comes back of what is reserved. What is more than all of it is the
+-- job's matter, which is told by its error.
 function fixed.note_refused(w, amount, now)
   local name = counter_of(w, w.periods[period_at(w.periods, now)]) .. ':refused'
-  if amount < tonumber(redis.call('GET', name) or NEVER) then
+  if amount <= w.cap and amount < tonumber(redis.call('GET', name) or NEVER) then
     redis.call('SET', name, whole(amount), 'PX', w.keep_ms)
   end
 end
