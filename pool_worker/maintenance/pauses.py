@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
 from pool_worker.alerts import Matter, open_causes
 from pool_worker.limits.clock import redis_now_ms
 from pool_worker.limits.spent import least_refused
 from pool_worker.limits.windows import BudgetWindow
+from pool_worker.maintenance.budget_words import pause_words
+from pool_worker.registry import MILLION
 from pool_worker.resources import Resources
 
 SOURCE = "budget"
 PAUSE = "budget_pause"
+TOLD_ANEW = 2
+"""So many times smaller than the need that was told is another matter: calls are refused that were thought to fit."""
 
 
 async def check_pauses(pool: Resources, spent: Mapping[BudgetWindow, int]) -> int:
@@ -36,32 +40,43 @@ async def check_pauses(pool: Resources, spent: Mapping[BudgetWindow, int]) -> in
         if need is None or not left < need <= budget.limit_micro_usd or not pool.registry.budget.auto_pause:
             continue
         day = f"{pool.now().astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
-        pause = _pause(budget.scope, day, _words(left, need, limit=budget.limit_micro_usd))
-        if left > 0 or pause.cause in told:
+        about = f"{PAUSE}:{budget.scope}:{day}/{budget.limit_micro_usd}/"
+        known = _told_of(about, told, need)
+        if left > 0 or known:
+            pause = _pause(known or f"{about}{need}", _words(budget, left, need))
             pauses[pause.cause] = pause
     for cause in told.keys() - pauses.keys():
-        scope, day = cause.removeprefix(f"{PAUSE}:").rsplit(":", 1)
-        await _pause(scope, day).ends(pool.redis, now=pool.now())
+        await _pause(cause).ends(pool.redis, now=pool.now())
     for pause in pauses.values():
         await pause.begins(pool.redis, now=pool.now())
     return len(pauses)
 
 
-def _pause(scope: str, day: str, words: str = "") -> Matter:
+def _told_of(about: str, told: Iterable[str], need: int) -> str | None:
+    """The cause under which people know of about this need."""
+    known = (cause for cause in told if cause.startswith(about))
+    return next((cause for cause in known if need * TOLD_ANEW >= int(cause.removeprefix(about))), None)
+
+
+def _pause(cause: str, words: str = "") -> Matter:
+    """Its cause: `budget_pause:scope:day/limit/need`, both in micro-USD."""
+    scope, since = cause.removeprefix(f"{PAUSE}:").rsplit(":", 1)
+    day = since.partition("/")[0]
     return Matter(
-        cause=f"{PAUSE}:{scope}:{day}",
+        cause=cause,
         source=SOURCE,
         severity="critical",
         title=f"what is left of today's budget ({scope}) is too little",
         message=words,
-        over_title=f"the budget ({scope}) suffices again",
-        over_message=f"it was that of {day}: that day is over, or the budget was raised",
+        over_title=f"what was told of the rest of the budget ({scope}) is over",
+        over_message=f"it was that of {day}: that day is over, the budget was changed, or a newer alert says more",
     )
 
 
-def _words(left: int, need: int, *, limit: int) -> str:
-    rest = f"{left / 1e6:.4f} of {limit / 1e6:.2f} USD are left, and a call was refused that may need {need / 1e6:.4f}"
+def _words(budget: BudgetWindow, left: int, need: int) -> str:
+    limit = budget.limit_micro_usd / MILLION
+    rest = f"{left / 1e6:.4f} of {limit:,f} USD are left, and a call was refused that may need {need / 1e6:.4f}"
     return (
-        f"{rest}; paid models are paused until tomorrow for calls that may need as much. Money is reserved for the longest answer "
-        "that may come: with max_tokens a call needs less"
+        f"{rest}; {pause_words(budget.scope, auto_pause=True)} for calls that may need as much. Money is reserved for the longest "
+        "answer that may come: with max_tokens a call needs less"
     )

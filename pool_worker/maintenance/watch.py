@@ -12,6 +12,7 @@ from pool_worker.budget import agent_of, all_budgets
 from pool_worker.ledger.rows import EventRow
 from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
+from pool_worker.maintenance.budget_words import pause_words
 from pool_worker.maintenance.pauses import check_pauses
 from pool_worker.registry import MILLION
 from pool_worker.resources import Resources
@@ -43,16 +44,15 @@ async def check_budgets(pool: Resources) -> int:
 
 
 async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, threshold: Decimal) -> None:
-    used_up, now = threshold >= 1, pool.now()
-    pauses = used_up and pool.registry.budget.auto_pause
+    used_up, now, auto_pause = threshold >= 1, pool.now(), pool.registry.budget.auto_pause
     day = f"{now.astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
     told = await tell(
         pool.redis,
         severity="critical" if used_up else "warning",
         source=BUDGET,
-        title=f"{threshold:.0%} of today's budget ({budget.scope}) are spent",
+        title=f"{spent * 100 // budget.limit_micro_usd}% of today's budget ({budget.scope}) are spent",
         message=f"{spent / MILLION:,f} of {budget.limit_micro_usd / MILLION:,f} USD"
-        + ("; paid models are paused until tomorrow" if pauses else ""),
+        + (f"; {pause_words(budget.scope, auto_pause=auto_pause)}" if used_up else ""),
         cause=_cause(budget, threshold, pool),
         now=now,
     )
@@ -61,7 +61,11 @@ async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, 
             event_id=f"budget:{agent}:{threshold}:{day}",
             agent_id=agent,
             event_type="budget_spent" if used_up else "budget_nearly_spent",
-            event_data={"spent_usd": spent / 1e6, "budget_usd": budget.limit_micro_usd / 1e6, "paid_models_paused": pauses},
+            event_data={
+                "spent_usd": spent / 1e6,
+                "budget_usd": budget.limit_micro_usd / 1e6,
+                "paid_models_paused": used_up and auto_pause,
+            },
             created_at=now,
         )
         entry: dict[Any, Any] = {**event.to_fields()}
@@ -70,19 +74,20 @@ async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, 
 
 async def _tell_of_room(cause: str, pool: Resources) -> None:
     _, _, rest = cause.partition(":")
-    scope, threshold, day = rest.rsplit(":", 2)
+    scope, threshold, since = rest.rsplit(":", 2)
     await resolve(
         pool.redis,
         source=BUDGET,
-        title=f"less than {Decimal(threshold):.0%} of the budget ({scope}) are spent",
-        message=f"it was that of {day}: that day is over, or the budget was raised",
+        title=f"what was told of {Decimal(threshold):.0%} of the budget ({scope}) is over",
+        message=f"it was that of {since.partition('/')[0]}: that day is over, or the budget was changed",
         cause=cause,
         now=pool.now(),
     )
 
 
 def _cause(budget: BudgetWindow, threshold: Decimal, pool: Resources) -> str:
-    return f"{BUDGET}:{budget.scope}:{threshold}:{pool.now().astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
+    day = f"{pool.now().astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
+    return f"{BUDGET}:{budget.scope}:{threshold}:{day}/{budget.limit_micro_usd}"
 
 
 async def check_dead_letters(pool: Resources) -> int:

@@ -45,7 +45,14 @@ def test_it_is_noted_what_a_budget_could_not_pay_for(limits: Limits) -> None:
     ask_for(300)
     assert noted() == [None, None], "it is only reserved"
     limits.settle(lease, cost_micro_usd=350)
-    for cost, expected in ((1_001, [None, None]), (300, [None, 300]), (200, [None, 200]), (250, [None, 200]), (900, [900, 200]), (700, [700, 200])):
+    for cost, expected in (
+        (1_001, [None, None]),
+        (300, [None, 300]),
+        (200, [None, 200]),
+        (250, [None, 200]),
+        (900, [900, 200]),
+        (700, [700, 200]),
+    ):
         ask_for(cost)
         assert noted() == expected
     limits.now_ms = TONIGHT_MS

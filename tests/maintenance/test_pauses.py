@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from small_worker import SmallWorker
+from small_worker import CHEAP, SmallWorker
 
 from pool_worker import redis_keys
 from pool_worker.ledger.rows import AlertRow
@@ -19,12 +19,15 @@ from pool_worker.registry import Agent, Budget
 A_JOB = Decimal("0.28")
 """What a job of ten tokens costs on the paid model, about."""
 TOO_LITTLE = "critical: what is left of today's budget (all) is too little"
+OVER = "info: what was told of the rest of the budget (all) is over"
 
 
 def told(worker: SmallWorker) -> list[str]:
     """Severity and title of the alerts that were told since this was asked last, but for those at 80 %."""
     worker.run(check_budgets(worker.pool))
-    titles = [f"{row.severity}: {row.title}" for row in worker.rows(AlertRow) if "80%" not in row.title]
+    titles = [
+        f"{row.severity}: {row.title}" for row in worker.rows(AlertRow) if "%" not in row.title or row.severity == "critical"
+    ]
     worker.redis.delete(redis_keys.OUTBOX)
     return titles
 
@@ -66,14 +69,33 @@ def test_it_is_over_with_the_day_and_with_a_larger_budget(worker: SmallWorker) -
     buy(worker)
     assert told(worker) == [TOO_LITTLE]
     worker.configure(budget=Budget(daily_usd=A_JOB * 3))
-    assert told(worker) == ["info: the budget (all) suffices again"]
+    assert told(worker) == [OVER]
     worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.5")))
     assert told(worker) == [TOO_LITTLE]
     for name in worker.redis.scan_iter(f"{redis_keys.budget('*')}:refused"):
         worker.redis.delete(name)  # as another day has none yet
     now = worker.pool.now
     worker.pool.now = lambda: now() + timedelta(days=1)
-    assert told(worker) == ["info: the budget (all) suffices again"]
+    assert told(worker) == [OVER]
+
+
+def test_of_a_raised_budget_it_is_told_anew(worker: SmallWorker) -> None:
+    a_rest_of_half_a_job(worker)
+    buy(worker)
+    assert told(worker) == [TOO_LITTLE]
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.6")))
+    assert told(worker) == [OVER, TOO_LITTLE]
+
+
+def test_it_is_told_anew_when_much_smaller_calls_are_refused(worker: SmallWorker) -> None:
+    worker.configure(models={**worker.pool.registry.models, CHEAP.id: CHEAP})
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.15")))
+    buy(worker)
+    buy(worker)
+    assert told(worker) == [TOO_LITTLE]
+    for max_tokens, expected in ((100, []), (30, [OVER, TOO_LITTLE]), (25, [])):
+        assert buy(worker, model=CHEAP.id, max_tokens=max_tokens).startswith("parked")
+        assert told(worker) == expected, max_tokens
 
 
 def test_a_job_for_which_a_whole_day_is_too_little_pauses_nobody_and_hides_nothing(worker: SmallWorker) -> None:
@@ -102,6 +124,14 @@ def test_whose_budget_it_is(worker: SmallWorker) -> None:
     buy(worker)
     buy(worker)
     worker.configure(agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=bound)}, models={model.id: model})
+    worker.run(check_budgets(worker.pool))
+    messages = [row.message for row in worker.rows(AlertRow) if row.severity == "critical"]
+    paused = (
+        "paid models are paused for agent log_analyzer",
+        "model openai-small is paused",
+        "key openai#1 is not used for paid calls",
+    )
+    assert [words in message for words, message in zip(paused, messages, strict=True)] == [True] * 3
     assert told(worker) == [
         TOO_LITTLE.replace("all", scope) for scope in ("agent:log_analyzer", "model:openai-small", "key:openai#1")
     ]

@@ -37,8 +37,9 @@ def spend(worker: SmallWorker, jobs: int) -> Decimal:
     ("share", "titles"),
     [
         ("0.79", []),
-        ("0.81", ["warning: 80% of today's budget (all) are spent"]),
-        ("1.01", ["warning: 80% of today's budget (all) are spent", "critical: 100% of today's budget (all) are spent"]),
+        ("0.815", ["warning: 81% of today's budget (all) are spent"]),
+        ("0.998", ["warning: 99% of today's budget (all) are spent"]),
+        ("1.015", ["warning: 101% of today's budget (all) are spent", "critical: 101% of today's budget (all) are spent"]),
     ],
 )
 def test_a_budget_is_told_of_at_its_threshold_and_at_its_end(worker: SmallWorker, share: str, titles: list[str]) -> None:
@@ -51,17 +52,50 @@ def test_a_budget_is_told_of_at_its_threshold_and_at_its_end(worker: SmallWorker
     now = worker.pool.now
     worker.pool.now = lambda: now() + timedelta(days=1)
     worker.run(check_budgets(worker.pool))
-    over = ["info: " + "less than " + title.split(": ")[1].replace("today's", "the") for title in titles]
+    over = [f"info: what was told of {threshold} of the budget (all) is over" for threshold in ("80%", "100%")[: len(titles)]]
     assert warned(worker) == over + titles, "that is over, and it is told again on another day"
 
 
-@pytest.mark.parametrize(("pauses", "words"), [(True, "; paid models are paused until tomorrow"), (False, "")])
-def test_it_says_what_happens_now(worker: SmallWorker, *, pauses: bool, words: str) -> None:
-    worker.configure(budget=Budget(auto_pause=pauses))
+def test_a_budget_that_was_raised_is_told_of_anew(worker: SmallWorker) -> None:
     spent = spend(worker, 1)
-    worker.configure(budget=Budget(daily_usd=spent, auto_pause=pauses))
+    over = ["info: what was told of 80% of the budget (all) is over", "info: what was told of 100% of the budget (all) is over"]
+    for share, titles in (
+        ("1", ["warning: 100% of today's budget (all) are spent", "critical: 100% of today's budget (all) are spent"]),
+        ("0.905", [*over, "warning: 90% of today's budget (all) are spent"]),
+        ("0.5", over[:1]),
+    ):
+        worker.configure(budget=Budget(daily_usd=spent / Decimal(share)))
+        worker.run(check_budgets(worker.pool))
+        assert sorted(warned(worker)) == sorted(titles)
+
+
+def test_it_says_who_is_paused_now(worker: SmallWorker) -> None:
+    registry = worker.pool.registry
+    model, (key,) = replace(registry.models["openai-small"], daily_budget_usd=Decimal(9)), registry.keys_of("openai")
+    worker.configure(models={model.id: model}, keys=(replace(key, daily_budget_usd=Decimal(9)),))
+    worker.configure(agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=Decimal(9))})
+    spent = spend(worker, 1)
+    worker.configure(
+        budget=Budget(daily_usd=spent),
+        agents={"log_analyzer": Agent(id="log_analyzer", daily_budget_usd=spent)},
+        models={model.id: replace(model, daily_budget_usd=spent)},
+        keys=(replace(key, daily_budget_usd=spent),),
+    )
     worker.run(check_budgets(worker.pool))
-    assert worker.rows(AlertRow)[-1].message == f"{spent.normalize():f} of {spent.normalize():f} USD{words}"
+    amounts = f"{spent.normalize():f} of {spent.normalize():f} USD; "
+    assert [row.message.removeprefix(amounts) for row in worker.rows(AlertRow) if row.severity == "critical"] == [
+        "paid models are paused until tomorrow",
+        "paid models are paused for agent log_analyzer until tomorrow",
+        "model openai-small is paused until tomorrow",
+        "key openai#1 is not used for paid calls until tomorrow",
+    ]
+
+
+def test_it_says_that_nobody_is_paused_where_budgets_only_count(worker: SmallWorker) -> None:
+    worker.configure(budget=Budget(auto_pause=False))
+    worker.configure(budget=Budget(daily_usd=spend(worker, 1), auto_pause=False))
+    worker.run(check_budgets(worker.pool))
+    assert worker.rows(AlertRow)[-1].message.endswith(" USD; nothing is paused, it only counts")
 
 
 @pytest.mark.parametrize("pauses", [True, False])
@@ -72,12 +106,14 @@ def test_so_are_those_of_models_and_keys_also_where_they_only_count(worker: Smal
     worker.configure(models={model.id: model}, keys=keys, budget=Budget(auto_pause=pauses))
     spent = spend(worker, 1)
     model = replace(model, daily_budget_usd=spent)
-    worker.configure(models={model.id: model}, keys=tuple(replace(key, daily_budget_usd=spent / Decimal("0.9")) for key in keys))
+    worker.configure(
+        models={model.id: model}, keys=tuple(replace(key, daily_budget_usd=spent / Decimal("0.905")) for key in keys)
+    )
     assert worker.run(check_budgets(worker.pool)) == 2
     assert warned(worker) == [
-        "warning: 80% of today's budget (model:openai-small) are spent",
+        "warning: 100% of today's budget (model:openai-small) are spent",
         "critical: 100% of today's budget (model:openai-small) are spent",
-        "warning: 80% of today's budget (key:openai#1) are spent",
+        "warning: 90% of today's budget (key:openai#1) are spent",
     ]
 
 
@@ -88,7 +124,7 @@ def test_an_agents_budget_is_watched_too(worker: SmallWorker) -> None:
     assert worker.run(check_budgets(worker.pool)) == 1
     (event,) = worker.rows(EventRow)
     assert (event.agent_id, event.event_type) == ("log_analyzer", "budget_nearly_spent")
-    assert warned(worker) == ["warning: 80% of today's budget (agent:log_analyzer) are spent"]
+    assert warned(worker) == ["warning: 92% of today's budget (agent:log_analyzer) are spent"]
 
 
 @pytest.mark.parametrize("pauses", [True, False])
