@@ -58,7 +58,8 @@ def costs(
         settings, engine = listing.settings, listing.engine
         budget = load_registry(settings.config_dir, profile=settings.profile, simulator_url=settings.simulator_url).budget
         if forecast:
-            _print_today(read_today(engine, budget, now=listing.now), as_json=as_json, as_csv=as_csv)
+            today = read_today(engine, budget, now=listing.now)
+            _print_today(today, pauses=budget.auto_pause, as_json=as_json, as_csv=as_csv)
             return
         found = reports.costs(engine, since=listing.since, by=by)
         total_usd = sum((row.cost_usd for row in found), Decimal(0))
@@ -67,26 +68,32 @@ def costs(
         if not as_json and not as_csv:
             if unpriced := reports.unpriced_calls(engine, since=listing.since):
                 typer.echo(f"{count_of(unpriced, 'call')} of models whose price is not known: counted as 0 USD")
-            typer.echo(today_words(read_today(engine, budget, now=listing.now)))
+            typer.echo(today_words(read_today(engine, budget, now=listing.now), pauses=budget.auto_pause))
 
 
-def _print_today(today: Today, *, as_json: bool, as_csv: bool) -> None:
+def _print_today(today: Today, *, pauses: bool, as_json: bool, as_csv: bool) -> None:
     facts = {**asdict(today), "budget_share": today.budget_share}
     if as_json:
         print_json_object(facts)
     elif as_csv:
         print_csv(list(facts), [facts])
     else:
-        typer.echo(today_words(today))
+        typer.echo(today_words(today, pauses=pauses))
 
 
-def today_words(today: Today) -> str:
-    """One sentence about today's money."""
+def today_words(today: Today, *, pauses: bool) -> str:
+    """One sentence about today's money.
+
+    Args:
+        today: What is spent, and foreseen if nothing ended it.
+        pauses: Whether paid models are paused when the budget is spent.
+    """
     share = "" if today.budget_share is None else f" ({percent(today.budget_share)})"
     why = f"as the {today.days_looked_at} days before it" if today.days_looked_at else "at the pace so far"
     return (
         f"today: {usd(today.spent_usd).removesuffix(' USD')} of {usd(today.budget_usd)}{share}; "
         f"{usd(today.forecast_usd)} by midnight ({today.timezone}) if it goes on {why}"
+        + (f", which the budget ends at {usd(today.budget_usd)}" if pauses and today.forecast_usd > today.budget_usd else "")
     )
 
 

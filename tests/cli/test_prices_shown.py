@@ -26,6 +26,7 @@ models:
     - {id: written, provider: openai, model: x, cost: 0.01, cost_per_1k_tokens: 0.002, cost_per_1k_cached_input_tokens: 0.001}
   free_tier:
     - {id: free, provider: groq, model: x}
+cost_management: {daily_budget: 0.14}
 """
 PER_MTOK = "USD per million tokens in / out"
 
@@ -64,7 +65,7 @@ def test_programs_are_told_the_same(priced: CommandLine) -> None:
     assert shown["half"]["price"]["cached_input_usd_per_mtok"] == "0.0125"
 
 
-def test_costs_say_how_much_is_counted_as_nothing_for_want_of_a_price(priced: CommandLine) -> None:
+def test_costs_say_how_much_is_counted_as_nothing_for_want_of_a_price_and_where_the_budget_ends_them(priced: CommandLine) -> None:
     priced.home.mkdir()
     engine = open_database(f"sqlite:///{priced.home}/ledger.db")
     migrate(engine)
@@ -90,3 +91,8 @@ def test_costs_say_how_much_is_counted_as_nothing_for_want_of_a_price(priced: Co
     assert note in priced.run("costs").stdout.splitlines()
     for option in ("--json", "--csv", "--forecast"):
         assert note not in priced.run("costs", option).stdout
+    end = "if it goes on at the pace so far, which the budget ends at 0.14 USD\n"
+    assert [priced.run("costs", *option).stdout.endswith(end) for option in ((), ("--forecast",))] == [True, True]
+    models = priced.folder / "configs" / "models.yaml"
+    models.write_text(MODELS.replace("0.14", "0.14, auto_pause: false"), encoding="utf-8")
+    assert priced.run("costs", "--forecast").stdout.endswith("if it goes on at the pace so far\n")
