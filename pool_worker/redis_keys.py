@@ -94,9 +94,10 @@ def group_keys(provider: str, group: str) -> str:
 
 
 def key_facts(key_id: str) -> str:
-    """Hash: priority, group, daily_limit, daily_budget ("" = none) of an API key, rebuilt from the vault; learned. *Lasting*.
+    """Hash: priority, group, daily_limit, daily_budget_usd ("" = none) of an API key, rebuilt from the vault; learned. *Lasting*.
 
-    For learned see `limits/lua/said.lua`.
+    daily_budget: at so many micro-USD its leases stop; beyond any amount where budgets only count. For learned see
+    `limits/lua/said.lua`.
     """
     return f"pool:key:{key_id}"
 

@@ -49,6 +49,7 @@ async def _enroll_provider(redis: Redis, registry: Registry, provider: Provider,
                 "priority": key.priority,
                 "group": key.group,
                 "daily_limit": "" if key.daily_limit is None else key.daily_limit,
+                "daily_budget_usd": "" if key.daily_budget_usd is None else str(key.daily_budget_usd),
                 "daily_budget": _binding_micro_usd(key, registry),
             }
             for key in keys

@@ -77,6 +77,6 @@ def _words(budget: BudgetWindow, left: int, need: int) -> str:
     limit = budget.limit_micro_usd / MILLION
     rest = f"{left / 1e6:.4f} of {limit:,f} USD are left, and a call was refused that may need {need / 1e6:.4f}"
     return (
-        f"{rest}; {pause_words(budget.scope, auto_pause=True)} for calls that may need as much. Money is reserved for the longest "
-        "answer that may come: with max_tokens a call needs less"
+        f"{rest}; {pause_words(budget.scope, auto_pause=True)} for calls that may need as much. Money is reserved for the "
+        "longest answer that may come: with max_tokens a call needs less"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from redis.asyncio import Redis
 
@@ -30,11 +31,18 @@ async def enrolled_keys(client: Redis, registry: Registry) -> tuple[Key, ...]:
     ]
     async with client.pipeline(transaction=False) as pipe:
         for _, key_id in owners:
-            pipe.hmget(redis_keys.key_facts(key_id), "priority", "group", "daily_limit")
+            pipe.hmget(redis_keys.key_facts(key_id), "priority", "group", "daily_limit", "daily_budget_usd")
         rows = await pipe.execute() if owners else []
     return tuple(
-        Key(key_id, provider, priority=int(priority), quota_group=group or "", daily_limit=int(daily) if daily else None)
-        for (provider, key_id), (priority, group, daily) in zip(owners, rows, strict=True)
+        Key(
+            key_id,
+            provider,
+            priority=int(priority),
+            quota_group=group or "",
+            daily_limit=int(daily) if daily else None,
+            daily_budget_usd=Decimal(budget) if budget else None,
+        )
+        for (provider, key_id), (priority, group, daily, budget) in zip(owners, rows, strict=True)
         if priority is not None
     )
 

@@ -37,6 +37,7 @@ from pool_worker.limits.enroll import enroll
 from pool_worker.limits.holds import group_scope, hold, key_scope, provider_scope
 from pool_worker.limits.settle import settle, used
 from pool_worker.observed import Observed
+from pool_worker.overview.budgets import BudgetUse
 from pool_worker.registry import Period, Registry, Unit
 
 WIDTH = 80
@@ -254,6 +255,31 @@ def test_a_models_money_is_shown_also_where_budgets_only_count(redis_url: str, r
     with StatusReader(redis_url, only_counts) as reader:
         limits = {budget.scope: budget.limit_usd for budget in reader.read().budgets}
     assert (limits["all"], limits[f"model:{model.id}"]) == (10, 3)
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_the_money_of_keys_and_models_is_shown_where_they_have_a_budget(
+    redis_url: str, registry: Registry, *, pauses: bool
+) -> None:
+    first, *others = registry.keys
+    model = replace(registry.models["groq_gpt_oss_120b"], daily_budget_usd=Decimal(3))
+    bounded = replace(
+        registry,
+        keys=(replace(first, daily_budget_usd=Decimal("2.50")), *others),
+        models={**registry.models, model.id: model},
+        budget=replace(registry.budget, auto_pause=pauses),
+    )
+    ask(redis_url, bounded, calls=0)
+    with StatusReader(redis_url, replace(registry, models=bounded.models)) as reader:
+        status = reader.read()
+    shown = {budget.scope: budget.limit_usd for budget in status.budgets if not budget.scope.startswith("agent:")}
+    assert shown == {"all": 10, f"model:{model.id}": 3, f"key:{first.id}": Decimal("2.50")}
+    text = page(status)
+    assert f"key {first.id}: 0.00 USD of 2.50 USD spent today" in text
+    assert f"model {model.id}: 0.00 USD of 3.00 USD spent today" in text
+    spent = [BudgetUse(f"key:groq#{number}", Decimal(number), Decimal(10)) for number in range(10)]
+    text = page(replace(status, budgets=(status.budgets[0], *spent)))
+    assert ("key groq#9: " in text, "key groq#1: " in text, "and 2 more" in text) == (True, False, True)
 
 
 def test_a_redis_that_does_not_answer(registry: Registry) -> None:

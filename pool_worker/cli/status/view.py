@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pool_client.job import Priority
+from pool_worker.budget import agent_of
 from pool_worker.cli.figures import NOTHING, bar, count_of, limit_words, load_colour, percent, span, until, usd
 from pool_worker.cli.probation import probation_words
 from pool_worker.cli.reasons import plain_reason, reason_words
@@ -25,6 +26,7 @@ FEW_KEYS = 8
 MOST_HOLDS = 8
 MOST_WAITS = 4
 MOST_SCORES = 4
+MOST_BUDGETS = 8
 BAR = 6
 LEAST_SHARE = 0.01
 """Of a group's windows those are shown of which more is used."""
@@ -61,9 +63,8 @@ def _numbers(status: PoolStatus) -> Table:
         grid.add_row("" if number else "on probation", Text(f"{it.provider}: {probation_words(it)}", style="yellow"))
     if status.budgets:
         grid.add_row("money", _money(status.budgets[0]))
-        for budget in status.budgets[1:]:
-            if budget.spent_usd:
-                grid.add_row("", Text(f"{budget.scope.removeprefix('agent:')}: {_spent(budget)}"))
+        for line in _budgets(status.budgets[1:]):
+            grid.add_row("", Text(line))
     return grid
 
 
@@ -95,6 +96,15 @@ def _health(kind: str, scores: Mapping[str, int]) -> str:
 def _money(budget: BudgetUse) -> Text:
     share = float(budget.spent_usd / budget.limit_usd) if budget.limit_usd else 1.0
     return Text.assemble((bar(share, width=BAR), load_colour(share)), f"  {_spent(budget)}")
+
+
+def _budgets(budgets: Iterable[BudgetUse]) -> list[str]:
+    """A line each of agents that have spent something, and of models and keys; the fullest first."""
+    found = [it for it in budgets if it.spent_usd or agent_of(it.scope) is None]
+    found.sort(key=lambda it: it.spent_usd / it.limit_usd, reverse=True)
+    lines = [f"{agent_of(it.scope) or it.scope.replace(':', ' ', 1)}: {_spent(it)}" for it in found[:MOST_BUDGETS]]
+    more = len(found) - MOST_BUDGETS
+    return [*lines, f"and {more} more"] if more > 0 else lines
 
 
 def _spent(budget: BudgetUse) -> str:

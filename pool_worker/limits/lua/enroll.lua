@@ -2,7 +2,7 @@
 --   their place in the order; those that wait are looked at once more, as limits may have changed.
 -- KEYS[1] enrolled models (set)  KEYS[2] enrolled keys (set)
 --   Named by the script: pool:ready:* (string, sorted sets), pool:key:* (hash), pool:group:* (set)
--- ARGV[1] JSON {models: [name], keys: [{id, priority, group, daily_limit or '', daily_budget or ''}], priorities: "1 2", ready, facts,
+-- ARGV[1] JSON {models: [name], keys: [{id, priority, group, daily_limit or '', daily_budget_usd or '', daily_budget or ''}], priorities: "1 2", ready, facts,
 --   group (prefixes)}
 -- ARGV[2] now_ms or ''
 -- Returns: the number of keys enrolled
@@ -49,7 +49,7 @@ for _, key in ipairs(spec.keys) do
   end
   redis.call(
     'HSET', spec.facts .. key.id, 'priority', priority, 'group', key.group, 'daily_limit', key.daily_limit,
-    'daily_budget', key.daily_budget == '' and '' or string.format('%.0f', key.daily_budget)
+    'daily_budget_usd', key.daily_budget_usd, 'daily_budget', key.daily_budget == '' and '' or string.format('%.0f', key.daily_budget)
   )
   redis.call('SADD', spec.group .. key.group, key.id)
   redis.call('SADD', KEYS[2], key.id)
