@@ -14,7 +14,9 @@ import typer
 from rich.text import Text
 from typer.exceptions import TyperException
 
+from pool_worker.cli.main import COMMANDS
 from pool_worker.cli.terminal import CommandError, as_typed, err
+from pool_worker.cli.withholding import HOW_A_KEY_IS_GIVEN, withhold
 
 WRONG_USE = 2
 FAILED = 1
@@ -62,7 +64,12 @@ def _report_misuse(error: TyperException) -> int:
 
 
 def _print(message: str) -> None:
-    err.print(Text(message, style="red"))
+    """Print it; where a key may have been written on the command line, without repeating that."""
+    command = next((word for word in sys.argv[1:] if word in COMMANDS), "keys")
+    shown = withhold(message, sys.argv[1:]) if command == "keys" else message
+    err.print(Text(shown, style="red"))
+    if shown != message:
+        err.print(Text(HOW_A_KEY_IS_GIVEN, style="red"))
 
 
 def _sentence(error: Exception) -> str:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from pool_worker.cli.terminal import program
+from pool_worker.cli.withholding import HOW_A_KEY_IS_GIVEN
 
 RIGHT = {
     "float_parsing": "write a number",
@@ -27,9 +28,7 @@ def misuse_words(error: TyperException) -> str:
     if hint:
         return f"{hint}: {_problem(error)}"
     words = error.format_message().rstrip(".")
-    if words.startswith("Got unexpected extra argument"):
-        return f"{words}; a text of several words stands in quotes"
-    return words
+    return _too_many(error) if words.startswith("Got unexpected extra argument") else words
 
 
 def where_help_is(error: TyperException) -> str | None:
@@ -38,6 +37,14 @@ def where_help_is(error: TyperException) -> str | None:
     if context is None:
         return None
     return " ".join([program(), *context.command_path.split()[1:], "--help"])
+
+
+def _too_many(error: Any) -> str:
+    """They are not repeated: one may be a key."""
+    if "keys" in error.ctx.command_path.split():
+        return f"too many arguments; {HOW_A_KEY_IS_GIVEN}"
+    takes_text = any(param.name == "prompt" for param in error.ctx.command.params)
+    return "too many arguments" + ("; a text of several words stands in quotes" if takes_text else "")
 
 
 def _place(error: Any) -> str:

@@ -59,11 +59,49 @@ def test_what_cannot_be_a_key_is_refused(cli: CommandLine, secret: str) -> None:
     assert json.loads(cli.run("keys", "list", "--json").stdout) == []
 
 
-def test_a_secret_on_the_command_line_is_refused_and_not_repeated(cli: CommandLine) -> None:
-    refused = cli.run("keys", "add", "groq", SECRET)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "keys add groq {}",
+        "keys add {}",
+        "keys rotate groq 1 {}",
+        "keys rotate groq {}",
+        "keys rotate {}",
+        "keys revoke {}#1",
+        "keys check {}",
+        "keys audit {}",
+        "keys set groq 1 --daily-budget {}",
+        "keys set groq 1 --key={}",
+        "keys rotate groq 1 --{}",
+        "keys import {}",
+        "keys {}",
+        "{}",
+    ],
+)
+def test_a_secret_on_the_command_line_is_refused_and_not_repeated(cli: CommandLine, words: str) -> None:
+    cli.run("keys", "add", "groq", text="gsk_one-that-is-there")
+    refused = cli.run(*words.format(SECRET).split())
     assert refused.returncode == 2
-    assert "give no key on the command line" in refused.stderr
     assert SECRET not in refused.stdout + refused.stderr
+    if "--key=" not in words:
+        assert "give no key on the command line" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("check", "unheard-of"), "there is no active key of unheard-of;"),
+        (("import", "keys2.env"), "keys2.env is not a file"),
+        (("import", "a/Keys22"), "a/Keys22 is not a file"),
+        (("set", "groq#1", "--daily-budget", "20000000"), "daily_budget_usd: 20000000 is no amount"),
+    ],
+)
+def test_what_is_no_secret_is_repeated(cli: CommandLine, arguments: tuple[str, ...], shown: str) -> None:
+    cli.run("keys", "add", "groq", text=SECRET)
+    ended = cli.run("keys", *arguments)
+    assert ended.returncode == 2
+    assert shown in ended.stderr
+    assert "give no key" not in ended.stderr
 
 
 @pytest.mark.parametrize(

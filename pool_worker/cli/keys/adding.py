@@ -47,7 +47,6 @@ def import_command(file: Annotated[Path, typer.Argument(help="A .env file.")] = 
 
 def add_command(
     provider: Annotated[str, typer.Argument(help="Its id in providers.yaml: groq, gemini, …")],
-    misplaced: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     *,
     priority: Annotated[int | None, typer.Option(min=1, help=PRIORITY_HELP)] = None,
     quota_group: Annotated[str | None, typer.Option(help=GROUP_HELP)] = None,
@@ -55,9 +54,6 @@ def add_command(
     daily_budget: BudgetOption = None,
 ) -> None:
     """Add a key. The secret is asked for, or read from stdin: `model-pool keys add groq < secret.txt`."""
-    if misplaced:  # most likely the secret: it is not repeated
-        msg = "give no key on the command line, where your shell's history keeps it: you are asked for it, or pipe it in"
-        raise CommandError(msg, exit_code=2)
     settings = connected_settings(Settings())
     known = configuration(settings).providers
     if provider not in known:
