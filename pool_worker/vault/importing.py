@@ -45,6 +45,8 @@ class Imported:
 
     key: Key
     change: Change
+    same: tuple[str, ...] = ()
+    """Of a secret that is new: the ids of other providers' keys that have it too."""
 
 
 def import_entry(shelf: Shelf, sealer: Sealer, entry: KeyEntry) -> Imported:
@@ -59,7 +61,7 @@ def import_entry(shelf: Shelf, sealer: Sealer, entry: KeyEntry) -> Imported:
     check_provider(entry.provider)
     facts = {"priority": entry.priority, "quota_group": entry.quota_group, "daily_limit": entry.daily_limit}
     check_facts(facts)
-    secret = checked(entry.secret, provider=entry.provider)
+    secret = checked(entry.secret, of=f"{entry.provider} (number {entry.index} in the file)" if entry.index else entry.provider)
     fingerprint = sealer.fingerprint(entry.provider, secret)
     place = {"file_index": entry.index, "file_fingerprint": fingerprint}
 
@@ -69,6 +71,7 @@ def import_entry(shelf: Shelf, sealer: Sealer, entry: KeyEntry) -> Imported:
         same_secret = same_place  # a person has rotated it since
     if same_secret is not None:
         return _known(shelf, same_secret, facts, place)
+    same = tuple(row["key_id"] for row in shelf.rows() if sealer.is_secret_of(row, secret))
     columns = {**facts, **sealer.columns(entry.provider, secret)}
     if same_place is not None:
         metadata = {**same_place["metadata"], **place}
@@ -81,9 +84,9 @@ def import_entry(shelf: Shelf, sealer: Sealer, entry: KeyEntry) -> Imported:
             metadata=metadata,
             **columns,
         )
-        return Imported(as_key(row), Change.ROTATED)
+        return Imported(as_key(row), Change.ROTATED, same)
     row = shelf.put({"key_id": _id_for(shelf, entry), "provider": entry.provider, "metadata": place, **columns})
-    return Imported(as_key(row), Change.ADDED)
+    return Imported(as_key(row), Change.ADDED, same)
 
 
 def _known(shelf: Shelf, row: KeyColumns, facts: dict[str, Any], place: dict[str, Any]) -> Imported:

@@ -6,13 +6,16 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from pool_client.errors import ConfigurationError
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,4096}")
+_ENV_LINE = re.compile(r"(export\s+)?[A-Za-z_]\w*\s*=\s*[^=\s]")
+_SHORTEST = 8
 _HIDDEN_AT_LEAST = 8
 _PEPPER_BYTES = 32
 _ID_HEX = 8
@@ -27,18 +30,24 @@ class Secret(str):
         return "Secret('**********')"
 
 
-def checked(secret: str, *, provider: str) -> Secret:
-    """A secret that can stand in a header, without the blanks around it.
+def checked(secret: str, *, of: str) -> Secret:
+    """A secret that can stand in a header, without the blanks around it; `of`: whose it is, for messages.
 
     Raises:
         ConfigurationError: if it cannot; the message does not show it.
     """
     stripped = secret.strip()
     if not stripped:
-        msg = f"the key for {provider} is empty"
+        msg = f"the key for {of} is empty"
+        raise ConfigurationError(msg)
+    if _ENV_LINE.match(stripped):
+        msg = f"the key for {of} is a whole line of a .env file: give only what is after the ="
+        raise ConfigurationError(msg)
+    if len(stripped) < _SHORTEST:
+        msg = f"the key for {of} has fewer than {_SHORTEST} characters, which no key has: copy it again, all of it"
         raise ConfigurationError(msg)
     if not _PRINTABLE.fullmatch(stripped):
-        msg = f"the key for {provider} holds blanks, line breaks or other characters that no key has: copy it again, on one line"
+        msg = f"the key for {of} holds blanks, line breaks or other characters that no key has: copy it again, on one line"
         raise ConfigurationError(msg)
     return Secret(stripped)
 
@@ -133,3 +142,13 @@ class Sealer:
     def fingerprint(self, provider: str, secret: str) -> str:
         """The same for the same secret of the same provider, and telling nothing else."""
         return hmac.new(self._pepper, f"{provider}\0{secret}".encode(), hashlib.sha256).hexdigest()
+
+    def is_secret_of(self, row: Mapping[str, Any], secret: str) -> bool:
+        """Whether this is the secret of an active key, whose row of `api_keys` has one that can be opened."""
+        if not row["is_active"] or row["fingerprint"] != self.fingerprint(row["provider"], secret):
+            return False
+        try:
+            self._open(row["encrypted_key"])
+        except InvalidToken:
+            return False
+        return True

@@ -82,7 +82,7 @@ class Vault:
         check_provider(provider)
         check_index(index)
         facts = _given(said)
-        word = checked(secret, provider=provider)
+        word = checked(secret, of=provider)
         with self._shelf(actor) as shelf:
             known = shelf.with_fingerprint(self._sealer.fingerprint(provider, word))
             if known is not None:
@@ -136,6 +136,12 @@ class Vault:
             shelf.record(Change.READ, *opened)
         return opened
 
+    def with_secret(self, secret: str) -> tuple[Key, ...]:
+        """The active keys, of whatever provider, that have this secret; no secret leaves, so nothing is recorded."""
+        with self._engine.connect() as connection:
+            shelf = Shelf(connection, actor=self._actor, at=self._now())
+            return tuple(as_key(row) for row in shelf.rows() if self._sealer.is_secret_of(row, secret.strip()))
+
     def rotate(self, key_id: str, secret: str, *, actor: str | None = None) -> Key:
         """Give a key a new secret; its id, and with it its history, stays.
 
@@ -147,7 +153,7 @@ class Vault:
             if not row["is_active"]:
                 msg = f"{key_id} is revoked: add the new secret as a key of its own"
                 raise ConfigurationError(msg)
-            word = checked(secret, provider=row["provider"])
+            word = checked(secret, of=key_id)
             columns = self._sealer.columns(row["provider"], word)
             known = shelf.with_fingerprint(columns["fingerprint"])
             if known is not None and known["key_id"] != key_id:

@@ -52,10 +52,12 @@ def test_mistakes_of_an_env_file_are_told_without_the_secret(cli: CommandLine) -
     assert SECRET not in ended.stderr
 
 
-@pytest.mark.parametrize("secret", ["", "two words", "line\nbreak"])
+@pytest.mark.parametrize("secret", ["", "two words", "line\nbreak", "short", f"GROQ_API_KEY_1={SECRET}"])
 def test_what_cannot_be_a_key_is_refused(cli: CommandLine, secret: str) -> None:
     ended = cli.run("keys", "add", "groq", text=secret)
     assert ended.returncode == 2
+    assert "the key for groq " in ended.stderr
+    assert SECRET not in ended.stderr
     assert json.loads(cli.run("keys", "list", "--json").stdout) == []
 
 
@@ -152,6 +154,29 @@ def test_what_changes_nothing_says_so(cli: CommandLine) -> None:
     assert keys("revoke", "groq#1") == "groq#1 is revoked\n"
     assert keys("revoke", "groq#1") == "groq#1 is revoked already; nothing was changed\n"
     assert keys("add", "groq", text=SECRET) == "groq#1 was revoked, and is in use again (…WXYZ)\n"
+
+
+def test_a_key_that_has_the_same_secret_is_named(cli: CommandLine) -> None:
+    warning = "mistral#1 has the same secret as groq#1, another provider's key: is it the right one?"
+    cli.run("keys", "add", "groq", text=SECRET)
+    rotated = cli.run("keys", "rotate", "groq", "1", text=SECRET)
+    assert rotated.stdout == "this is the secret that groq#1 has already; nothing was changed\n"
+    assert len(json.loads(cli.run("keys", "audit", "--json").stdout)) == 1
+    added = cli.run("keys", "add", "mistral", text=SECRET)
+    assert (added.stdout, warning in added.stderr) == ("mistral#1 is in the vault (…WXYZ)\n", True)
+    assert warning not in cli.run("keys", "rotate", "mistral#1", text=SECRET + "2").stderr
+    back = cli.run("keys", "rotate", "mistral#1", text=SECRET)
+    assert (back.stdout, warning in back.stderr) == ("mistral#1 has a new secret (…WXYZ)\n", True)
+    (cli.folder / ".env").write_text(f"GEMINI_API_KEY_1={SECRET}\n")
+    assert "gemini#1 has the same secret as groq#1, mistral#1" in cli.run("keys", "import").stderr
+    assert "the same secret" not in cli.run("keys", "import").stderr
+
+
+def test_a_secret_of_a_file_that_is_none_is_named_by_its_number(cli: CommandLine) -> None:
+    (cli.folder / ".env").write_text(f"GROQ_API_KEY_3=GROQ_API_KEY_3={SECRET}\n")
+    ended = cli.run("keys", "import")
+    assert (ended.returncode, "groq (number 3 in the file) is a whole line" in ended.stderr) == (2, True)
+    assert SECRET not in ended.stderr
 
 
 def test_the_record_of_all_keys_of_a_provider(cli: CommandLine) -> None:

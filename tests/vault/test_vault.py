@@ -115,6 +115,12 @@ def test_an_unknown_key_is_told_with_those_that_there_are(vault: Vault) -> None:
     [
         ({"provider": "Groq!"}, "provider: 'Groq!'"),
         ({"secret": "  "}, "the key for groq is empty"),
+        ({"secret": "words12"}, "the key for groq has fewer than 8 characters"),
+        (
+            {"secret": f"GROQ_API_KEY_1={PLANTED}"},
+            "the key for groq is a whole line of a .env file: give only what is after the =",
+        ),
+        ({"secret": f"export GROQ_API_KEY='{PLANTED}'"}, "the key for groq is a whole line of a .env file"),
         ({"secret": "two words"}, "the key for groq holds blanks"),
         ({"secret": "schlüssel"}, "the key for groq holds blanks"),
         ({"secret": "a\r\nHost: evil"}, "the key for groq holds blanks"),
@@ -144,7 +150,7 @@ def test_no_secret_stands_anywhere_in_the_clear(vault: Vault, engine: Engine) ->
 
 
 def test_a_short_secret_is_not_given_away_by_its_end(vault: Vault) -> None:
-    assert vault.add("gemini", "AIzaXXX").last4 == ""
+    assert vault.add("gemini", "AIzaXXXX").last4 == ""
     assert vault.add("gemini", "x" * 8 + "1234").last4 == "1234"
 
 
@@ -226,6 +232,22 @@ def test_facts_of_a_key_are_changed_without_its_secret(vault: Vault) -> None:
         vault.update("groq#1", priority=0)
     with pytest.raises(ConfigurationError, match="groq#9"):
         vault.update("groq#9", priority=1)
+
+
+def test_a_secret_that_ends_in_padding_is_no_line(vault: Vault) -> None:
+    vault.add("groq", "c2VjcmV0LXNlY3JldA==")
+    assert vault.secrets() == {"groq#1": "c2VjcmV0LXNlY3JldA=="}
+
+
+def test_who_has_a_secret(vault: Vault, engine: Engine) -> None:
+    for provider in ("groq", "mistral", "gemini"):
+        vault.add(provider, PLANTED)
+    vault.add("groq", "another-secret")
+    vault.revoke("gemini#1")
+    assert [key.id for key in vault.with_secret(f"{PLANTED}\n")] == ["groq#1", "mistral#1"]
+    with writing(engine) as connection:
+        connection.execute(update(api_keys).where(api_keys.c.key_id == "groq#1").values(encrypted_key="gAAAAAbroken"))
+    assert [key.id for key in vault.with_secret(PLANTED)] == ["mistral#1"], "rotating to the same one mends it"
 
 
 def test_a_damaged_secret_is_told_by_its_key(vault: Vault, engine: Engine) -> None:

@@ -16,6 +16,7 @@ from pool_worker.cli.keys.opening import (
     ask_for_secret,
     configuration,
     open_vault,
+    same_secret,
 )
 from pool_worker.cli.keys.telling import RENEWED, tell_workers
 from pool_worker.cli.plan import ENV_FILE
@@ -38,6 +39,8 @@ def import_command(file: Annotated[Path, typer.Argument(help="A .env file.")] = 
         imported = import_env_file(vault, file, providers, report=_Notes())
     for each in imported:
         out.print(f"{each.key.id:<16} {each.change.value}")
+        if each.same:
+            err.print(same_secret(each.key.id, each.same), style="yellow")
     if not imported:
         out.print(f"{file} has no key")
     if any(each.change is not Change.UNCHANGED for each in imported):
@@ -63,6 +66,7 @@ def add_command(
     secret = ask_for_secret(provider)
     with open_vault(settings) as vault:
         before = {each.id: each for each in vault.list()}
+        others = [each.id for each in vault.with_secret(secret) if each.provider != provider]
         key = vault.add(
             provider, secret, priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=budget_usd
         )
@@ -70,6 +74,8 @@ def add_command(
     if was == key:
         out.print(f"this secret is {key.id} already{end}; nothing was changed")
         return
+    if others:
+        err.print(same_secret(key.id, others), style="yellow")
     if was is None:
         out.print(f"{key.id} is in the vault{end}")
     elif was.is_active:

@@ -17,10 +17,11 @@ from pool_worker.cli.keys.opening import (
     ask_for_secret,
     key_id,
     open_vault,
+    same_secret,
 )
 from pool_worker.cli.keys.telling import RENEWED, tell_workers
 from pool_worker.cli.running import connected_settings
-from pool_worker.cli.terminal import CommandError, out
+from pool_worker.cli.terminal import CommandError, err, out
 from pool_worker.settings import Settings
 from pool_worker.vault.facts import KeyFacts
 
@@ -32,8 +33,15 @@ def rotate_command(key: KeyArgument, number: NumberArgument = None) -> None:
     """
     settings = connected_settings(Settings())
     with open_vault(settings) as vault:
-        named = vault.known(key_id(key, number)).id
-        rotated = vault.rotate(named, ask_for_secret(named))
+        named = vault.known(key_id(key, number))
+        secret = ask_for_secret(named.id)
+        same = vault.with_secret(secret)
+        if named in same:
+            out.print(f"this is the secret that {named.id} has already; nothing was changed")
+            return
+        rotated = vault.rotate(named.id, secret)
+    if others := [each.id for each in same if each.provider != named.provider]:
+        err.print(same_secret(named.id, others), style="yellow")
     out.print(f"{rotated.id} has a new secret" + (f" (…{rotated.last4})" if rotated.last4 else ""))
     tell_workers(settings, renewed={rotated.id: RENEWED})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
@@ -71,6 +71,11 @@ def key_id(word: str, number: int | None) -> str:
 def ask_for_secret(of_whom: str) -> str:
     """A secret from a hidden prompt, or from stdin."""
     return str(typer.prompt(f"Key for {of_whom}", hide_input=True)) if sys.stdin.isatty() else sys.stdin.read()
+
+
+def same_secret(key_id: str, others: Iterable[str]) -> str:
+    """The warning that other providers' keys have the same secret."""
+    return f"{key_id} has the same secret as {', '.join(others)}, another provider's key: is it the right one?"
 
 
 def amount_usd(text: str | None) -> Decimal | None:
