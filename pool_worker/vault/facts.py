@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from pool_client.errors import ConfigurationError
+
+Removable = Literal["daily_limit", "daily_budget_usd"]
+"""What a key may have, and may be without again."""
 
 
 class KeyFacts(TypedDict, total=False):

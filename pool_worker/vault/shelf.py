@@ -103,7 +103,7 @@ class Shelf:
         changed = {name: value for name, value in facts.items() if row[name] != value}
         if not changed:
             return row
-        named = ", ".join(f"{name} {value}" for name, value in changed.items() if name != "metadata")
+        named = ", ".join(f"{name} {'none' if value is None else value}" for name, value in changed.items() if name != "metadata")
         return self.change(row, Change.UPDATED, detail=named, **changed)
 
     def record(self, action: str, *key_ids: str, detail: str = "") -> None:

@@ -17,7 +17,7 @@ from pool_client.errors import ConfigurationError
 from pool_worker.ledger.database import VAULT_LOCK, forget_deleted, writing
 from pool_worker.ledger.tables import api_keys, key_audit, vault_seal
 from pool_worker.registry import Key
-from pool_worker.vault.facts import KeyFacts, check_facts, check_index, check_provider
+from pool_worker.vault.facts import KeyFacts, Removable, check_facts, check_index, check_provider
 from pool_worker.vault.importing import Imported, KeyEntry, import_entry
 from pool_worker.vault.sealing import Sealer, Secret, checked, sealed_with
 from pool_worker.vault.shelf import Change, KeyColumns, Shelf, as_key
@@ -161,13 +161,15 @@ class Vault:
                 raise ConfigurationError(msg)
             return as_key(shelf.change(row, Change.ROTATED, last_rotated=shelf.at, **columns))
 
-    def update(self, key_id: str, *, actor: str | None = None, **said: Unpack[KeyFacts]) -> Key:
-        """Change what is said of a key; None leaves a fact as it is.
+    def update(
+        self, key_id: str, *, without: Iterable[Removable] = (), actor: str | None = None, **said: Unpack[KeyFacts]
+    ) -> Key:
+        """Change what is said of a key; None leaves a fact as it is, `without` takes it away.
 
         Raises:
             ConfigurationError: if there is no such active key, or a value is wrong.
         """
-        facts = _given(said)
+        facts = {**_given(said), **dict.fromkeys(without)}
         with self._shelf(actor) as shelf:
             row = shelf.row(key_id)
             if not row["is_active"]:

@@ -141,6 +141,29 @@ def test_facts_of_a_key_are_changed_and_everything_is_on_record(cli: CommandLine
     assert "rotated" in cli.run("keys", "audit").stdout
 
 
+def test_a_daily_limit_and_a_daily_budget_are_taken_away_again(cli: CommandLine) -> None:
+    def limits() -> tuple[object, object]:
+        (key,) = json.loads(cli.run("keys", "list", "--json").stdout)
+        return key["daily_limit"], key["daily_budget_usd"]
+
+    cli.run("keys", "add", "groq", "--daily-limit", "500", "--daily-budget", "2.50", text=SECRET)
+    assert cli.run("keys", "set", "groq#1", "--daily-budget", "none").stdout == "groq#1 is changed\n"
+    assert limits() == (500, None)
+    assert cli.run("keys", "set", "groq#1", "--daily-limit", "none").returncode == 0
+    assert limits() == (None, None)
+    assert cli.run("keys", "set", "groq#1", "--daily-limit", "none", "--daily-budget", "none").stdout == "groq#1 is so already\n"
+    (last, *_) = json.loads(cli.run("keys", "audit", "--json").stdout)
+    assert last["detail"] == "daily_limit none"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "2.5"])
+def test_a_daily_limit_that_is_none_is_named(cli: CommandLine, value: str) -> None:
+    cli.run("keys", "add", "groq", text=SECRET)
+    ended = cli.run("keys", "set", "groq#1", "--daily-limit", value)
+    assert ended.returncode == 2
+    assert f'--daily-limit: "{value}" is no whole number of 1 or more; write e.g. 500, or none' in ended.stderr
+
+
 def test_what_changes_nothing_says_so(cli: CommandLine) -> None:
     def keys(*arguments: str, text: str | None = None) -> str:
         ended = cli.run("keys", *arguments, text=text)

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from pool_worker.cli.keys.opening import (
+    BUDGET_HELP,
     GROUP_HELP,
     LIMIT_HELP,
     PRIORITY_HELP,
-    BudgetOption,
     amount_usd,
     ask_for_secret,
     configuration,
@@ -54,7 +54,7 @@ def add_command(
     priority: Annotated[int | None, typer.Option(min=1, help=PRIORITY_HELP)] = None,
     quota_group: Annotated[str | None, typer.Option(help=GROUP_HELP)] = None,
     daily_limit: Annotated[int | None, typer.Option(min=1, help=LIMIT_HELP)] = None,
-    daily_budget: BudgetOption = None,
+    daily_budget: Annotated[str | None, typer.Option(metavar="USD", help=BUDGET_HELP)] = None,
 ) -> None:
     """Add a key. The secret is asked for, or read from stdin: `model-pool keys add groq < secret.txt`."""
     settings = connected_settings(Settings())

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from pool_worker.cli.keys.opening import (
+    BUDGET_HELP,
     GROUP_HELP,
     LIMIT_HELP,
+    NONE,
     PRIORITY_HELP,
-    BudgetOption,
     KeyArgument,
     NumberArgument,
     amount_usd,
     ask_for_secret,
+    daily_units,
     key_id,
     open_vault,
     same_secret,
@@ -23,7 +26,7 @@ from pool_worker.cli.keys.telling import RENEWED, tell_workers
 from pool_worker.cli.running import connected_settings
 from pool_worker.cli.terminal import CommandError, err, out
 from pool_worker.settings import Settings
-from pool_worker.vault.facts import KeyFacts
+from pool_worker.vault.facts import KeyFacts, Removable
 
 
 def rotate_command(key: KeyArgument, number: NumberArgument = None) -> None:
@@ -52,24 +55,32 @@ def set_command(
     *,
     priority: Annotated[int | None, typer.Option(min=1, help=PRIORITY_HELP)] = None,
     quota_group: Annotated[str | None, typer.Option(help=GROUP_HELP)] = None,
-    daily_limit: Annotated[int | None, typer.Option(min=1, help=LIMIT_HELP)] = None,
-    daily_budget: BudgetOption = None,
+    daily_limit: Annotated[str | None, typer.Option(metavar=f"NUMBER|{NONE}", help=LIMIT_HELP)] = None,
+    daily_budget: Annotated[str | None, typer.Option(metavar=f"USD|{NONE}", help=BUDGET_HELP)] = None,
 ) -> None:
-    """Change what is said of a key."""
-    budget_usd = amount_usd(daily_budget)
-    facts = KeyFacts(priority=priority, quota_group=quota_group, daily_limit=daily_limit, daily_budget_usd=budget_usd)
-    if all(fact is None for fact in facts.values()):
+    """Change what is said of a key; `none` takes a daily limit or budget away."""
+    limit = None if daily_limit == NONE else daily_units(daily_limit)
+    budget_usd = None if daily_budget == NONE else amount_usd(daily_budget)
+    facts = KeyFacts(priority=priority, quota_group=quota_group, daily_limit=limit, daily_budget_usd=budget_usd)
+    if all(said is None for said in (priority, quota_group, daily_limit, daily_budget)):
         msg = "say what to change: --priority, --quota-group, --daily-limit or --daily-budget"
         raise CommandError(msg, exit_code=2)
     settings = connected_settings(Settings())
     with open_vault(settings) as vault:
         was = vault.known(key_id(key, number))
-        now = vault.update(was.id, **facts)
+        now = vault.update(was.id, without=_taken_away(daily_limit, daily_budget), **facts)
     if now == was:
         out.print(f"{now.id} is so already")
         return
     out.print(f"{now.id} is changed")
     tell_workers(settings)
+
+
+def _taken_away(daily_limit: str | None, daily_budget: str | None) -> Iterator[Removable]:
+    if daily_limit == NONE:
+        yield "daily_limit"
+    if daily_budget == NONE:
+        yield "daily_budget_usd"
 
 
 def revoke_command(key: KeyArgument, number: NumberArgument = None) -> None:

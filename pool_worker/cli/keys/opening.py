@@ -24,7 +24,9 @@ NumberArgument = Annotated[int | None, typer.Argument(metavar="[NUMBER]", min=1,
 PRIORITY_HELP = "1 is used before 2."
 GROUP_HELP = "The account whose limits it shares."
 LIMIT_HELP = "In the provider's daily unit."
-BudgetOption = Annotated[str | None, typer.Option("--daily-budget", metavar="USD", help="What calls with it may cost a day.")]
+BUDGET_HELP = "What calls with it may cost a day."
+NONE = "none"
+"""In place of a limit or a budget that a key has: it is taken away."""
 
 
 @contextmanager
@@ -76,6 +78,18 @@ def ask_for_secret(of_whom: str) -> str:
 def same_secret(key_id: str, others: Iterable[str]) -> str:
     """The warning that other providers' keys have the same secret."""
     return f"{key_id} has the same secret as {', '.join(others)}, another provider's key: is it the right one?"
+
+
+def daily_units(text: str | None) -> int | None:
+    """What `--daily-limit` says.
+
+    Raises:
+        CommandError: if it is no whole number.
+    """
+    if text is None or (text.isdecimal() and int(text)):
+        return None if text is None else int(text)
+    msg = f'--daily-limit: "{text}" is no whole number of 1 or more; write e.g. 500, or {NONE} to take it away'
+    raise CommandError(msg, exit_code=2)
 
 
 def amount_usd(text: str | None) -> Decimal | None:
