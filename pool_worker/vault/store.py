@@ -169,7 +169,7 @@ class Vault:
         Raises:
             ConfigurationError: if there is no such active key, or a value is wrong.
         """
-        facts = _given(said) | {name: None for name in without}
+        facts = _given(said) | dict.fromkeys(without)
         with self._shelf(actor) as shelf:
             row = shelf.row(key_id)
             if not row["is_active"]:
