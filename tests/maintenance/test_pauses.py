@@ -105,8 +105,8 @@ def test_a_job_for_which_a_whole_day_is_too_little_pauses_nobody_and_hides_nothi
     buy(worker)
     buy(worker)
     assert told(worker) == [TOO_LITTLE]
-    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("0.99")))
-    assert TOO_LITTLE not in told(worker), "what was refused is more than the lowered budget"
+    worker.configure(budget=Budget(daily_usd=A_JOB * Decimal("1.05")))
+    assert told(worker) == [OVER], "what was refused is more than the lowered budget"
 
 
 def test_whose_budget_it_is(worker: SmallWorker) -> None:
