@@ -185,6 +185,13 @@ def list_alerts(engine: Engine, *, since: datetime | None = None, open_only: boo
         return [Alert(**row) for row in connection.execute(query.limit(limit)).mappings()]
 
 
+def count_seen(engine: Engine) -> int:
+    """The alerts that somebody acknowledged and that are not over."""
+    seen = (alerts.c.acknowledged_at.is_not(None), alerts.c.severity != OVER, _end_of_alert().is_(None))
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(alerts).where(*seen)).scalar_one()
+
+
 def _end_of_alert() -> Label[datetime | None]:
     """When an alert was over: the first later one of its cause that says so."""
     later = alerts.alias()
@@ -202,10 +209,13 @@ def acknowledge(engine: Engine, alert_id: int, *, at: datetime) -> bool:
 
 
 def acknowledge_all(engine: Engine, *, at: datetime) -> int:
-    """The same of every alert that nobody has seen yet; returns how many."""
-    change = update(alerts).where(alerts.c.acknowledged.is_(False)).values(acknowledged=True, acknowledged_at=at)
+    """The same of every alert that nobody has seen yet; returns how many of them were not over."""
+    unseen = alerts.c.acknowledged.is_(False)
+    are_open = select(func.count()).select_from(alerts).where(unseen, _end_of_alert().is_(None))
     with writing(engine) as connection:
-        return connection.execute(change).rowcount
+        count = connection.execute(are_open).scalar_one()
+        connection.execute(update(alerts).where(unseen).values(acknowledged=True, acknowledged_at=at))
+    return count
 
 
 def _usage_of(found: Select[Any]) -> Select[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from command_line import CommandLine
@@ -131,6 +131,34 @@ def test_all_are_acknowledged(four_alerts: CommandLine) -> None:
     four_alerts.run("alerts", "ack", "1")
     assert four_alerts.run("alerts", "ack", "--all").stdout == "3 alerts acknowledged\n"
     assert still_open(four_alerts) == []
+
+
+def book_end(cli: CommandLine, cause: str) -> None:
+    engine = open_database(default_url(cli.home))
+    later = NOON + timedelta(hours=1)
+    words = {"source": "s", "cause": cause, "title": "t", "message": "m"}
+    row = AlertRow(alert_id=f"end of {cause}", severity="info", **words, created_at=later, acknowledged=True)
+    with writing(engine) as connection:
+        connection.execute(alerts.insert(), [row.to_columns()])
+    engine.dispose()
+
+
+def test_those_that_are_over_are_not_counted(four_alerts: CommandLine) -> None:
+    book_end(four_alerts, "c0")
+    assert four_alerts.run("alerts", "ack", "--all").stdout == "3 alerts acknowledged\n"
+    assert four_alerts.run("alerts", "ack", "--all").stdout == "no alert was open\n"
+
+
+def test_seen_ones_that_are_not_over_are_told_where_none_is_open(four_alerts: CommandLine) -> None:
+    assert "not over yet" not in four_alerts.run("alerts", "list", "--open").stderr
+    book_end(four_alerts, "c0")
+    four_alerts.run("alerts", "ack", "--all")
+    assert "3 acknowledged alerts are not over yet: " in four_alerts.run("alerts", "list", "--open").stderr
+    for cause in ("c1", "c2"):
+        book_end(four_alerts, cause)
+    assert "1 acknowledged alert is not over yet: " in four_alerts.run("alerts", "list", "--open").stderr
+    book_end(four_alerts, "c3")
+    assert "not over yet" not in four_alerts.run("alerts", "list", "--open").stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("--all", "1")])

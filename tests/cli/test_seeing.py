@@ -293,6 +293,20 @@ def test_an_alert_that_is_over_is_shown_as_such(shown: Shown) -> None:
 def test_while_beat_runs_no_alert_means_that_all_is_well(shown: Shown) -> None:
     for alert in shown.json("alerts", "list", "--open"):
         shown.run("alerts", "ack", str(alert["id"]))
+    lasting = [each for each in shown.json("alerts", "list") if each["acknowledged_at"] and not each["resolved_at"]]
+    assert lasting
+    told = shown.run("alerts", "list", "--open")[1]
+    assert "not over yet: " in told
+    assert told.endswith("\nno open alert\n")
+
+    async def resolve_all() -> None:
+        async with redis.asyncio.Redis.from_url(shown.url) as client:
+            for each in lasting:
+                words = {"source": "test", "title": "Over", "message": "", "cause": each["cause"]}
+                await resolve(client, **words, now=datetime.now(UTC))
+
+    asyncio.run(resolve_all())
+    wait_until(lambda: not shown.redis.xlen(redis_keys.OUTBOX))
     assert shown.run("alerts", "list", "--open") == ("", "no open alert: all is well\n")
 
 

@@ -53,6 +53,7 @@ def list_command(
         if not (as_json or every or is_open):  # however many came after an open one
             ended = [alert for alert in found if stage_of(alert) is not Stage.OPEN]
             found = (still_open + ended)[:limit]
+        seen = reports.count_seen(engine) if is_open else 0
     if as_json:
         print_json_list(found)
         return
@@ -64,11 +65,14 @@ def list_command(
     elif found:
         show(groups_table(grouped(found)), width=WIDTH)
         err.print(Text(f"all that they say: {as_typed('alerts list --all')}", style="dim"))
+    if seen:
+        are = "alert is" if seen == 1 else "alerts are"
+        err.print(Text(f"{seen} acknowledged {are} not over yet: {as_typed('alerts list')}", style="yellow"))
     blind = _why_blind(settings)
     if blind:
         err.print(Text(f"{'' if found else f'{nothing}, but '}{blind}", style="yellow"))
     elif not found:
-        err.print(f"{nothing}: all is well")
+        err.print(nothing if seen else f"{nothing}: all is well")
 
 
 def _why_blind(settings: Settings) -> str | None:

@@ -27,7 +27,8 @@ def acknowledge(
     now = datetime.now(UTC)
     with open_ledger(connected_settings(Settings())) as engine:
         if every:
-            out.print(f"{count_of(reports.acknowledge_all(engine, at=now), 'alert')} acknowledged")
+            count = reports.acknowledge_all(engine, at=now)
+            out.print(f"{count_of(count, 'alert')} acknowledged" if count else "no alert was open")
             return
         known = {alert_id: reports.acknowledge(engine, alert_id, at=now) for alert_id in alert_ids or ()}
     for alert_id in (each for each, is_known in known.items() if is_known):
