@@ -158,8 +158,8 @@ def test_what_is_no_longer_configured_can_be_enabled_and_that_is_said(at_work: S
         ),
         (("disable", FIRST, "--reason", "x" * 201), "200 characters at most"),
         (("disable",), "ID"),
-        (("disable", FIRST, SECOND), SECOND),
-        (("reload", "now"), "now"),
+        (("disable", FIRST, SECOND), "too many arguments"),
+        (("reload", "now"), "too many arguments"),
     ],
 )
 def test_mistakes_are_told_and_change_nothing(at_work: Switched, arguments: tuple[str, ...], words: str) -> None:
