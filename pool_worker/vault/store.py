@@ -7,32 +7,24 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Unpack
 
 from sqlalchemy import Engine, insert, select, update
 
 from pool_client.errors import ConfigurationError
 from pool_worker.ledger.database import VAULT_LOCK, forget_deleted, writing
-from pool_worker.ledger.tables import api_keys, key_audit, vault_seal
+from pool_worker.ledger.tables import api_keys, vault_seal
 from pool_worker.registry import Key
+from pool_worker.vault.auditing import Audit, entries_of, together
 from pool_worker.vault.facts import KeyFacts, Removable, check_facts, check_index, check_provider
 from pool_worker.vault.importing import Imported, KeyEntry, import_entry
 from pool_worker.vault.sealing import Sealer, Secret, checked, sealed_with
 from pool_worker.vault.shelf import Change, KeyColumns, Shelf, as_key
 
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """One entry of the record: who did what to which key."""
-
-    at: datetime
-    actor: str
-    action: str
-    """A `Change`."""
-    key_id: str
-    detail: str
+_AT_ONCE = 500
+"""Rows of the record."""
 
 
 class Vault:
@@ -215,13 +207,19 @@ class Vault:
 
     def audit(self, *, key_id: str | None = None, provider: str | None = None, limit: int = 100) -> tuple[Audit, ...]:
         """What was done, the newest first; with `key_id` to one key, with `provider` to all of its keys."""
-        query = select(*(key_audit.c[name] for name in Audit.__slots__)).order_by(key_audit.c.id.desc()).limit(limit)
-        if key_id is not None:
-            query = query.where(key_audit.c.key_id == key_id)
-        if provider is not None:
-            query = query.where(key_audit.c.key_id.startswith(f"{provider}#", autoescape=True))
+        query = entries_of(key_id=key_id, provider=provider).limit(limit)
         with self._engine.connect() as connection:
             return tuple(Audit(**row) for row in connection.execute(query).mappings())
+
+    def audit_together(
+        self, *, key_id: str | None = None, provider: str | None = None, limit: int = 100
+    ) -> tuple[tuple[Audit, ...], ...]:
+        """The same with what was read at once put together, which counts once for `limit`."""
+        query = entries_of(key_id=key_id, provider=provider)
+        with self._engine.connect() as plain:
+            connection = plain.execution_options(yield_per=_AT_ONCE)
+            with connection.execute(query) as rows:
+                return tuple(islice(together(Audit(**row) for row in rows.mappings()), limit))
 
     @contextmanager
     def _shelf(self, actor: str | None) -> Iterator[Shelf]:

@@ -7,6 +7,10 @@ import pytest
 from command_line import CommandLine
 from cryptography.fernet import Fernet
 
+from pool_worker.ledger.database import open_database
+from pool_worker.settings import Settings
+from pool_worker.vault import Vault, master_keys
+
 SECRET = "gsk_0123456789abcdefWXYZ"  # noqa: S105 - a made-up one, to look for
 
 
@@ -177,6 +181,21 @@ def test_what_changes_nothing_says_so(cli: CommandLine) -> None:
     assert keys("revoke", "groq#1") == "groq#1 is revoked\n"
     assert keys("revoke", "groq#1") == "groq#1 is revoked already; nothing was changed\n"
     assert keys("add", "groq", text=SECRET) == "groq#1 was revoked, and is in use again (…WXYZ)\n"
+
+
+def test_what_a_worker_read_at_once_is_one_line_of_the_record(cli: CommandLine) -> None:
+    for number in range(3):
+        cli.run("keys", "add", "groq", text=f"{SECRET}{number}")
+    settings = Settings(home=cli.home)
+    engine = open_database(settings.ledger_url)
+    Vault(engine, master_keys(settings)).secrets(actor="worker w1")
+    engine.dispose()
+    newest = cli.run("keys", "audit").stdout.splitlines()[1:]
+    assert newest[0].split()[2:] == ["3", "keys", "read", "worker", "w1"]
+    assert len(newest) == 4
+    assert len(cli.run("keys", "audit", "--all").stdout.splitlines()[1:]) == 6
+    assert len(json.loads(cli.run("keys", "audit", "--json").stdout)) == 6
+    assert cli.run("keys", "audit", "groq", "2").stdout.splitlines()[1].split()[2:] == ["groq#2", "read", "worker", "w1"]
 
 
 def test_a_key_that_has_the_same_secret_is_named(cli: CommandLine) -> None:

@@ -273,6 +273,19 @@ def test_every_opening_and_change_is_on_record(vault: Vault) -> None:
     assert len(vault.audit(limit=2)) == 2
 
 
+def test_what_is_read_at_once_is_put_together_and_the_record_stays_complete(vault: Vault) -> None:
+    for number in range(4):
+        vault.add("groq", f"{PLANTED}{number}")
+    for reader in ("w1", "w2", "w2"):
+        vault.secrets(actor=reader)
+    vault.revoke("groq#4")
+    vault.secrets(actor="w1")
+    lines = [(line[0].action, line[0].actor, len(line)) for line in vault.audit_together(limit=6)]
+    assert lines == [("read", "w1", 3), ("revoked", "ann", 1), ("read", "w2", 8), ("read", "w1", 4), *[("added", "ann", 1)] * 2]
+    assert [len(line) for line in vault.audit_together(key_id="groq#4")] == [1, 2, 1, 1]
+    assert len(vault.audit()) == 4 + 3 * 4 + 1 + 3
+
+
 def test_a_process_that_names_nobody_is_recorded_as_itself(engine: Engine, master_key: str) -> None:
     vault = Vault(engine, [master_key])
     vault.add("groq", PLANTED)

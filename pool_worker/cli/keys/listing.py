@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from pool_worker.cli.figures import count_of
 from pool_worker.cli.json_output import print_json_list
 from pool_worker.cli.keys.opening import NumberArgument, key_id, open_vault
 from pool_worker.cli.names import check_name
@@ -34,24 +36,29 @@ def audit_command(
     key: Annotated[str | None, typer.Argument(metavar="[ID]", help="Of this key, groq#2 or groq 2, or of all of groq.")] = None,
     number: NumberArgument = None,
     *,
-    limit: Annotated[int, typer.Option(min=1, help="So many entries.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Each reading by itself, also where many keys were read at once.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="So many lines.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON: each by itself.")] = False,
 ) -> None:
     """Show who read or changed which key, and when, the newest first."""
     with open_vault(connected_settings(Settings())) as vault:
-        if key is None:
-            entries = vault.audit(limit=limit)
-        elif number is None and "#" not in key:
+        named = provider = None
+        if key is not None and number is None and "#" not in key:
             check_name(key, {each.provider for each in vault.list()}, option="ID", what="a provider with a key")
-            entries = vault.audit(provider=key, limit=limit)
+            provider = key
+        elif key is not None:
+            named = vault.known(key_id(key, number)).id
+        lines: Sequence[tuple[Audit, ...]]
+        if every or as_json:
+            lines = tuple((entry,) for entry in vault.audit(key_id=named, provider=provider, limit=limit))
         else:
-            entries = vault.audit(key_id=vault.known(key_id(key, number)).id, limit=limit)
+            lines = vault.audit_together(key_id=named, provider=provider, limit=limit)
     if as_json:
-        print_json_list(entries)
-    elif not entries:
+        print_json_list(entry for line in lines for entry in line)
+    elif not lines:
         err.print("nothing is on record yet")
     else:
-        show(_record(entries))
+        show(_record(lines))
 
 
 def _facts(key: Key) -> dict[str, object]:
@@ -77,8 +84,10 @@ def _table(found: tuple[Key, ...]) -> Table:
     return table
 
 
-def _record(entries: tuple[Audit, ...]) -> Table:
+def _record(lines: Iterable[tuple[Audit, ...]]) -> Table:
     table = Table("when (UTC)", "key", "what", "who", "", box=None, header_style="bold")
-    for entry in entries:
-        table.add_row(f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.key_id or "", entry.action, entry.actor, entry.detail)
+    for line in lines:
+        first, keys = line[0], len({entry.key_id for entry in line})
+        key = first.key_id if keys == 1 else count_of(keys, "key")
+        table.add_row(f"{first.at:%Y-%m-%d %H:%M:%S}", key, first.action, first.actor, first.detail)
     return table
