@@ -15,7 +15,7 @@ from pool_client.errors import ConfigurationError
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 _ENV_LINE = re.compile(r"(export\s+)?[A-Za-z_]\w*\s*=\s*[^=\s]")
-_SHORTEST = 8
+_SHORTEST = 7
 _HIDDEN_AT_LEAST = 8
 _PEPPER_BYTES = 32
 _ID_HEX = 8

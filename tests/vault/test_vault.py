@@ -115,7 +115,7 @@ def test_an_unknown_key_is_told_with_those_that_there_are(vault: Vault) -> None:
     [
         ({"provider": "Groq!"}, "provider: 'Groq!'"),
         ({"secret": "  "}, "the key for groq is empty"),
-        ({"secret": "words12"}, "the key for groq has fewer than 8 characters"),
+        ({"secret": "word12"}, "the key for groq has fewer than 7 characters"),
         (
             {"secret": f"GROQ_API_KEY_1={PLANTED}"},
             "the key for groq is a whole line of a .env file: give only what is after the =",
