@@ -80,8 +80,9 @@ class BatchingRedis(redis.asyncio.Redis):
             batch, self._asked = self._asked[:BATCH_AT_MOST], self._asked[BATCH_AT_MOST:]
             try:
                 await self._hand_out_answers(batch)
-            finally:  # broken off: a job that waits for ever would keep its message for ever
+            except BaseException:  # broken off: a job that waits for ever would keep its message for ever
                 _hand_out(batch, [redis.ConnectionError("the connection was given up")] * len(batch))
+                raise
 
     async def _hand_out_answers(self, batch: list[_Asked]) -> None:
         rest_s = FIRST_REST_S

@@ -1,8 +1,17 @@
-"""What people are told of a budget that cannot pay: who is paused by it."""
+"""What people are told of a budget that cannot pay: of which day it is, and who is paused by it."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from pool_worker.budget import EVERYBODY
+from pool_worker.limits.windows import BudgetWindow
+
+
+def day_of(budget: BudgetWindow, now: datetime) -> str:
+    """The day whose money it is, in its time zone: `2026-11-22`."""
+    return f"{now.astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
 
 
 def pause_words(scope: str, *, auto_pause: bool) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from zoneinfo import ZoneInfo
 
 from pool_worker.alerts import Matter, open_causes
 from pool_worker.limits.clock import redis_now_ms
 from pool_worker.limits.spent import least_refused
 from pool_worker.limits.windows import BudgetWindow
-from pool_worker.maintenance.budget_words import pause_words
+from pool_worker.maintenance.budget_words import day_of, pause_words
 from pool_worker.registry import MILLION
 from pool_worker.resources import Resources
 
@@ -39,8 +38,7 @@ async def check_pauses(pool: Resources, spent: Mapping[BudgetWindow, int]) -> in
         left = budget.limit_micro_usd - micro_usd
         if need is None or not left < need <= budget.limit_micro_usd or not pool.registry.budget.auto_pause:
             continue
-        day = f"{pool.now().astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
-        about = f"{PAUSE}:{budget.scope}:{day}/{budget.limit_micro_usd}/"
+        about = f"{PAUSE}:{budget.scope}:{day_of(budget, pool.now())}/{budget.limit_micro_usd}/"
         known = _told_of(about, told, need)
         if left > 0 or known:
             pause = _pause(known or f"{about}{need}", _words(budget, left, need))
@@ -75,7 +73,7 @@ def _pause(cause: str, words: str = "") -> Matter:
 
 def _words(budget: BudgetWindow, left: int, need: int) -> str:
     limit = budget.limit_micro_usd / MILLION
-    rest = f"{left / 1e6:.4f} of {limit:,f} USD are left, and a call was refused that may need {need / 1e6:.4f}"
+    rest = f"{left / MILLION:.4f} of {limit:,f} USD are left, and a call was refused that may need {need / MILLION:.4f}"
     return (
         f"{rest}; {pause_words(budget.scope, auto_pause=True)} for calls that may need as much. Money is reserved for the "
         "longest answer that may come: with max_tokens a call needs less"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pool_worker import redis_keys
 from pool_worker.alerts import Matter, open_causes, resolve, tell
@@ -12,7 +11,7 @@ from pool_worker.budget import agent_of, all_budgets
 from pool_worker.ledger.rows import EventRow
 from pool_worker.limits.usage import spent_now
 from pool_worker.limits.windows import BudgetWindow
-from pool_worker.maintenance.budget_words import pause_words
+from pool_worker.maintenance.budget_words import day_of, pause_words
 from pool_worker.maintenance.pauses import check_pauses
 from pool_worker.registry import MILLION
 from pool_worker.resources import Resources
@@ -45,7 +44,6 @@ async def check_budgets(pool: Resources) -> int:
 
 async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, threshold: Decimal) -> None:
     used_up, now, auto_pause = threshold >= 1, pool.now(), pool.registry.budget.auto_pause
-    day = f"{now.astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
     told = await tell(
         pool.redis,
         severity="critical" if used_up else "warning",
@@ -58,7 +56,7 @@ async def _tell_of_budget(pool: Resources, budget: BudgetWindow, *, spent: int, 
     )
     if told and (agent := agent_of(budget.scope)) is not None:
         event = EventRow(
-            event_id=f"budget:{agent}:{threshold}:{day}",
+            event_id=f"budget:{agent}:{threshold}:{day_of(budget, now)}",
             agent_id=agent,
             event_type="budget_spent" if used_up else "budget_nearly_spent",
             event_data={
@@ -86,8 +84,7 @@ async def _tell_of_room(cause: str, pool: Resources) -> None:
 
 
 def _cause(budget: BudgetWindow, threshold: Decimal, pool: Resources) -> str:
-    day = f"{pool.now().astimezone(ZoneInfo(budget.timezone)):%Y-%m-%d}"
-    return f"{BUDGET}:{budget.scope}:{threshold}:{day}/{budget.limit_micro_usd}"
+    return f"{BUDGET}:{budget.scope}:{threshold}:{day_of(budget, pool.now())}/{budget.limit_micro_usd}"
 
 
 async def check_dead_letters(pool: Resources) -> int:
